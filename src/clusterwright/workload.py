@@ -1,0 +1,36 @@
+"""What is to be done: tokens, sequence, batch, number formats, optimizer. Not how it is cut."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from clusterwright.records import Record
+
+Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
+Optimizer = Literal["adam", "muon", "sgd"]
+Method = Literal["full", "lora", "qlora"]
+
+
+class TrainingWorkload(Record, frozen=True, kw_only=True):
+    """One training job, independent of the machine and of the strategy.
+
+    ``global_batch`` is in sequences of ``sequence_length`` tokens; ``precision`` is the format of
+    the large matrix products. ``state_bytes``: bytes per parameter of each optimizer moment
+    (4: fp32, 2: bf16, 1: 8-bit). ``gradient_bytes``: the format gradients are accumulated and
+    reduced in. ``lora_rank`` matters for ``method`` ``lora`` and ``qlora`` alone.
+    ``expert_imbalance``: tokens of the busiest rank over the mean (1: balanced or capacity-dropped).
+    ``flash_attention=False`` is the unfused attention of the first Megatron papers.
+    """
+
+    sequence_length: int
+    global_batch: int
+    tokens: float | None = None
+    precision: Precision = "bf16"
+    optimizer: Optimizer = "adam"
+    state_bytes: float = 4.0
+    gradient_bytes: float = 4.0
+    master_weights: bool = True
+    method: Method = "full"
+    lora_rank: int = 16
+    expert_imbalance: float = 1.0
+    flash_attention: bool = True
