@@ -3,32 +3,54 @@
 from __future__ import annotations
 
 from clusterwright.records import Record
+from clusterwright.strategy import ContextScheme, Recompute
 
 
 class Software(Record, frozen=True, kw_only=True):
     """What a training framework does by default; documented behaviour, not a fit.
 
-    ``match``: lower-case fragments by which a published run's framework is recognised.
+    ``match``: lower-case fragments by which a published run's framework is recognised (the longest
+    fragment found wins, and a trainer, of higher ``priority``, over the library it stands on);
+    ``until``: the last date (ISO, or its beginning) to which the match applies;
+    ``vendors``: the accelerator vendors it runs on (none: any).
     ``launch_time``: host time to issue one kernel. [s]  ``graphs``: launches are replayed by the
     device (CUDA graphs, XLA programs) and cost the host nothing per kernel.
     ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation.
-    ``gradient_bytes``: format gradients are accumulated and reduced in. [B]
-    ``overlap_*``: whether it hides that axis's traffic behind computation by default.
+    ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
+    the same with ``fp16``, where it differs). [B]
+    ``state_bytes``: format of each optimizer moment. [B]
+    ``overlap_*``: whether it hides that axis's traffic behind computation by default;
+    ``overlap_pp_needs_vpp``: pipeline traffic is hidden under the interleaved schedule alone.
     ``flash_attention``: default attention kernel. ``zero``: default sharding stage when unsaid.
+    ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
+    ``lora_rank``: default rank of low-rank adapters.
+    ``mtp``: whether the multi-token-prediction layers of a model that has some are trained.
     """
 
     id: str
     name: str
     match: tuple[str, ...] = ()
+    priority: int = 0
+    until: str = ""
+    vendors: tuple[str, ...] = ()
     launch_time: float = 6e-6
     graphs: bool = False
     fused: bool = True
     gradient_bytes: float = 4.0
+    gradient_bytes_fp16: float | None = None
+    state_bytes: float = 4.0
+    master_weights: bool = True
     overlap_tp: bool = False
     overlap_dp: bool = True
     overlap_ep: bool = False
     overlap_pp: bool = True
+    overlap_pp_needs_vpp: bool = False
     flash_attention: bool = True
     sequence_parallel: bool = True
     zero: int = 1
+    recompute: Recompute = "none"
+    context_scheme: ContextScheme = "ring"
+    lora_rank: int = 16
+    mtp: bool = False
     source: str = ""
+    notes: str = ""

@@ -19,7 +19,8 @@ class TrainingWorkload(Record, frozen=True, kw_only=True):
     (4: fp32, 2: bf16, 1: 8-bit). ``gradient_bytes``: the format gradients are accumulated and
     reduced in. ``lora_rank`` matters for ``method`` ``lora`` and ``qlora`` alone.
     ``expert_imbalance``: tokens of the busiest rank over the mean (1: balanced or capacity-dropped).
-    ``flash_attention=False`` is the unfused attention of the first Megatron papers.
+    ``flash_attention=False`` is the unfused attention of the first Megatron papers,
+    which also trained with ``dropout``.
     """
 
     sequence_length: int
@@ -34,3 +35,4 @@ class TrainingWorkload(Record, frozen=True, kw_only=True):
     lora_rank: int = 16
     expert_imbalance: float = 1.0
     flash_attention: bool = True
+    dropout: bool = False

@@ -1,0 +1,95 @@
+"""The command line: thin faces over the Python API, and the one place where errors become words.
+
+Exit codes: 0 done; 1 any other failure; 2 what was typed or written cannot be used; 3 nothing fits;
+4 a broken catalogue; 130 interrupted; 141 the reader of a pipe went away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from clusterwright.errors import ClusterwrightError, nearest_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import UnknownCommandError
+
+USAGE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code of the process.
+
+    Parameters
+    ----------
+    arguments
+        Words after ``clusterwright``; None takes those of the process.
+    """
+    try:
+        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        sys.stdout.flush()
+    except ClusterwrightError as error:
+        return _refuse(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _hang_up()
+    except ModuleNotFoundError as error:
+        return _refuse(f"this command needs {error.name!r}, which is not installed", 1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _refuse(f"cannot use {str(error.filename)!r}: {error.strerror}", USAGE)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    """Parse, load the one command that was asked for, run it."""
+    from cyclopts import CycloptsError, UnknownCommandError
+
+    from clusterwright.cli.tree import build
+
+    try:
+        code = build()(
+            words,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_int_as_exit_code_else_zero",
+        )
+    except UnknownCommandError as error:
+        # Its own message would import every command to look for a near one.
+        return _refuse(_unknown_command(error), USAGE)
+    except CycloptsError as error:
+        return _refuse(" ".join(str(error).split()), USAGE)
+    except ImportError as error:
+        # A lazy command wraps what its import raised; the cause is what a person can mend.
+        raise error.__cause__ or error from None
+    return int(code)
+
+
+def _unknown_command(error: UnknownCommandError) -> str:
+    """Name the word that is no command or option here, and the nearest that is."""
+    word = (error.unused_tokens or [""])[0]
+    dashed = word.startswith("-")
+    known = [name for name in error.app or () if name.startswith("-") == dashed]
+    near = nearest_names(word, known, count=1)
+    mend = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."
+    return f"unknown {'option' if dashed else 'command'} {word!r}. {mend}"
+
+
+def _refuse(message: str, code: int) -> int:
+    """Say in one line what is wrong."""
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _hang_up() -> int:
+    """Leave quietly when ``| head`` has read enough."""
+    # The interpreter flushes stdout once more on its way out: give it something that takes it.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE

@@ -53,7 +53,9 @@ class Experts(Record, frozen=True, kw_only=True):
     """A mixture of experts: ``num_experts`` networks of ``width``, ``top_k`` of them per token.
 
     ``shared_width`` is the summed width of the experts that every token visits (0: none);
-    ``shared_gated`` tells whether those are gated networks.
+    ``shared_gated`` tells whether those are gated networks. ``inputs``: the width that routed
+    experts read and write where it is not the model's (latent experts). ``vector_parameters``:
+    biases of one routed expert.
     """
 
     num_experts: int
@@ -62,6 +64,8 @@ class Experts(Record, frozen=True, kw_only=True):
     gated: bool
     shared_width: int = 0
     shared_gated: bool = True
+    inputs: int | None = None
+    vector_parameters: int = 0
 
 
 class Block(Record, frozen=True, kw_only=True):
@@ -82,7 +86,9 @@ class Model(Record, frozen=True, kw_only=True):
     tables; ``head_parameters`` is 0 when the head is tied to the embedding (its matrix product
     still happens). ``other_parameters``: final norm and what fits nowhere else.
     ``mtp_layers``: multi-token-prediction layers, each a copy of the last block with its own
-    projection of ``2·hidden → hidden``, not counted in ``layout``.
+    projection of ``2·hidden → hidden``, not counted in ``layout``. ``shared_parameters``: weights
+    that several layers use together (Zamba), which the blocks count at each use and the total
+    takes off again.
     """
 
     name: str
@@ -94,6 +100,7 @@ class Model(Record, frozen=True, kw_only=True):
     embedding_parameters: int
     head_parameters: int
     other_parameters: int = 0
+    shared_parameters: int = 0
     encoder_layers: int = 0
     mtp_layers: int = 0
     max_positions: int | None = None

@@ -1,0 +1,1 @@
+"""Predictions held against published, measured runs: read, ask, score."""

@@ -1,0 +1,1 @@
+"""Speed and size of what a user feels, each figure with its goal."""

@@ -1,0 +1,80 @@
+"""The tree of commands. Each is named by a string and imported only when it is called."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cyclopts import App
+
+
+class Command(NamedTuple):
+    """One command: the words that call it, where it lives, what ``--help`` says of it."""
+
+    words: str
+    target: str
+    help: str
+
+
+GROUPS = {
+    "plan": "Search the ways to do a job on a machine; say which fits best, and why.",
+    "estimate": "Explain one given way to do a job, loss by loss.",
+    "compare": "Put machines side by side on the same work.",
+}
+
+COMMANDS = (
+    Command(
+        "plan train",
+        "clusterwright.cli.plan:train",
+        "Find the fastest strategy that fits for a training run.",
+    ),
+    Command(
+        "estimate train",
+        "clusterwright.cli.estimate:train",
+        "Time, memory and losses of one given training strategy.",
+    ),
+    Command(
+        "compare train",
+        "clusterwright.cli.compare:train",
+        "The same training run on several machines.",
+    ),
+    Command(
+        "catalogue",
+        "clusterwright.cli.catalogue:app",
+        "Look into, and check, the facts: accelerators, clusters, models, sources.",
+    ),
+    Command(
+        "validate",
+        "clusterwright.cli.validate:validate",
+        "Predict measured runs and compare, worst first.",
+    ),
+    Command(
+        "replay",
+        "clusterwright.cli.replay:replay",
+        "Compute a saved plan again and tell whether it is the same.",
+    ),
+)
+
+
+def build() -> App:
+    """Put the tree together without importing any command."""
+    root = App(
+        name="clusterwright",
+        help="What can this machine do for this model, and what will it take?",
+        version=_version,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
+    groups = {name: App(name=name, help=text) for name, text in GROUPS.items()}
+    for group in groups.values():
+        root.command(group)
+    for command in COMMANDS:
+        *above, name = command.words.split()
+        parent = groups[above[0]] if above else root
+        parent.command(command.target, name=name, help=command.help)
+    return root
+
+
+def _version() -> str:
+    import clusterwright
+
+    return clusterwright.__version__

@@ -1,0 +1,15 @@
+"""Which function reads which ``model_type``."""
+
+from __future__ import annotations
+
+from clusterwright.model.families import dialects, gpt_like, latent, plain, sparse
+from clusterwright.model.families.common import Reader
+
+READERS: dict[str, Reader] = {
+    **dialects.READERS,
+    **gpt_like.READERS,
+    **latent.READERS,
+    **plain.READERS,
+    **sparse.READERS,
+}
+"""The reader of each ``model_type``."""

@@ -1,0 +1,119 @@
+"""The two ends of the pipeline: embedding, loss head, multi-token prediction; and block weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from clusterwright.formulas import memory
+from clusterwright.model.parameters import count_block
+from clusterwright.model.records import Block, Model
+from clusterwright.training.layers import BF16, Cost, LayerCosts, LayerModel
+
+Array = Any
+
+
+@dataclass(frozen=True, slots=True)
+class BlockParameters:
+    """Weights of one layer by how they are cut: over tp, not at all, over ep × etp."""
+
+    split: float
+    replicated: float
+    expert: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndCosts:
+    """Time (parts, shapes) [s] and bytes of embedding and head; parameters of every block kind."""
+
+    embedding_forward: Array
+    embedding_backward: Array
+    head_forward: Array
+    head_backward: Array
+    logit_bytes: Array
+    block_parameters: list[BlockParameters]
+    tied_head_parameters: float
+    own_head_parameters: float
+
+    def head_parameters(self, pp: Array) -> Array:
+        """Parameters that the last rank holds for the head; a tied head is a copy when pp > 1."""
+        return self.own_head_parameters + np.where(pp > 1, self.tied_head_parameters, 0.0)
+
+
+def block_parameters(block: Block, hidden_size: int) -> BlockParameters:
+    """Sort one block's weights by how they are cut."""
+    count = count_block(block, hidden_size)
+    whole = sum(p.inputs * p.outputs for p in block.projections if p.split == "replicated")
+    split = count.mixer - whole + count.mlp + count.shared_experts
+    return BlockParameters(
+        split=float(split),
+        replicated=float(whole + count.vectors + count.router),
+        expert=float(count.experts),
+    )
+
+
+def end_costs(model: Model, layers: LayerModel, last_layer: LayerCosts) -> EndCosts:
+    """Costs of a model's ends for the shapes that ``layers`` was made with."""
+    number = layers.num_shapes
+    embed_forward, embed_backward = _embedding(model, layers)
+    head_forward, head_backward = _head(model, layers)
+    forward = head_forward.matrix(number)
+    backward = head_backward.matrix(number)
+    for _ in range(model.mtp_layers):
+        extra_forward, extra_backward = Cost(), Cost()
+        rows = layers.tokens / layers.shapes.sequence_shards
+        double = 2.0 * model.hidden_size + 0.0 * rows
+        layers.linear((extra_forward, extra_backward, Cost()), rows, model.hidden_size + 0.0 * rows, double)
+        forward = forward + last_layer.forward + head_forward.matrix(number) + extra_forward.matrix(number)
+        backward = (
+            backward + last_layer.backward + head_backward.matrix(number) + extra_backward.matrix(number)
+        )
+    tied = model.head_parameters == 0
+    heads = 1.0 + model.mtp_layers
+    return EndCosts(
+        embedding_forward=embed_forward.matrix(number),
+        embedding_backward=embed_backward.matrix(number),
+        head_forward=forward,
+        head_backward=backward,
+        logit_bytes=heads
+        * memory.logit_bytes(layers.tokens, float(model.vocab_size), tensor_shards=layers.shapes.tp),
+        block_parameters=[block_parameters(b, model.hidden_size) for b in model.blocks],
+        tied_head_parameters=float(model.vocab_size * model.hidden_size) if tied else 0.0,
+        own_head_parameters=float(model.head_parameters),
+    )
+
+
+def _embedding(model: Model, layers: LayerModel) -> tuple[Cost, Cost]:
+    """Table look-up, and the all-reduce (or reduce-scatter) of a vocabulary-parallel table."""
+    forward, backward = Cost(), Cost()
+    shapes = layers.shapes
+    elements = layers.tokens * model.hidden_size
+    layers.stream(forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
+    layers.stream(backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
+    inverse, latency = layers.machine.links.ring(shapes.tp, 1.0)
+    passes = np.where(shapes.sequence_parallel > 0, 1.0, 2.0)
+    traffic = (BF16 * elements * inverse + latency) * (shapes.tp > 1)
+    forward.add("tp", passes * traffic)
+    backward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
+    return forward, backward
+
+
+def _head(model: Model, layers: LayerModel) -> tuple[Cost, Cost]:
+    """Final norm, logits, cross entropy in fp32 over a vocabulary cut by tp."""
+    forward, backward, weight = Cost(), Cost(), Cost()
+    shapes = layers.shapes
+    columns = model.vocab_size / shapes.tp
+    layers.norm(forward, backward)
+    wide = layers.machine.wide()
+    layers.on(wide).linear((forward, backward, weight), layers.tokens, columns, model.hidden_size + 0.0 * columns)
+    logits = layers.tokens * columns
+    # Cast to fp32, maximum, exponential and sum; then the gradient, cast back.
+    layers.stream(forward, 14.0 * logits, kernels=4.0)
+    layers.stream(backward, 8.0 * logits, kernels=2.0)
+    inverse, latency = layers.machine.links.ring(shapes.tp, 1.0)
+    traffic = (BF16 * layers.tokens * model.hidden_size * inverse + latency) * (shapes.tp > 1)
+    forward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
+    backward.add("tp", traffic * np.where(shapes.sequence_parallel > 0, 1.0, 2.0))
+    return forward, backward

@@ -1,0 +1,286 @@
+"""One strategy in depth: time, memory of each stage, and the walk from peak to achieved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.errors import InputError
+from clusterwright.hardware import Cluster
+from clusterwright.model.records import Model
+from clusterwright.records import Record
+from clusterwright.software import Software
+from clusterwright.strategy import Strategy
+from clusterwright.training.columns import columns_of
+from clusterwright.training.evaluate import Estimates, Evaluator, Prepared
+from clusterwright.training.flops import forward_flops_per_token
+from clusterwright.training.layers import PARTS
+from clusterwright.training.machine import Machine, peak_rate
+from clusterwright.training.settings import Settings
+from clusterwright.workload import TrainingWorkload
+
+
+class Term(Record, frozen=True, kw_only=True):
+    """One step of the waterfall: what it is, and its seconds of a training step."""
+
+    name: str
+    time: float
+    meaning: str
+
+
+class StageMemory(Record, frozen=True, kw_only=True):
+    """Peak memory of one pipeline rank by part. [B]"""
+
+    rank: int
+    parts: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        """Sum of the parts. [B]"""
+        return sum(self.parts.values())
+
+
+class TrainingEstimate(Record, frozen=True, kw_only=True):
+    """What one strategy does with one job on one machine.
+
+    ``step_time`` [s] is the sum of ``waterfall``; ``step_time_interval`` its 80 % interval.
+    ``mfu``: model FLOPs (no recompute, attention counted causally) over peak; ``mfu_full``: with
+    attention counted in full, as PaLM and most papers print it; ``hfu``: recompute counted.
+    """
+
+    strategy: Strategy
+    accelerators: int
+    step_time: float
+    step_time_interval: tuple[float, float]
+    tokens_per_step: float
+    tokens_per_second: float
+    mfu: float
+    mfu_full: float
+    hfu: float
+    memory_bytes: float
+    memory_limit: float
+    stages: tuple[StageMemory, ...]
+    waterfall: tuple[Term, ...]
+    num_micro_batches: float
+    model_flops: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether the fullest stage stays inside the accelerator's memory."""
+        return self.memory_bytes <= self.memory_limit
+
+    @property
+    def headroom(self) -> float:
+        """Memory left on the fullest stage. [B]"""
+        return self.memory_limit - self.memory_bytes
+
+
+MEANINGS = {
+    "ideal": "model FLOPs at the accelerator's peak",
+    "kernels": "matrix and attention kernels below peak",
+    "imbalance": "the slowest stage does more than its share",
+    "memory-bound": "norms, activations, casts: bound by memory bandwidth",
+    "host": "the device waits for kernel launches",
+    "recompute": "activations computed again",
+    "tp": "tensor-parallel traffic not hidden",
+    "cp": "context-parallel traffic not hidden",
+    "ep": "expert all-to-all not hidden",
+    "bubble": "pipeline fill and drain",
+    "pp": "transfers between pipeline stages",
+    "dp": "gradient and weight traffic not hidden",
+    "optimizer": "optimizer step",
+    "offload": "host transfers not hidden",
+}
+
+
+def check_strategy(model: Model, cluster: Cluster, workload: TrainingWorkload, strategy: Strategy) -> None:
+    """Refuse a strategy whose sizes do not multiply out, with the arithmetic and the nearest mend.
+
+    Raises
+    ------
+    InputError
+        One sentence: the rule, the numbers, what would be right.
+    """
+    used = strategy.accelerators
+    if used > cluster.count:
+        cut = strategy.tp * strategy.cp * strategy.pp
+        raise InputError(
+            f"tp({strategy.tp}) * cp({strategy.cp}) * pp({strategy.pp}) * dp({strategy.dp}) = {used} "
+            f"but {cluster.id} has {cluster.count} accelerators; dp can be at most {cluster.count // cut}"
+        )
+    per_step = strategy.dp * strategy.micro_batch
+    if workload.global_batch % per_step:
+        nearest = max(1, round(workload.global_batch / per_step)) * per_step
+        raise InputError(
+            f"a global batch of {workload.global_batch} sequences does not divide into "
+            f"dp({strategy.dp}) * micro-batch({strategy.micro_batch}) = {per_step}; "
+            f"the nearest batch that does is {nearest}"
+        )
+    for block in model.blocks:
+        for core in block.cores:
+            if core.num_heads % strategy.tp:
+                raise InputError(
+                    f"{core.num_heads} attention heads do not divide into tp({strategy.tp}); "
+                    f"tp can be {_divisors_near(core.num_heads, strategy.tp)}"
+                )
+        if block.experts and block.experts.num_experts % strategy.ep:
+            raise InputError(
+                f"{block.experts.num_experts} experts do not divide into ep({strategy.ep}); "
+                f"ep can be {_divisors_near(block.experts.num_experts, strategy.ep)}"
+            )
+    ranks = strategy.dp * strategy.cp * strategy.tp
+    if ranks % (strategy.ep * strategy.etp):
+        raise InputError(
+            f"ep({strategy.ep}) * etp({strategy.etp}) does not divide dp * cp * tp = {ranks}; "
+            f"ep * etp can be {_divisors_near(ranks, strategy.ep * strategy.etp)}"
+        )
+    if strategy.pp * strategy.vpp > model.num_layers + 2:
+        raise InputError(
+            f"pp({strategy.pp}) * vpp({strategy.vpp}) = {strategy.pp * strategy.vpp} chunks but "
+            f"{model.name} has {model.num_layers} layers; vpp can be at most "
+            f"{max(1, (model.num_layers + 2) // strategy.pp)}"
+        )
+
+
+def _divisors_near(number: int, wanted: int) -> str:
+    """The divisors of ``number`` on either side of ``wanted``, in words."""
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    below = max((d for d in divisors if d <= wanted), default=None)
+    above = min((d for d in divisors if d >= wanted), default=None)
+    return " or ".join(str(d) for d in dict.fromkeys((below, above)) if d is not None)
+
+
+def memory_limit(machine: Machine) -> float:
+    """Bytes that a plan may fill; the reserve is counted among its parts. [B]"""
+    total = machine.cluster.accelerator.memory_bytes or 0.0
+    return total * (1.0 - machine.settings.reserve_share)
+
+
+def estimate_with(
+    evaluator: Evaluator, strategy: Strategy, *, error_share: float
+) -> TrainingEstimate:
+    """Estimate one strategy with an evaluator already bound to model, machine and workload.
+
+    ``error_share``: half-width of the 80 % interval as a share of the step time.
+    """
+    model, workload, machine = evaluator.model, evaluator.workload, evaluator.machine
+    check_strategy(model, machine.cluster, workload, strategy)
+    cuts, runs = columns_of(strategy)
+    prepared = evaluator.prepare(cuts)
+    found = evaluator.evaluate(prepared, runs)
+    step_time = float(found.step_time.flat[0])
+    tokens = float(workload.global_batch * workload.sequence_length)
+    passes = 3.0 if workload.method == "full" else 2.0
+    length = workload.sequence_length
+    causal = passes * tokens * forward_flops_per_token(model, length)
+    full = passes * tokens * forward_flops_per_token(model, length, causal_half=False)
+    rate = step_time * strategy.accelerators * machine.matmul_peak
+    again = _recomputed_flops(strategy, model, length) * tokens
+    return TrainingEstimate(
+        strategy=strategy,
+        accelerators=strategy.accelerators,
+        step_time=step_time,
+        step_time_interval=(step_time / (1.0 + error_share), step_time * (1.0 + error_share)),
+        tokens_per_step=tokens,
+        tokens_per_second=tokens / step_time,
+        mfu=causal / rate,
+        mfu_full=full / rate,
+        hfu=(causal + again) / rate,
+        memory_bytes=float(found.memory_bytes.flat[0]),
+        memory_limit=memory_limit(machine),
+        stages=_stages(found, strategy.pp),
+        waterfall=waterfall(evaluator, prepared, found, ideal=causal / rate * step_time),
+        num_micro_batches=float(found.num_micro_batches.flat[0]),
+        model_flops=causal,
+    )
+
+
+def _recomputed_flops(strategy: Strategy, model: Model, length: int) -> float:
+    """FLOPs per token that recompute adds."""
+    if strategy.recompute != "full":
+        return 0.0
+    share = 1.0
+    if strategy.recompute_layers:
+        share = min(1.0, strategy.recompute_layers * strategy.pp / model.num_layers)
+    head = 2.0 * model.vocab_size * model.hidden_size
+    return share * (forward_flops_per_token(model, length) - head)
+
+
+def _stages(found: Estimates, num_stages: int) -> tuple[StageMemory, ...]:
+    stages: dict[int, StageMemory] = {}
+    for slot, parts in enumerate(found.slot_memory):
+        rank = int(found.slots.rank[slot][found.stage_index[0]])
+        values = {name: float(np.ravel(value)[0]) for name, value in parts.items()}
+        stages.setdefault(rank, StageMemory(rank=rank, parts=values))
+    return tuple(stages[rank] for rank in sorted(stages) if rank < num_stages)
+
+
+def waterfall(
+    evaluator: Evaluator, prepared: Prepared, found: Estimates, *, ideal: float
+) -> tuple[Term, ...]:
+    """Seconds of a step by cause; they add up to the step time."""
+    times = [float(np.ravel(time)[0]) for time in found.slot_times]
+    slot = int(np.argmax(times))
+    parts = _slot_parts(prepared, slot)
+    micro = float(np.ravel(found.num_micro_batches)[0])
+    by_part = {name: micro * float(parts[i]) for i, name in enumerate(PARTS)}
+    stage = float(np.ravel(found.terms["stage"])[0])
+    work = by_part["matmul_ideal"] + by_part["attention_ideal"]
+    seconds: dict[str, float] = {
+        "ideal": ideal,
+        "imbalance": work - ideal,
+        "kernels": by_part["matmul_loss"] + by_part["attention_loss"],
+        "memory-bound": by_part["elementwise"],
+        "host": by_part["host"],
+        "recompute": stage - sum(by_part.values()),
+        "tp": by_part["tp"],
+        "cp": by_part["cp"],
+        "ep": by_part["ep"],
+    }
+    for name in ("bubble", "pp", "dp", "optimizer", "offload"):
+        seconds[name] = float(np.ravel(found.terms[name])[0])
+    return tuple(
+        Term(name=name, time=time, meaning=MEANINGS[name]) for name, time in seconds.items()
+    )
+
+
+def _slot_parts(prepared: Prepared, slot: int) -> Any:
+    """Forward and backward seconds by part of one micro-batch on one slot, recompute apart."""
+    stage, shape = prepared.stage_index[0], prepared.shape_index[0]
+    counts = prepared.stages.counts[slot][:, stage]
+    first = prepared.stages.first[slot][stage]
+    last = prepared.stages.last[slot][stage]
+    ends = prepared.ends
+    parts = first * (ends.embedding_forward + ends.embedding_backward)[:, shape]
+    parts = parts + last * (ends.head_forward + ends.head_backward)[:, shape]
+    for number, cost in zip(counts, prepared.costs, strict=True):
+        parts = parts + number * (cost.forward + cost.backward)[:, shape]
+    return parts
+
+
+def make_evaluator(
+    model: Model,
+    cluster: Cluster,
+    workload: TrainingWorkload,
+    *,
+    software: Software,
+    profile: EfficiencyProfile,
+    settings: Settings,
+) -> Evaluator:
+    """Bind a model, a machine and a workload."""
+    machine = Machine(cluster, profile, software, settings, precision=workload.precision)
+    return Evaluator(model, machine, workload)
+
+
+__all__ = [
+    "StageMemory",
+    "Term",
+    "TrainingEstimate",
+    "check_strategy",
+    "estimate_with",
+    "make_evaluator",
+    "memory_limit",
+    "peak_rate",
+]

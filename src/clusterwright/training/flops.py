@@ -1,0 +1,35 @@
+"""FLOPs of a model per token, by part; the conventions of MFU and HFU are chosen by the caller."""
+
+from __future__ import annotations
+
+from clusterwright.model.parameters import count_block
+from clusterwright.model.records import Core, Model
+
+
+def core_flops_per_token(core: Core, sequence_length: int, *, causal_half: bool) -> float:
+    """Forward FLOPs of an attention core (or a state update) for one token of one layer.
+
+    ``causal_half``: count the masked half of the scores as absent, else as computed.
+    """
+    if core.kind == "linear":
+        return 4.0 * core.num_heads * core.state_dim * core.value_dim
+    keys = min(sequence_length, core.window) if core.window else sequence_length
+    share = 0.5 if causal_half and core.causal and not core.window else 1.0
+    return 2.0 * core.num_heads * (core.query_key_dim + core.value_dim) * keys * share
+
+
+def forward_flops_per_token(
+    model: Model, sequence_length: int, *, causal_half: bool = True, cores_only: bool = False
+) -> float:
+    """Forward FLOPs of one token: every matrix product, the cores, the head; no look-ups."""
+    total = 0.0 if cores_only else 2.0 * model.vocab_size * model.hidden_size
+    for block, number in zip(model.blocks, model.count_of, strict=True):
+        count = count_block(block, model.hidden_size)
+        weights = count.mixer + count.mlp + count.experts - count.idle_experts
+        weights += count.shared_experts + count.router
+        cores = sum(
+            core_flops_per_token(core, sequence_length, causal_half=causal_half)
+            for core in block.cores
+        )
+        total += number * (cores + (0.0 if cores_only else 2.0 * weights))
+    return total

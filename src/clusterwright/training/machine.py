@@ -1,0 +1,205 @@
+"""A machine bound to a precision and a framework: kernels and links as functions of shape."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.errors import InputError
+from clusterwright.formulas import attention, collectives, roofline
+from clusterwright.hardware import Accelerator, Cluster
+from clusterwright.software import Software
+from clusterwright.training.settings import Settings
+
+Array = Any
+
+LOW_PRECISIONS = {"fp8": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
+"""Formats below 16 bits, and the peak that they run at."""
+
+ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5625}
+"""Bytes of an operand, block scales included (nvfp4: 4 bits and an 8-bit scale for 16 values)."""
+
+
+def peak_rate(accelerator: Accelerator, precision: str) -> float:
+    """Dense peak of a precision, or of the next wider one the chip has. [FLOP/s]
+
+    Raises
+    ------
+    InputError
+        When nobody published a matrix rate for the chip at 16 bits or below.
+    """
+    wanted = LOW_PRECISIONS.get(precision, precision)
+    wider = {
+        "fp4": ("fp4", "fp8", "bf16", "fp16"),
+        "fp8": ("fp8", "bf16", "fp16"),
+        "bf16": ("bf16", "fp16"),
+        "fp16": ("fp16", "bf16"),
+        "tf32": ("tf32", "fp32"),
+        "fp32": ("fp32",),
+    }
+    for name in wider[wanted]:
+        if accelerator.peaks.get(name):
+            return accelerator.peaks[name]
+    known = ", ".join(sorted(accelerator.peaks)) or "none"
+    raise InputError(
+        f"{accelerator.id} has no published {wanted} rate (known: {known}); choose another "
+        f"--precision, or add the figure to a catalogue file of your own"
+    )
+
+
+class Links:
+    """The cluster's levels with the efficiency that large transfers reach on them."""
+
+    def __init__(self, cluster: Cluster, profile: EfficiencyProfile) -> None:
+        shares = [profile.links.scaleup] + [profile.links.scaleout] * (len(cluster.levels) - 1)
+        pairs = list(zip(cluster.levels, shares, strict=True))
+        self.sizes = tuple(float(level.size) for level in cluster.levels)
+        self.bandwidths = tuple(level.bandwidth * share for level, share in pairs)
+        self.latencies = tuple(level.latency for level in cluster.levels)
+
+    def ring(self, group_size: Array, stride: Array) -> tuple[Array, Array]:
+        """Inverse bandwidth [s/B] and latency [s] of an all-gather or reduce-scatter."""
+        inverse = collectives.ring_inverse_bandwidth(
+            group_size, stride, level_sizes=self.sizes, level_bandwidths=self.bandwidths
+        )
+        ring = collectives.ring_latency(
+            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
+        )
+        tree = collectives.tree_latency(
+            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
+        )
+        return inverse, np.minimum(ring, 2.0 * tree)
+
+    def all_reduce_latency(self, group_size: Array, stride: Array) -> Array:
+        """Latency of an all-reduce. [s]"""
+        return collectives.all_reduce_latency(
+            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
+        )
+
+    def all_to_all(self, group_size: Array, stride: Array) -> tuple[Array, Array]:
+        """Inverse bandwidth [s/B] and latency [s] of an all-to-all."""
+        inverse = collectives.all_to_all_inverse_bandwidth(
+            group_size, stride, level_sizes=self.sizes, level_bandwidths=self.bandwidths
+        )
+        latency = collectives.tree_latency(
+            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
+        )
+        return inverse, latency
+
+    def point_to_point(self, stride: Array) -> tuple[Array, Array]:
+        """Inverse bandwidth [s/B] and latency [s] between neighbours ``stride`` apart."""
+        inverse = collectives.point_to_point_inverse_bandwidth(
+            stride, level_sizes=self.sizes, level_bandwidths=self.bandwidths
+        )
+        latency = collectives.point_to_point_latency(
+            stride, level_sizes=self.sizes, level_latencies=self.latencies
+        )
+        return inverse, latency
+
+
+class Machine:
+    """Kernel times of one accelerator at one precision, and its links."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        profile: EfficiencyProfile,
+        software: Software,
+        settings: Settings,
+        *,
+        precision: str,
+    ) -> None:
+        accelerator = cluster.accelerator
+        if not accelerator.memory_bandwidth or not accelerator.memory_bytes:
+            missing = "memory size" if accelerator.memory_bandwidth else "memory bandwidth"
+            raise InputError(
+                f"nobody published the {missing} of {accelerator.id}; add it to a catalogue file "
+                f"of your own to plan with this chip"
+            )
+        self.cluster = cluster
+        self.software = software
+        self.settings = settings
+        self.profile = profile
+        self.links = Links(cluster, profile)
+        self.precision = precision
+        self.bandwidth = accelerator.memory_bandwidth
+        self.matmul_peak = peak_rate(accelerator, precision)
+        wide = precision if precision in ("fp32", "tf32", "fp16") else "bf16"
+        self.attention_peak = peak_rate(accelerator, wide)
+        low = LOW_PRECISIONS.get(precision)
+        self.is_low = low is not None and bool(accelerator.peaks.get(low))
+        self._matmul = self._matmul_parameters(low if self.is_low and low else wide)
+        self._wide_matmul = self._matmul_parameters(wide)
+        self._element_bytes = ELEMENT_BYTES[precision] if self.is_low else ELEMENT_BYTES[wide]
+        self.cast_bytes_per_element = settings.cast_bytes if self.is_low else 0.0
+        self.unfused_norm_passes = settings.unfused_norm_passes
+        self.scan_chunk = settings.scan_chunk
+        self.scan_efficiency = settings.scan_efficiency
+        self.overlap_slowdown = settings.overlap_slowdown
+
+    def wide(self) -> Self:
+        """The same machine at 16 bits (or wider), which loss heads keep even in fp8 training."""
+        if not self.is_low:
+            return self
+        return type(self)(
+            self.cluster, self.profile, self.software, self.settings, precision="bf16"
+        )
+
+    def _matmul_parameters(self, precision: str) -> dict[str, float]:
+        accelerator = self.cluster.accelerator
+        found = self.profile.matmul_for(self.precision if precision == "fp4" else precision)
+        measured = accelerator.matmul.get(precision)
+        found = found.anchored(measured=measured, peak=accelerator.peaks.get(precision))
+        arguments = found.arguments()
+        arguments["peak_efficiency"] *= self.profile.sustained
+        return arguments
+
+    def matmul_time(
+        self,
+        rows: Array,
+        columns: Array,
+        depth: Array,
+        *,
+        groups: Array = 1.0,
+        activations: bool = False,
+    ) -> Array:
+        """Time of a matrix product, or of ``groups`` of them with ``rows`` in all. [s]
+
+        ``activations``: both operands are activations and stay in 16 bits.
+        """
+        return roofline.grouped_matmul_time(
+            np.maximum(rows, 1.0),
+            columns,
+            depth,
+            num_groups=groups,
+            peak_flops=self.attention_peak if activations else self.matmul_peak,
+            memory_bandwidth=self.bandwidth,
+            element_bytes=ELEMENT_BYTES["bf16"] if activations else self._element_bytes,
+            output_bytes=ELEMENT_BYTES["bf16"],
+            **(self._wide_matmul if activations else self._matmul),
+        )
+
+    def attention_times(self, shape: dict[str, Array]) -> tuple[Array, Array]:
+        """Flash attention forward and backward; ``shape`` as ``formulas.attention`` names it. [s]"""
+        common = {
+            "peak_flops": self.attention_peak * self.profile.sustained,
+            "memory_bandwidth": self.bandwidth,
+            "element_bytes": ELEMENT_BYTES["bf16"],
+        }
+        forward = self.profile.attention_forward.arguments()
+        backward = self.profile.attention_backward.arguments()
+        return (
+            attention.attention_time(**shape, **common, **forward),
+            attention.attention_time(**shape, **common, **backward),
+        )
+
+    def memory_time(self, num_bytes: Array, *, kernels: float) -> Array:
+        """Memory-bound kernels that move ``num_bytes`` in all. [s]"""
+        arguments = self.profile.memory.arguments()
+        floor = arguments.pop("floor")
+        one = roofline.memory_time(
+            num_bytes / kernels, memory_bandwidth=self.bandwidth, floor=floor, **arguments
+        )
+        return one * kernels

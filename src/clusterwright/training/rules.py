@@ -1,0 +1,147 @@
+"""The rules a strategy must obey, each with an id, a reason and a mend.
+
+`explain_rule` gives a rule's page in one record; the search counts what each rule turned away.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from clusterwright.errors import UnknownNameError
+from clusterwright.records import Record
+from clusterwright.training.columns import GRID_AXES, SCHEDULES, Cuts, Runs
+
+Array = Any
+
+ZERO_BUBBLE, DUALPIPE = SCHEDULES.index("zero-bubble"), SCHEDULES.index("dualpipe")
+GPIPE, PLAIN = SCHEDULES.index("gpipe"), SCHEDULES.index("1f1b")
+
+
+class Rule(Record, frozen=True, kw_only=True):
+    """One feasibility rule: what it checks, why, and what to do."""
+
+    id: str
+    checks: str
+    why: str
+    fix: str
+
+
+RULES = {
+    rule.id: rule
+    for rule in (
+        Rule(
+            id="PAR001",
+            checks="tp divides the attention heads",
+            why="each tensor-parallel rank computes whole heads",
+            fix="choose a tp that divides the number of heads",
+        ),
+        Rule(
+            id="PAR002",
+            checks="cp divides the sequence",
+            why="each context-parallel rank holds an equal part of every sequence",
+            fix="choose a cp that divides the sequence length",
+        ),
+        Rule(
+            id="PAR003",
+            checks="there are no more pipeline stages than layers",
+            why="a stage without a layer does no work",
+            fix="lower pp",
+        ),
+        Rule(
+            id="PAR004",
+            checks="dp × micro-batch divides the global batch",
+            why="every rank takes the same number of equal micro-batches",
+            fix="change the batch, dp or the micro-batch",
+        ),
+        Rule(
+            id="PAR005",
+            checks="ep divides the experts, and ep × etp divides dp × cp × tp",
+            why="experts are spread evenly over the ranks that share a stage",
+            fix="choose another ep or etp",
+        ),
+        Rule(
+            id="PAR006",
+            checks="tp × cp × pp is no more than the accelerators there are",
+            why="every rank needs an accelerator of its own",
+            fix="lower an axis",
+        ),
+        Rule(
+            id="SCH001",
+            checks="with virtual stages, pp divides the micro-batches",
+            why="the interleaved schedule works in rounds of pp micro-batches",
+            fix="lower vpp to 1, or change the micro-batch",
+        ),
+        Rule(
+            id="SCH002",
+            checks="DualPipe has an even pp, vpp 1, and at least 2·pp micro-batches",
+            why="it feeds micro-batches from both ends of the pipeline",
+            fix="choose an even pp of at least 4, or another schedule",
+        ),
+        Rule(
+            id="SCH003",
+            checks="zero-bubble schedules have a pipeline to fill",
+            why="with pp = 1 there is no bubble, and the schedule is 1F1B",
+            fix="use 1f1b",
+        ),
+        Rule(
+            id="SHD001",
+            checks="zero 2 and 3 run without a pipeline",
+            why="sharded gradients or weights would move once per micro-batch and stage",
+            fix="use zero 1 with pp > 1, or pp = 1",
+        ),
+        Rule(
+            id="SHD002",
+            checks="sharding has ranks to shard over",
+            why="with dp × cp = 1 every zero stage is the same",
+            fix="use zero 0",
+        ),
+        Rule(
+            id="MEM001",
+            checks="the fullest stage fits the accelerator's memory",
+            why="a plan that runs out of memory is no plan",
+            fix="recompute more, shard more, or use more accelerators",
+        ),
+    )
+}
+
+
+def explain_rule(rule_id: str) -> Rule:
+    """The page of one rule.
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such rule.
+    """
+    if rule_id.upper() not in RULES:
+        raise UnknownNameError("rule", rule_id, RULES)
+    return RULES[rule_id.upper()]
+
+
+def allowed_runs(
+    cuts: Cuts, runs: Runs, block: slice, num_micro_batches: Array
+) -> tuple[Array, Counter[str]]:
+    """Which crossings of a block obey the rules of schedules and sharding; counts of the others."""
+    lift = (slice(None), *[None] * GRID_AXES)
+    pp, vpp = cuts.pp[block][lift], cuts.vpp[block][lift]
+    ranks = (cuts.dp * cuts.cp)[block][lift]
+    schedule, zero = runs.schedule[None], runs.zero[None]
+    dual = schedule == DUALPIPE
+    unfit = (pp < 4) | (np.mod(pp, 2) > 0) | (vpp > 1) | (num_micro_batches < 2 * pp)
+    broken = {
+        "SCH002": dual & unfit,
+        "SCH003": (schedule == ZERO_BUBBLE) & (pp < 2),
+        "SHD001": (zero >= 2) & (pp > 1),
+        "SHD002": (zero >= 1) & (ranks < 2),
+    }
+    legal: Array = np.ones((1,) * (GRID_AXES + 1), dtype=bool)
+    total = len(cuts.pp[block]) * len(runs)
+    counts: Counter[str] = Counter()
+    for rule, mask in broken.items():
+        both = mask & legal
+        counts[rule] = int(np.count_nonzero(both)) * (total // both.size)
+        legal = legal & ~mask
+    return legal, counts

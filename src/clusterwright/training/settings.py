@@ -1,0 +1,30 @@
+"""The cost model's own assumptions: few, named, sourced in ``catalogue/settings``."""
+
+from __future__ import annotations
+
+from clusterwright.records import Record
+
+
+class Settings(Record, frozen=True, kw_only=True):
+    """Assumptions that belong to no chip, model or framework.
+
+    ``reserve_bytes``: memory that the driver, the runtime and the communicators hold. [B]
+    ``reserve_share``: share of memory lost to fragmentation. [1]
+    ``cast_bytes``: traffic to quantise one operand element below 16 bits. [B]
+    ``unfused_norm_passes``: kernels that one fused norm or rotation is made of when written
+    operation by operation. [1]
+    ``scan_chunk``, ``scan_efficiency``: chunk length and share of peak of linear attention. [1]
+    ``overlap_slowdown``: what hidden traffic costs the computation it hides behind, as a share of
+    its own time. [1]
+    ``optimizer_passes``: traffic per trained parameter beside the states themselves (gradient
+    norm, scaling, clearing). [B]
+    """
+
+    reserve_bytes: float
+    reserve_share: float
+    cast_bytes: float
+    unfused_norm_passes: float
+    scan_chunk: float
+    scan_efficiency: float
+    overlap_slowdown: float
+    optimizer_passes: float

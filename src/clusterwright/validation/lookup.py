@@ -1,0 +1,135 @@
+"""What validation asks the catalogue: devices, machines, frameworks and models by printed name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from clusterwright.errors import CatalogueError, ClusterwrightError
+from clusterwright.hardware import Cluster
+from clusterwright.model.config import load_config
+from clusterwright.model.records import Model
+from clusterwright.records import Record
+from clusterwright.software import Software
+from clusterwright.validation.runs import Run
+from clusterwright.validation.shapes import plain_name
+
+
+class FactEntry(Protocol):
+    """One authored entry of the catalogue."""
+
+    @property
+    def id(self) -> str:
+        """What it is called in the catalogue."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names it is found under."""
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What its file says."""
+
+
+class Facts(Protocol):
+    """The part of `clusterwright.catalogue.store.Catalogue` that validation needs."""
+
+    def any_cluster(self, accelerator: str, count: int) -> Cluster:
+        """Return the customary cluster of so many of these accelerators."""
+
+    def entries(self, kind: str) -> Mapping[str, FactEntry]:
+        """Return the authored entries of one kind by id."""
+
+
+class DeviceName(Record, frozen=True, kw_only=True):
+    """One entry of ``catalogue/measurements/accelerator_names.toml``."""
+
+    all: tuple[str, ...]
+    accelerator: str = ""
+    devices: int = 1
+    assumed: str = ""
+    unsupported: str = ""
+
+
+class Lookup:
+    """The catalogue, indexed by what sources print; built once for a whole table."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.software = tuple(_software(entry) for entry in facts.entries("software").values())
+        self.devices = tuple(
+            msgspec.convert(name, DeviceName)
+            for entry in facts.entries("measurements").values()
+            for name in entry.data.get("names", ())
+        )
+        self._model_ids = _model_index(facts.entries("models").values())
+        self._models: dict[str, Model | None] = {}
+
+    def device_of(self, printed: str) -> DeviceName | None:
+        """Return the first entry whose fragments all occur in the printed name."""
+        text = printed.lower()
+        return next((d for d in self.devices if all(part in text for part in d.all)), None)
+
+    def software_of(self, run: Run, vendor: str) -> Software | None:
+        """Return the framework: the best match in the row's framework, else in its source.
+
+        A trainer wins over the library it stands on, a longer fragment over a shorter one; an
+        entry with an empty fragment is the last resort.
+        """
+        usable = [
+            s
+            for s in self.software
+            if (not s.vendors or vendor in s.vendors) and (not s.until or run.date <= s.until + "~")
+        ]
+        for text in (run.framework.lower(), f"{run.source} {run.id}".lower()):
+            ranked = [
+                (s.priority, len(part), bool(s.until), -index)
+                for index, s in enumerate(usable)
+                for part in s.match
+                if part and part in text
+            ]
+            if ranked:
+                return usable[-max(ranked)[3]]
+        return next((s for s in usable if "" in s.match), None)
+
+    def model_of(self, printed: str) -> Model | None:
+        """Return the catalogue's model of that name, or None."""
+        name = plain_name(printed)
+        if name not in self._models:
+            found = self._model_ids.get(name)
+            self._models[name] = self._read(found) if found else None
+        return self._models[name]
+
+    def _read(self, identifier: str) -> Model | None:
+        """Read the model's configuration; one that cannot be read is as good as none."""
+        config = self.facts.entries("models")[identifier].data.get("config_json")
+        try:
+            return load_config(config, name=identifier) if config else None
+        except ClusterwrightError:
+            return None
+
+
+def _software(entry: FactEntry) -> Software:
+    """Read one entry; keys about provenance that the record does not hold are left out."""
+    data = entry.data
+    known = {key: data[key] for key in Software.__struct_fields__ if key in data}
+    try:
+        return msgspec.convert(known, Software)
+    except msgspec.ValidationError as error:
+        raise CatalogueError(f"software {entry.id!r}: {error}.") from None
+
+
+def _model_index(entries: Collection[FactEntry]) -> dict[str, str]:
+    """Return plain name → id; an id wins over a name, a name over an alias."""
+    index: dict[str, str] = {}
+    for names in (lambda e: (e.id,), lambda e: (e.name,), lambda e: e.aliases):
+        for entry in entries:
+            for name in names(entry):
+                index.setdefault(plain_name(name), entry.id)
+    return index

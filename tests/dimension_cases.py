@@ -1,0 +1,127 @@
+"""One set of quantities for every formula: what goes in, in mixed units, and what must come out.
+
+A figure without a unit is a plain number. Activation formulas hold constants such as "2 bytes per
+element of bf16"; their per-element bytes are plain numbers here, tokens and elements are dimensions
+of their own, and the result shows that it is linear in both.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Case(NamedTuple):
+    """What goes into a formula, and the unit of what must come out."""
+
+    result: str
+    arguments: dict[str, object]
+
+
+def case(result: str, **arguments: object) -> Case:
+    """Write a case as a call."""
+    return Case(result, arguments)
+
+
+GROUP = {"group_size": 16, "stride": 2}
+SIZES = {"level_sizes": (8, 72, 1024)}
+BANDWIDTHS = {**SIZES, "level_bandwidths": ("0.45 TB/s", "100 GB/s", "50 GB/s")}
+LATENCIES = {**SIZES, "level_latencies": ("3 us", "0.005 ms", "14 us")}
+TILE = {"half_tile": 32, "half_depth": 100, "fill_area": 5e5, "split_depth": 5e3}
+SHAPE = {"rows": 4096, "columns": 8192, "depth": 1024}
+MACHINE = {
+    "peak_flops": "989.4 TFLOP/s",
+    "memory_bandwidth": "3.35 TB/s",
+    "memory_efficiency": 0.8,
+    "peak_efficiency": 0.75,
+    "floor": "2.7 us",
+}
+MATMUL = {**SHAPE, **TILE, **MACHINE, "element_bytes": "2 B", "output_bytes": "4 B"}
+HALF_LAYER = {
+    "tokens": "8192 token",
+    "hidden_size": "4096 element",
+    "tensor_shards": 8,
+    "sequence_shards": 8,
+    "linear_input_bytes": 2,
+    "mask_bytes": 1,
+}
+PIPELINE = {"num_stages": 8, "num_chunks": 2, "num_micro_batches": 30}
+
+ATTENTION = {"query_length": 4096, "key_length": 8192, "causal": 1, "window": 1024}
+
+CASES: dict[str, Case] = {
+    "attention.attended_pairs": case("1", **ATTENTION),
+    "attention.attention_time": case(
+        "s",
+        **ATTENTION,
+        **MACHINE,
+        batch_size=2,
+        num_heads=32,
+        num_kv_heads=8,
+        qk_dim=192,
+        value_dim=128,
+        element_bytes="2 B",
+        half_length=220,
+        half_head_dim=90,
+        fill_rows=3500,
+        flop_factor=2.5,
+        traffic_factor=2,
+    ),
+    "collectives.members_inside": case("1", **GROUP, level_size=8),
+    "collectives.ring_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
+    "collectives.ring_latency": case("s", **GROUP, **LATENCIES),
+    "collectives.tree_latency": case("s", **GROUP, **LATENCIES),
+    "collectives.all_reduce_latency": case("s", **GROUP, **LATENCIES),
+    "collectives.all_to_all_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
+    "collectives.point_to_point_inverse_bandwidth": case("s/B", stride=16, **BANDWIDTHS),
+    "collectives.point_to_point_latency": case("s", stride=16, **LATENCIES),
+    "memory.optimizer_state_bytes_per_parameter": case(
+        "B", num_moments=2, moment_bytes="4 B", master_bytes="0.004 kB"
+    ),
+    "memory.sharded_bytes": case(
+        "B", parameters="7.5e9 parameter", bytes_per_parameter="12 B/parameter", shards=64
+    ),
+    "memory.score_activation_bytes": case(
+        "token**2", sequences=1, sequence_length="2048 token", key_length="4 ktoken", num_heads=96
+    ),
+    "memory.mixer_activation_bytes": case(
+        "token*element", **HALF_LAYER, projected_width="6 kelement", core_width="4096 element"
+    ),
+    "memory.mlp_activation_bytes": case(
+        "token*element", **HALF_LAYER, width="14 kelement", num_up=2
+    ),
+    "memory.expert_activation_bytes": case(
+        "token*element",
+        routed_tokens="8192 token",
+        hidden_size="4096 element",
+        width="2 kelement",
+        num_up=2,
+        expert_shards=1,
+        linear_input_bytes=2,
+    ),
+    "memory.logit_bytes": case(
+        "token*element", tokens="8192 token", vocab_size="128 kelement", tensor_shards=8
+    ),
+    "pipeline.bubble_time": case("s", sum_time="8.1 s", slowest_time="1100 ms", **PIPELINE),
+    "pipeline.zero_bubble_saving": case("s", weight_gradient_time="3 ms", num_stages=8, delayed=2),
+    "pipeline.dualpipe_bubble_time": case(
+        "s",
+        both_time="30 ms",
+        backward_time="0.02 s",
+        weight_gradient_time="10 ms",
+        num_stages=8,
+    ),
+    "pipeline.micro_batches_in_flight": case("1", rank=0, **PIPELINE),
+    "roofline.soft_maximum": case("s", first="4 ms", second="0.004 s", sharpness=3),
+    "roofline.matmul_work": case("1", **SHAPE, **TILE, num_groups=4),
+    "roofline.matmul_efficiency": case("1", **SHAPE, **TILE, peak_efficiency=0.8),
+    "roofline.matmul_time": case("s", **MATMUL),
+    "roofline.grouped_matmul_time": case("s", **MATMUL, num_groups=8),
+    "roofline.memory_time": case(
+        "s",
+        num_bytes="1 GB",
+        memory_bandwidth="3.35 TB/s",
+        efficiency=0.9,
+        ramp_bytes="2 MB",
+        floor="2 us",
+    ),
+}
