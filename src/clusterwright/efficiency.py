@@ -84,6 +84,18 @@ class MatmulEfficiency(Record, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, peak_efficiency=min(1.0, measured / peak))
 
 
+class GroupedEfficiency(Record, frozen=True, kw_only=True):
+    """What products of many small groups (experts) lose against one product of all their rows.
+
+    ``share``: of the single product's peak efficiency. ``half_tile``: rows and columns lost at the
+    edges of each group's product; a kernel for many groups cannot fit its tile to each. [1]
+    """
+
+    share: float
+    half_tile: float
+    evidence: Evidence
+
+
 class AttentionEfficiency(Record, frozen=True, kw_only=True):
     """Parameters of ``formulas.roofline.attention_time`` in one direction; see there."""
 
@@ -139,10 +151,11 @@ class LinkEfficiency(Record, frozen=True, kw_only=True):
 class EfficiencyProfile(Record, frozen=True, kw_only=True):
     """What a generation of chips makes of its peaks.
 
-    ``matmul``: by precision. ``attention_kernels``: named kernels where several were measured; the
-    two ``attention_…`` fields are what a framework uses unless told otherwise. ``sustained``: rate
-    that arithmetic keeps up for hours over what short benchmarks reach (clocks fall under power
-    and heat); 1 where nothing is published.
+    ``matmul``: by precision. ``grouped``: how experts' products differ from single ones.
+    ``attention_kernels``: named kernels where several were measured; the two ``attention_…``
+    fields are what a framework uses unless told otherwise. ``sustained``: rate that arithmetic
+    keeps up for hours over what short benchmarks reach (clocks fall under power and heat); 1 where
+    nothing is published.
     """
 
     id: str
@@ -152,6 +165,7 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     attention_backward: AttentionEfficiency
     memory: MemoryEfficiency
     links: LinkEfficiency
+    grouped: GroupedEfficiency | None = None
     attention_kernels: dict[str, AttentionKernel] = {}
     sustained: float = 1.0
     sustained_source: str = ""
@@ -213,6 +227,17 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     def matmul_for(self, precision: str) -> MatmulEfficiency:
         """Return the matrix-product parameters for a precision, or its nearest stand-in's."""
         return self.matmul[self.stand_in(precision)]
+
+    def grouped_for(self, precision: str) -> MatmulEfficiency:
+        """Return the parameters for the grouped products of experts at a precision."""
+        single = self.matmul_for(precision)
+        if self.grouped is None:
+            return single
+        return msgspec.structs.replace(
+            single,
+            peak_efficiency=single.peak_efficiency * self.grouped.share,
+            half_tile=max(single.half_tile, self.grouped.half_tile),
+        )
 
 
 def _numbers(record: Record) -> dict[str, float]:

@@ -24,6 +24,7 @@ class Software(Record, frozen=True, kw_only=True):
     ``flash_attention``: default attention kernel. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
     ``lora_rank``: default rank of low-rank adapters.
+    ``causal_flops``: whether the FLOP rates it prints count attention by its causal half.
     ``mtp``: whether the multi-token-prediction layers of a model that has some are trained.
     """
 
@@ -51,6 +52,7 @@ class Software(Record, frozen=True, kw_only=True):
     recompute: Recompute = "none"
     context_scheme: ContextScheme = "ring"
     lora_rank: int = 16
+    causal_flops: bool = False
     mtp: bool = False
     source: str = ""
     notes: str = ""

@@ -21,7 +21,7 @@ from clusterwright.errors import UnitError
 _DECIMAL: Final = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18, "Z": 21}
 _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50}
 _COUNTS: Final = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12, "P": 15, "E": 18}
-_NOUNS: Final = "tokens tok params parameters sequences requests req FLOPs".split()
+_NOUNS: Final = ("tokens", "tok", "params", "parameters", "sequences", "requests", "req")
 _HOUR: Final = 3600.0
 _DAY: Final = 24 * _HOUR
 _YEAR: Final = 365.25 * _DAY
@@ -133,10 +133,18 @@ def parse(text: str | float, dimension: str) -> float:
         raise UnitError(f"{written!r} is negative: {_needed(dimension)} of zero or more")
     number = float(re.sub("[,_]", "", match["digits"]) + (match["power"] or ""))
     unit = _join_money(match["money"] or "", match["unit"] or "")
-    value = number * _factor(unit, dimension, written)
+    value = _times(number, _factor(unit, dimension, written))
     if not math.isfinite(value):
         raise UnitError(f"{written!r} is too large to be a quantity: {_needed(dimension)}")
     return value
+
+
+def _times(number: float, factor: float) -> float:
+    """Multiply; divide by what a small factor is a fraction of, so that 3.4 us is 3.4e-06."""
+    fraction = round(1 / factor) if factor < 1 else 0
+    if fraction and math.isclose(1 / factor, fraction, rel_tol=1e-12):
+        return number / fraction
+    return number * factor
 
 
 def _join_money(sign: str, unit: str) -> str:
@@ -158,7 +166,8 @@ def _factor(unit: str, dimension: str, written: str) -> float:
         if plain is not None:
             return plain
     if not unit:
-        raise UnitError(f"{written!r} has no unit: {_needed(dimension)}; units: {_units(dimension)}")
+        known = _units(dimension)
+        raise UnitError(f"{written!r} has no unit: {_needed(dimension)}; units: {known}")
     found = _UNITS.get(unit) or _UNITS.get(unit.replace(" ", ""))
     if found is None:
         hint = _case_hint(unit)

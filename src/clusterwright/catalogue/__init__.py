@@ -1,0 +1,1 @@
+"""Facts: authored as TOML, compiled to one file, read as typed entries."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from clusterwright.errors import CatalogueError, nearest_names
 from clusterwright.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from clusterwright.catalogue.schema import Attribute, Kind, Schema
 
@@ -31,7 +32,8 @@ class Problem(Record, frozen=True, kw_only=True):
     def __str__(self) -> str:
         """Return ``file:line: entry: message``."""
         place = f"{self.path}:{self.line}" if self.line else self.path
-        return f"{place}: {self.entry}: {self.message}" if self.entry else f"{place}: {self.message}"
+        parts = (place, self.entry, self.message)
+        return ": ".join(part for part in parts if part)
 
 
 class Reading(Record, frozen=True, kw_only=True):
@@ -159,7 +161,7 @@ class _Reader:
         self.entries[kind.name][name] = entry
         self._home[kind.name, name] = (path, text)
 
-    def _config(self, path: Path, name: str, report: Any) -> object:
+    def _config(self, path: Path, name: str, report: Callable[[str, str], None]) -> object:
         """Return the JSON file that an entry names, relative to its own file."""
         try:
             return json.loads((path.parent / name).read_text(encoding="utf-8"))
@@ -207,10 +209,10 @@ def _line(text: str, head: str, key: str = "") -> int:
     start = next((n for n, line in enumerate(lines) if line.startswith(head)), None)
     if start is None:
         return 0
-    stem = key.split("[")[0].split(".")[0]
+    stem = re.split(r"[.\[]", key, maxsplit=1)[0]
     for number, line in enumerate(lines[start:], start=start):
         if number > start and line.startswith("[["):
             break
-        if stem and line.split("=")[0].strip().split(".")[0] == stem:
+        if stem and re.split(r"[.\s=]", line.strip(), maxsplit=1)[0] == stem:
             return number + 1
     return start + 1

@@ -78,7 +78,9 @@ class ClusterBuilder:
         levels: list[Level] = []
         for row in rows:
             bandwidth = row["bandwidth"]["value"] / row.get("oversubscription", 1.0)
-            latency = row.get("latency", {}).get("value") or self._hop(row["kind"], not levels)
+            latency = row.get("latency", {}).get("value") or self._hop(
+                row["kind"], inside=not levels
+            )
             size = count if row["size"] == "all" else int(row["size"])
             if row.get("assumed"):
                 shown = format_quantity(bandwidth, "B/s")
@@ -91,24 +93,21 @@ class ClusterBuilder:
 
     def _usual(self, accelerator: Accelerator) -> list[Level]:
         """Put together the levels that such accelerators usually have."""
-        domain = self._domain(accelerator)
-        kind = self.entry.text("scaleup_kind") or "scale-up"
-        bandwidth = accelerator.scaleup_bandwidth
-        if bandwidth is None:
-            bandwidth, kind = self._host_bandwidth(), "pcie"
-            self._assume(f"scale-up: {format_quantity(bandwidth, 'B/s')}, as the host link")
-        levels = [
-            Level(name=kind, size=domain, bandwidth=bandwidth, latency=self._hop(kind, True))
-        ]
+        levels: list[Level] = []
+        if accelerator.scaleup_bandwidth is not None:
+            kind = self.entry.text("scaleup_kind") or "scale-up"
+            size = self._domain(accelerator)
+            hop = self._hop(kind, inside=True)
+            bandwidth = accelerator.scaleup_bandwidth
+            levels.append(Level(name=kind, size=size, bandwidth=bandwidth, latency=hop))
         host = self._node_size(accelerator)
-        if domain < host:
+        if not levels or levels[0].size < host:
             link = self._host_bandwidth()
-            self._assume(f"between the scale-up domains of one host: {format_quantity(link, 'B/s')}")
-            levels.append(
-                Level(name="pcie", size=host, bandwidth=link, latency=self._hop("pcie", True))
-            )
+            self._assume(f"inside one host: {format_quantity(link, 'B/s')}, as the host link")
+            hop = self._hop("pcie", inside=True)
+            levels.append(Level(name="pcie", size=host, bandwidth=link, latency=hop))
         network = self._network(accelerator)
-        hop = self._hop("network", False)
+        hop = self._hop("network", inside=False)
         # Larger than any cluster: cut_levels brings it to the count.
         levels.append(Level(name="scale-out", size=2**62, bandwidth=network, latency=hop))
         return levels
@@ -139,12 +138,14 @@ class ClusterBuilder:
         return known
 
     def _host_memory(self) -> float | None:
+        """Return host memory per accelerator, None where memory is one (a default of zero)."""
         total = self.node.value("host_memory") if self.node else None
         if self.node is not None and total is not None:
             return total / int(self.node.data["accelerators"])
-        usual = self.default("host-memory")
-        self._assume(f"host memory: {format_quantity(usual, 'B')} per accelerator")
-        return usual
+        usual = self.default(f"host-memory-{self.entry.text('kind')}", "host-memory")
+        if usual:
+            self._assume(f"host memory: {format_quantity(usual, 'B')} per accelerator")
+        return usual or None
 
     def _host_bandwidth(self) -> float:
         known = self.node.value("host_bandwidth") if self.node else None
@@ -155,7 +156,7 @@ class ClusterBuilder:
             self._assume(f"host link: {format_quantity(known, 'B/s')} per accelerator")
         return known
 
-    def _hop(self, kind: str, inside: bool) -> float:
+    def _hop(self, kind: str, *, inside: bool) -> float:
         return self.default(f"hop-{kind}", "hop-scale-up" if inside else "hop-scale-out")
 
     def _assume(self, words: str) -> None:

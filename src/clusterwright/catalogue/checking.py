@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,7 +116,7 @@ class EntryChecker:
         return None
 
     def _date(self, _: Attribute, written: object, path: str) -> str | None:
-        if isinstance(written, datetime.date) and not isinstance(written, datetime.datetime):
+        if isinstance(written, dt.date) and not isinstance(written, dt.datetime):
             return written.isoformat()
         self.report(path, f"{path!r} is {written!r}: write a day such as 2026-11-21, unquoted")
         return None
@@ -176,7 +176,7 @@ class EntryChecker:
         """Compile a quantity, or a table that holds one, to value, text and provenance."""
         dimension = attribute.dimension or self._dimension
         if dimension is None:
-            self.report(path, f"{path!r}: say what it is measured in, e.g. dimension = \"B/s\"")
+            self.report(path, f'{path!r}: say what it is measured in, e.g. dimension = "B/s"')
             return None
         table = written if isinstance(written, dict) else {"value": written}
         for key in table:
@@ -230,7 +230,8 @@ class EntryChecker:
             return []
         done: list[dict[str, Any]] = []
         for one in written:
-            if not isinstance(one, dict) or not {"value"} <= set(one) <= {"value", "source", "note"}:
+            known = {"value", "source", "note"}
+            if not isinstance(one, dict) or not {"value"} <= set(one) <= known:
                 self.report(path, f"{path!r}: each holds value, and source or note, nothing else")
                 continue
             value = self._parse(one["value"], dimension, path)
@@ -246,6 +247,6 @@ def plain(value: object) -> object:
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list):
         return [plain(one) for one in value]
-    if isinstance(value, datetime.date | datetime.time):
+    if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     return value

@@ -1,7 +1,7 @@
-"""The authored catalogue to the file that is shipped: ``python -m clusterwright.catalogue.compiling``.
+"""The authored catalogue to the file that is shipped.
 
-The result is deterministic: the same TOML gives the same bytes. ``--check`` writes nothing and
-fails where the shipped file is stale.
+Run as ``python -m clusterwright.catalogue.compiling``. The result is deterministic: the same TOML
+gives the same bytes. ``--check`` writes nothing and fails where the shipped file is stale.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Figure(Record, frozen=True, kw_only=True):
 
 
 class Entry(Record, frozen=True, kw_only=True):
-    """One thing of the catalogue, of a ``kind``; ``data`` holds what its file says, figures in SI."""
+    """One thing of the catalogue; ``data`` holds what its file says, figures in SI."""
 
     kind: str
     noun: str

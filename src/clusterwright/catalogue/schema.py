@@ -42,7 +42,7 @@ class Kind(Record, frozen=True, kw_only=True):
     """One kind of entry: the folder of its files is its name, ``table`` heads each entry.
 
     ``free``: keys are another module's business. ``figure_kind``: what its figures are when they
-    do not say.
+    do not say. ``columns``: what a list of its entries shows.
     """
 
     name: str = ""
@@ -52,6 +52,7 @@ class Kind(Record, frozen=True, kw_only=True):
     free: bool = False
     include: str = ""
     figure_kind: str = "published"
+    columns: tuple[str, ...] = ()
     attribute: tuple[Attribute, ...] = ()
 
 

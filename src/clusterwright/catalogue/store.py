@@ -62,9 +62,7 @@ class Catalogue:
         merged._content, digest = self._content, hashlib.sha256(self._hash.encode())
         for path in map(Path, paths):
             own = read_own_file(path, self._schema, merged._content).check()
-            merged._content = {
-                kind: {**merged._content.get(kind, {}), **own[kind]} for kind in own
-            }
+            merged._content = {kind: {**merged._content.get(kind, {}), **own[kind]} for kind in own}
             digest.update(msgspec.json.encode(own, order="deterministic"))
         merged._hash = digest.hexdigest()
         return merged
@@ -74,12 +72,13 @@ class Catalogue:
 
         Raises
         ------
-        UnknownNameError
+        InputError
             If there is no such kind.
         """
         if kind not in self._entries:
             if kind not in self._schema.kinds:
-                raise UnknownNameError("kind", kind, self._schema.kinds)
+                known = ", ".join(self.kinds)
+                raise InputError(f"no kind of facts called {kind!r}: one of {known}")
             noun = self._schema.kinds[kind].noun
             found = self._content.get(kind, {})
             self._entries[kind] = {
@@ -143,11 +142,12 @@ class Catalogue:
             )
         published = entry.value("count")
         if published is None and accelerators is None:
-            raise InputError(f"nobody published how many accelerators {entry.id} has: give a number")
+            raise InputError(f"nobody published how many accelerators {entry.id} has: say how many")
         count = round(published or 0) if accelerators is None else _whole(accelerators)
         if published is not None and count > published:
             raise InputError(
-                f"cluster {entry.id} has {published:,.0f} accelerators, not {count:,}: ask for fewer"
+                f"cluster {entry.id} has {published:,.0f} accelerators, not {count:,}: "
+                f"ask for that many or fewer"
             )
         return self._builder(entry.text("accelerator"), entry.text("node")).build(entry, count)
 

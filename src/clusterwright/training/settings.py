@@ -18,6 +18,8 @@ class Settings(Record, frozen=True, kw_only=True):
     its own time. [1]
     ``optimizer_passes``: traffic per trained parameter beside the states themselves (gradient
     norm, scaling, clearing). [B]
+    ``error_share``: half-width of the 80 % interval as a share of the step time, from
+    ``validate`` over all published runs. [1]
     """
 
     reserve_bytes: float
@@ -28,3 +30,4 @@ class Settings(Record, frozen=True, kw_only=True):
     scan_efficiency: float
     overlap_slowdown: float
     optimizer_passes: float
+    error_share: float

@@ -87,7 +87,7 @@ class Run(Record, frozen=True, kw_only=True):
     tflops_formula: str = ""
     memory_gb_per_accel: float | None = None
     notes: str = ""
-    config_complete: bool = False
+    config_complete: bool | None = None
 
 
 COLUMNS: tuple[str, ...] = tuple(name for name in Run.__struct_fields__ if name != "line")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from clusterwright.model.families import dialects, gpt_like, latent, plain, sparse
+from clusterwright.model.families import dialects, gpt_like, hybrid, latent, plain, sparse
 from clusterwright.model.families.common import Reader
 
 READERS: dict[str, Reader] = {
     **dialects.READERS,
     **gpt_like.READERS,
+    **hybrid.READERS,
     **latent.READERS,
     **plain.READERS,
     **sparse.READERS,

@@ -34,6 +34,7 @@ def read_ernie_moe(keys: Keys, name: str) -> Model:
         qkv_bias="use_bias",
         out_bias="use_bias",
         mlp_bias="use_bias",
+        head_bias="use_bias",
         tied=True,
         router_bias=True,
         default_shared=2,
@@ -69,7 +70,7 @@ def read_laguna(keys: Keys, name: str) -> Model:
     keys.ignore("gating")
     traits = Traits(
         mlp_bias=False,
-        gate="" if gate is False else "full" if gate == "per-element" else "head",
+        gate="head" if gate in (None, True, "per-head") else "full",
         qk_norm="head",
         router_bias=True,
     )
@@ -223,8 +224,8 @@ def read_doge(keys: Keys, name: str) -> Model:
 def read_moshi(keys: Keys, name: str) -> Model:
     """Read the text part of Moshi: one more row in the embedding, gated networks of half the width."""
     shape = read_shape(keys)
-    extra = {"intermediate_size": keys.count("ffn_dim") // 2}
-    keys.ignore("ffn_dim", "num_codebooks")
+    extra = {"intermediate_size": keys.count("ffn_dim") // 2, "tie_word_embeddings": False}
+    keys.ignore("num_codebooks")
     traits = Traits(qkv_bias=False, out_bias=False, mlp_bias=False)
     table = (shape.vocab + 1) * shape.hidden
     return read_decoder(keys.merged(extra), name, traits, embedding=table)

@@ -1,0 +1,86 @@
+"""Estimate one strategy from records alone; the catalogue supplies the efficiency profile."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.hardware import Cluster
+from clusterwright.model.records import Model
+from clusterwright.software import Software
+from clusterwright.strategy import Strategy
+from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
+from clusterwright.training.settings import Settings
+from clusterwright.workload import TrainingWorkload
+
+
+def from_entry(record: type[Any], data: dict[str, Any]) -> Any:
+    """Make a record of the fields that an entry shares with it; provenance is left behind."""
+    fields = set(record.__struct_fields__)
+    return msgspec.convert({key: data[key] for key in data if key in fields}, record)
+
+
+@lru_cache(maxsize=64)
+def _profile(catalogue: Catalogue, name: str) -> EfficiencyProfile:
+    data = catalogue.entry("efficiency", name).data
+    profile: EfficiencyProfile = from_entry(EfficiencyProfile, data)
+    return profile
+
+
+def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
+    """The efficiency profile that the cluster's accelerator follows."""
+    return _profile(catalogue, cluster.accelerator.profile or "generic-gpu")
+
+
+@lru_cache(maxsize=8)
+def settings_of(catalogue: Catalogue) -> Settings:
+    """The cost model's own assumptions."""
+    settings: Settings = from_entry(Settings, catalogue.entry("settings", "training").data)
+    return settings
+
+
+def software_named(catalogue: Catalogue, name: str) -> Software:
+    """A framework by id."""
+    software: Software = from_entry(Software, catalogue.entry("software", name).data)
+    return software
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Catalogue:
+    """The catalogue that comes with the package."""
+    return Catalogue()
+
+
+def estimate_training(
+    model: Model,
+    cluster: Cluster,
+    workload: TrainingWorkload,
+    strategy: Strategy,
+    *,
+    software: Software,
+    catalogue: Catalogue | None = None,
+) -> TrainingEstimate:
+    """Time, memory and waterfall of one strategy.
+
+    Memory that does not fit is reported (``fits``), not refused.
+
+    Raises
+    ------
+    InputError
+        When sizes do not multiply out, or the chip lacks a figure that is needed.
+    """
+    facts = catalogue or shipped()
+    settings = settings_of(facts)
+    evaluator = make_evaluator(
+        model,
+        cluster,
+        workload,
+        software=software,
+        profile=profile_of(facts, cluster),
+        settings=settings,
+    )
+    return estimate_with(evaluator, strategy, error_share=settings.error_share)

@@ -1,0 +1,84 @@
+"""Results as a table for other tools, and the score as plain text."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from clusterwright.validation.scoring import Result, Score, Summary, by_kind, score
+
+CSV_COLUMNS = tuple(name for name in Result.__struct_fields__)
+
+
+def as_csv(results: Sequence[Result]) -> str:
+    """Return one line per run, blank where there is no value; ``filled`` is joined by ``; ``."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for result in results:
+        writer.writerow([_cell(getattr(result, name)) for name in CSV_COLUMNS])
+    return out.getvalue()
+
+
+def as_text(results: Sequence[Result]) -> str:
+    """Return the score in words and tables, the worst source first."""
+    total, rest = score(results), score(results, complete=False)
+    lines = [*_headline(total), "", *_table("source", total.sources)]
+    chosen = [r for r in results if r.complete]
+    for name, groups in by_kind(chosen).items():
+        lines += ["", *_table(name.replace("_", " "), groups)]
+    if rest.rows:
+        lines += ["", "Runs whose configuration is not complete (not in the headline):"]
+        lines += [*_headline(rest), "", *_table("source", rest.sources)]
+    return "\n".join(lines) + "\n"
+
+
+def _headline(total: Score) -> list[str]:
+    """Return the sentence that matters, and how many runs it rests on."""
+    counts = (
+        f"{total.rows} runs: {total.ok} predicted, {total.unsupported} unsupported, "
+        f"{total.incomplete} incomplete"
+    )
+    if total.mean_source_median_abs_error is None:
+        return [counts]
+    flat = sum(s.flat_median_abs_error for s in total.sources) / len(total.sources)
+    return [
+        counts,
+        f"Mean over sources of the median error: {_share(total.mean_source_median_abs_error)} "
+        f"(one-line formula: {_share(flat)}); predicted not to fit although it ran: "
+        f"{_share(total.false_oom or 0.0)}",
+    ]
+
+
+def _table(title: str, groups: Sequence[Summary]) -> list[str]:
+    """Return a table of summaries, aligned, numbers to the right."""
+    if not groups:
+        return []
+    width = max(len(title), *(len(g.source) for g in groups))
+    metric = max(6, *(len(g.metric) for g in groups))
+    head = ("rows", "median", "p90", "bias", "in 80 %", "flat", "no fit")
+    lines = [f"{title:<{width}}  {'metric':<{metric}}" + "".join(f"{h:>9}" for h in head)]
+    for g in groups:
+        shares = (g.median_abs_error, g.p90_abs_error, g.bias, g.coverage80)
+        values = [_share(v) for v in (*shares, g.flat_median_abs_error, g.false_oom)]
+        row = "".join(f"{v:>9}" for v in (str(g.rows), *values))
+        lines.append(f"{g.source:<{width}}  {g.metric:<{metric}}{row}")
+    return lines
+
+
+def _share(value: float) -> str:
+    return f"{100.0 * value:.1f} %"
+
+
+def _cell(value: object) -> str:
+    """Return a value as a cell: blank for None, 0 and 1 for flags, 6 significant digits."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, tuple):
+        return "; ".join(value)
+    return str(value)
