@@ -13,7 +13,8 @@ class Software(Record, frozen=True, kw_only=True):
     fragment found wins, and a trainer, of higher ``priority``, over the library it stands on);
     ``until``: the last date (ISO, or its beginning) to which the match applies;
     ``vendors``: the accelerator vendors it runs on (none: any).
-    ``launch_time``: host time to issue one kernel. [s]  ``graphs``: launches are replayed by the
+    ``launch_time``: host time to issue one kernel, with the Python, autograd and small
+    operators around it. [s]  ``graphs``: launches are replayed by the
     device (CUDA graphs, XLA programs) and cost the host nothing per kernel.
     ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation.
     ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
@@ -34,7 +35,7 @@ class Software(Record, frozen=True, kw_only=True):
     priority: int = 0
     until: str = ""
     vendors: tuple[str, ...] = ()
-    launch_time: float = 6e-6
+    launch_time: float = 6e-5
     graphs: bool = False
     fused: bool = True
     gradient_bytes: float = 4.0

@@ -143,7 +143,8 @@ def _find(catalogue: Catalogue, name: str) -> Entry:
         try:
             return catalogue.entry(one, name)
         except UnknownNameError:
-            known += catalogue.entries(one)
+            entries = catalogue.entries(one)
+        known += [*entries, *(alias for entry in entries.values() for alias in entry.aliases)]
     near = nearest_names(name, known)
     mend = f"did you mean {' or '.join(near)}?" if near else "see `clusterwright catalogue list`"
     raise InputError(f"nothing in the catalogue is called {name!r}: {mend}")
@@ -158,12 +159,18 @@ def _cell(entry: Entry, key: str) -> str | None:
 
 
 def _people(figure: Figure) -> str:
-    shown = format_quantity(figure.value, figure.dimension)
-    if figure.low is None or figure.high is None:
-        return shown
-    return " to ".join(format_quantity(end, figure.dimension) for end in (figure.low, figure.high))
+    """Write a figure for people: counts in full, ranges by their ends, binary sizes as such."""
+    if figure.low is not None and figure.high is not None:
+        ends = (figure.low, figure.high)
+        return " to ".join(format_quantity(end, figure.dimension, digits=4) for end in ends)
+    if figure.text.endswith("iB"):
+        return figure.text
+    if figure.dimension == "1" and figure.value.is_integer():
+        return f"{figure.value:,.0f}"
+    return format_quantity(figure.value, figure.dimension, digits=4)
 
 
 def _figure_row(figure: Figure) -> dict[str, Any]:
-    row: dict[str, Any] = {"shown": _people(figure), **msgspec.to_builtins(figure)}
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(figure))
+    row = {"shown": _people(figure), **fields}
     return {key: value for key, value in row.items() if value not in (None, "", [])}

@@ -62,6 +62,9 @@ class ClusterBuilder:
         fabric = {} if cluster is None else cluster.data.get("fabric", {})
         rows = fabric.get("levels", ())
         levels = self._fabric(rows, count) if rows else self._usual(accelerator)
+        if cluster and not rows:
+            bits = levels[-1].bandwidth * 8 / 1e9
+            self._assume(f"network: {bits:g} Gb/s per accelerator, never oversubscribed")
         return Cluster(
             id=cluster.id if cluster else f"{count}x{self.entry.id}",
             name=cluster.name if cluster else f"{count:,} x {self.entry.name}",

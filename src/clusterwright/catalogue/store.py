@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clusterwright.catalogue.authoring import read_own_file
 from clusterwright.catalogue.building import ClusterBuilder, build_accelerator
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.schema import Schema
@@ -58,6 +57,8 @@ class Catalogue:
         CatalogueError
             With everything that is wrong in the first file that has something wrong.
         """
+        from clusterwright.catalogue.authoring import read_own_file
+
         merged = Catalogue()
         merged._content, digest = self._content, hashlib.sha256(self._hash.encode())
         for path in map(Path, paths):

@@ -27,7 +27,7 @@ def parameter_flops(parameters: Floats, tokens: Floats, *, passes: Floats = 3.0)
     Parameters
     ----------
     parameters
-        Weights that a token is multiplied with, :math:`N`; of a mixture of experts the chosen ones. [1]
+        Weights that a token is multiplied with, :math:`N`; of experts the chosen ones. [1]
     tokens
         Tokens of the step, :math:`T`. [1]
     passes
@@ -37,7 +37,7 @@ def parameter_flops(parameters: Floats, tokens: Floats, *, passes: Floats = 3.0)
 
     References
     ----------
-    .. [1] J. Kaplan et al., "Scaling laws for neural language models," arXiv:2001.08361, section 2.1.
+    .. [1] J. Kaplan et al., "Scaling laws for neural language models," arXiv:2001.08361, sec. 2.1.
 
     GPT-3, 174.6B parameters and 300B tokens (arXiv:2005.14165 table D.1 prints 3.14e23):
 

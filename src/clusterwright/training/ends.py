@@ -110,8 +110,9 @@ def _head(model: Model, layers: LayerModel) -> tuple[Cost, Cost]:
     layers.on(wide).linear((forward, backward, weight), layers.tokens, columns, model.hidden_size + 0.0 * columns)
     logits = layers.tokens * columns
     # Cast to fp32, maximum, exponential and sum; then the gradient, cast back.
-    layers.stream(forward, 14.0 * logits, kernels=4.0)
-    layers.stream(backward, 8.0 * logits, kernels=2.0)
+    passes = 1.0 if layers.machine.software.fused else layers.machine.settings.unfused_loss_passes
+    layers.stream(forward, 14.0 * logits * passes, kernels=4.0 * passes)
+    layers.stream(backward, 8.0 * logits * passes, kernels=2.0 * passes)
     inverse, latency = layers.machine.links.ring(shapes.tp, 1.0)
     traffic = (BF16 * layers.tokens * model.hidden_size * inverse + latency) * (shapes.tp > 1)
     forward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))

@@ -67,6 +67,7 @@ class Evaluator:
             dropout=workload.dropout,
             expert_imbalance=workload.expert_imbalance,
             linear_input_bytes=1.0 if low else 2.0,
+            accumulate_bytes=_accumulate_bytes(machine, workload),
         )
         self.state = StateBytes.of(workload, low=low)
 
@@ -137,6 +138,16 @@ class Prepared:
     stages: Stages
     shape_index: Array
     stage_index: Array
+
+
+def _accumulate_bytes(machine: Machine, workload: TrainingWorkload) -> float:
+    """Traffic per parameter of adding one micro-batch's gradient to the sum. [B]
+
+    A fused product adds in its epilogue (read and write the sum, less the 16-bit result that is
+    not written); otherwise the 16-bit gradient is written, read and added in a pass of its own.
+    """
+    summed = 2.0 * workload.gradient_bytes
+    return summed - 2.0 if machine.software.fused else summed + 2.0
 
 
 def _sum(parts: dict[str, Array]) -> Array:

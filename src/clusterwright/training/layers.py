@@ -106,7 +106,10 @@ class LayerCosts:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What all layers share: sizes of the workload as floats."""
+    """What all layers share: sizes of the workload as floats.
+
+    ``accumulate_bytes``: traffic per parameter to add a micro-batch's gradient to the sum. [B]
+    """
 
     hidden_size: float
     sequence_length: float
@@ -115,6 +118,7 @@ class Job:
     dropout: bool
     expert_imbalance: float
     linear_input_bytes: float
+    accumulate_bytes: float
 
 
 class LayerModel:
@@ -177,6 +181,7 @@ class LayerModel:
             else:
                 self.matmul(backward, rows, columns, depth, groups)
             weight.add("matmul_ideal", backward.total(DEVICE_PARTS) - before)
+            self.stream(backward, self.job.accumulate_bytes * columns * depth * groups, kernels=1.0)
         cast = self.machine.cast_bytes_per_element * rows * depth
         self.stream(forward, cast, kernels=1.0 if self.machine.cast_bytes_per_element else 0.0)
         cast = self.machine.cast_bytes_per_element * rows * columns

@@ -13,6 +13,7 @@ class Settings(Record, frozen=True, kw_only=True):
     ``cast_bytes``: traffic to quantise one operand element below 16 bits. [B]
     ``unfused_norm_passes``: kernels that one fused norm or rotation is made of when written
     operation by operation. [1]
+    ``unfused_loss_passes``: the same for the cross entropy. [1]
     ``scan_chunk``, ``scan_efficiency``: chunk length and share of peak of linear attention. [1]
     ``overlap_slowdown``: what hidden traffic costs the computation it hides behind, as a share of
     its own time. [1]
@@ -26,6 +27,7 @@ class Settings(Record, frozen=True, kw_only=True):
     reserve_share: float
     cast_bytes: float
     unfused_norm_passes: float
+    unfused_loss_passes: float
     scan_chunk: float
     scan_efficiency: float
     overlap_slowdown: float

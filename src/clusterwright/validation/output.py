@@ -43,12 +43,12 @@ def _headline(total: Score) -> list[str]:
     if total.mean_source_median_abs_error is None:
         return [counts]
     flat = sum(s.flat_median_abs_error for s in total.sources) / len(total.sources)
-    return [
-        counts,
+    errors = (
         f"Mean over sources of the median error: {_share(total.mean_source_median_abs_error)} "
         f"(one-line formula: {_share(flat)}); predicted not to fit although it ran: "
-        f"{_share(total.false_oom or 0.0)}",
-    ]
+        f"{_share(total.false_oom or 0.0)}"
+    )
+    return [counts, errors]
 
 
 def _table(title: str, groups: Sequence[Summary]) -> list[str]:

@@ -266,7 +266,6 @@ def _compared(run: Run, question: Question, prediction: Prediction) -> Result:
     measured = time_of(run, question, run.measured_value)
     low, high = prediction.step_time_interval
     ends = sorted(value_of(run, question, time) for time in (low, high))
-    memory = run.memory_gb_per_accel
     return Result(
         id=run.id,
         source=run.source,
@@ -286,10 +285,17 @@ def _compared(run: Run, question: Question, prediction: Prediction) -> Result:
         inside=low <= measured <= high,
         flat_error=flat_time(question) / measured - 1.0,
         predicted_memory_bytes=prediction.memory_bytes,
-        measured_memory_bytes=None if memory is None else memory * 1e9,
+        measured_memory_bytes=_measured_memory(run),
         fits=prediction.fits,
         filled=question.filled,
     )
+
+
+def _measured_memory(run: Run) -> float | None:
+    """Return the printed memory; in binary units where the notes say so. [B]"""
+    if run.memory_gb_per_accel is None:
+        return None
+    return run.memory_gb_per_accel * (2.0**30 if "GiB" in run.notes else 1e9)
 
 
 def _blank(run: Run, status: str, reason: str, question: Question | None = None) -> Result:

@@ -95,6 +95,10 @@ def _recompute(run: Run, software: Software, text: str, filled: list[str]) -> tu
         told = "selective" if modules else software.recompute
         origin = "from the notes" if modules else f"{software.id}'s default"
         filled.append(f"recompute={told} ({origin})")
+    kept = re.search(r"remat keep/offload (\{.*?\})", text)
+    if kept and "mlpwi" not in kept.group(1) and told == "selective":
+        filled.append("recompute=full (what is kept has the model's width alone)")
+        return "full", 0
     some = re.search(_SOME_LAYERS, text)
     if some and told != "none":
         return "full", int(some.group(1) or some.group(2))
