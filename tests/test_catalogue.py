@@ -67,7 +67,7 @@ def test_a_sound_entry_compiles_to_si(authored: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message", "line"),
     [
-        ("memory = {", "memroy = {", "unknown key 'memroy': did you mean 'memory'?", 10),
+        ("memory = {", "memoryy = {", "unknown key 'memoryy': did you mean 'memory'?", 10),
         ('"100 TFLOP/s"', '"100 GB/s"', "is a bandwidth, but a compute rate", 9),
         ('"100 TFLOP/s"', "100.0", "write a quoted quantity with its unit", 9),
         ("peaks.bf16", "peaks.bf61", "'peaks.bf61': did you mean 'bf16'?", 0),

@@ -157,13 +157,17 @@ class Catalogue:
 
         ``Cluster.assumed`` names the figures that nobody published.
         """
-        entry = self.entry("accelerators", accelerator)
-        return self._builder(entry.id, entry.text("node")).build(None, _whole(count))
+        return self._builder(accelerator, "").build(None, _whole(count))
 
     def _builder(self, accelerator: str, node: str) -> ClusterBuilder:
+        """Return a builder; without a ``node`` it takes the accelerator's usual one."""
         entry = self.entry("accelerators", accelerator)
-        found = self.entry("nodes", node) if node else None
-        return ClusterBuilder(entry, found, self.entries("defaults"))
+        usual = node or entry.text("node")
+        found = self.entry("nodes", usual) if usual else None
+        builder = ClusterBuilder(entry, found, self.entries("defaults"))
+        if usual and not node:
+            builder.assumed.append(f"node: {usual}, as usual for {entry.id}")
+        return builder
 
 
 def _whole(count: int) -> int:

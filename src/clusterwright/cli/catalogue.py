@@ -128,10 +128,11 @@ def _print_rows(rows: list[dict[str, Any]], *, as_json: bool = False) -> None:
             print("\t".join(line))
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    first = Column(columns[0], no_wrap=True)
+    table = Table(first, *columns[1:], box=None, header_style="bold", pad_edge=False)
     for line in cells:
         table.add_row(*(Text(cell) for cell in line))
     Console().print(table)

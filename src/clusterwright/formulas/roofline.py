@@ -85,8 +85,8 @@ def matmul_work(
     num_groups
         Products of this shape that one kernel runs, :math:`g`. [1]
 
-    Leaves out: the steps of tile and wave quantisation (up to ±20 % between neighbouring shapes)
-    and alignment penalties of odd sizes.
+    Leaves out: the steps of tile and wave quantisation (nearly 0 on average, 10 to 15 % at the 90th
+    percentile) and alignment penalties of odd sizes.
 
     References
     ----------

@@ -30,6 +30,8 @@ class Core(Record, frozen=True, kw_only=True):
     ``window`` tokens are visible (``None``: all), ``causal`` halves the work.
     ``kind="linear"``: a recurrent state of ``state_dim × value_dim`` per head (Mamba-2, gated delta
     rule, lightning attention); its cost is linear in the sequence.
+    ``stride``: keys are compressed, one for so many tokens (1: every token has its own);
+    ``value_dim=0``: scores alone, as an indexer computes to choose what attention will see.
     """
 
     kind: Literal["softmax", "linear"] = "softmax"
@@ -40,6 +42,7 @@ class Core(Record, frozen=True, kw_only=True):
     window: int | None = None
     causal: bool = True
     state_dim: int = 0
+    stride: int = 1
 
 
 class Mlp(Record, frozen=True, kw_only=True):

@@ -65,6 +65,7 @@ def mamba2(
     state: int,
     kernel: int,
     bias: bool = False,
+    out_bias: bool | None = None,
     kernel_bias: bool = True,
     norm: bool = True,
 ) -> Block:
@@ -74,7 +75,7 @@ def mamba2(
     return join(
         project("in", hidden, inner + mixed + heads, bias=bias),
         state_update(heads=heads, key_dim=state, value_dim=max(inner // heads, 1), groups=groups),
-        project("out", inner, hidden, "row", bias=bias),
+        project("out", inner, hidden, "row", bias=bias if out_bias is None else out_bias),
         vectors(small),
     )
 
@@ -97,6 +98,32 @@ def gated_delta(
         state_update(heads=value_heads, key_dim=key_dim, value_dim=value_dim, groups=key_heads),
         project("out", values, hidden, "row"),
         vectors(2 * value_heads + mixed * kernel + value_dim),
+    )
+
+
+def channel_delta(
+    *, hidden: int, heads: int, head_dim: int, kernel: int, gate_rank: int | None
+) -> Block:
+    """Return Kimi delta attention: the gated delta rule with a decay for every channel.
+
+    ``gate_rank``: rank of the projections for decay and output gate; None where they are full.
+    """
+    width = heads * head_dim
+    if gate_rank is None:
+        gates = project("gates", hidden, 2 * width)
+    else:
+        gates = join(
+            project("gates_a", hidden, 2 * gate_rank, "replicated"),
+            project("decay_b", gate_rank, width),
+            project("gate_b", gate_rank, width),
+        )
+    return join(
+        project("qkv", hidden, 3 * width),
+        gates,
+        project("rates", hidden, heads),
+        state_update(heads=heads, key_dim=head_dim, value_dim=head_dim),
+        project("out", width, hidden, "row"),
+        vectors(3 * width * kernel + width + heads + head_dim),
     )
 
 

@@ -233,9 +233,9 @@ def _core_of(known: Model | None) -> int | None:
 
 
 def _customary_heads(run: Run, filled: list[str]) -> int:
-    """Return heads of 128 elements, or the nearest width that divides the model's."""
-    hidden = run.d_model or 1
-    divisors = [n for n in range(1, hidden + 1) if hidden % n == 0]
+    """Return heads of 128 elements, or the nearest number that tensor parallelism divides."""
+    hidden, ranks = run.d_model or 1, run.tp or 1
+    divisors = [n for n in range(ranks, hidden + 1, ranks) if hidden % n == 0] or [1]
     heads = min(divisors, key=lambda n: (abs(hidden / n - 128), n))
     filled.append(f"n_heads={heads} (heads of {hidden // heads}; not printed)")
     return heads

@@ -42,7 +42,14 @@ def recurrent_layers(keys: Keys, layers: int, *, full_every: int = 0) -> list[bo
     return [True] * layers
 
 
-def prefixed_mamba2(keys: Keys, at: Layer, *, norm: bool = True, inner: int | None = None) -> Block:
+def prefixed_mamba2(
+    keys: Keys,
+    at: Layer,
+    *,
+    norm: bool = True,
+    inner: int | None = None,
+    out_bias: bool | None = None,
+) -> Block:
     """Return the Mamba-2 that keys beginning with ``mamba_`` describe."""
     hidden = at.shape.hidden
     keys.ignore("mamba_chunk_size", "mamba_d_head", "mamba_expand", "mamba_norm_before_gate")
@@ -55,6 +62,7 @@ def prefixed_mamba2(keys: Keys, at: Layer, *, norm: bool = True, inner: int | No
         state=keys.count("mamba_d_state", default=256),
         kernel=keys.count("mamba_d_conv", default=4),
         bias=keys.flag("mamba_proj_bias", default=False),
+        out_bias=out_bias,
         kernel_bias=keys.flag("mamba_conv_bias", default=True),
         norm=norm,
     )
@@ -89,9 +97,11 @@ def read_falcon_h1(keys: Keys, name: str) -> Model:
     """Read Falcon-H1: attention and Mamba-2 side by side in every layer."""
     width = keys.optional("mamba_d_ssm")
     norm = keys.flag("mamba_rms_norm", default=False)
+    bias = keys.flag("projectors_bias", default=False)
 
     def mixer(own: Keys, at: Layer) -> Block:
-        return build.join(prefixed_mamba2(own, at, norm=norm, inner=width), attention(own, at))
+        states = prefixed_mamba2(own, at, norm=norm, inner=width, out_bias=bias)
+        return build.join(states, attention(own, at))
 
     return read_decoder(keys, name, Traits(), mixer=mixer)
 
@@ -275,6 +285,7 @@ def read_nemotron_h(keys: Keys, name: str) -> Model:
     keys.ignore("mtp_layers_block_type", "mtp_hybrid_override_pattern", "attention_head_dim")
     extra = {
         "num_hidden_layers": len(kinds),
+        "tie_word_embeddings": False,
         "mlp_layer_types": ["sparse" if k == "moe" else "dense" for k in kinds],
     }
     plain = feed_forward(keys.merged(extra), len(kinds))
@@ -290,7 +301,7 @@ def read_nemotron_h(keys: Keys, name: str) -> Model:
         made = plain(own, at)
         return _in_latent(own, made, at.shape.hidden) if made.experts else made
 
-    traits = Traits(norms=1, gated=False)
+    traits = Traits(norms=1, gated=False, qkv_bias=False, out_bias=False)
     return read_decoder(keys.merged(extra), name, traits, mixer=mixer, network=network)
 
 
