@@ -22,7 +22,10 @@ class Software(Record, frozen=True, kw_only=True):
     ``state_bytes``: format of each optimizer moment. [B]
     ``overlap_*``: whether it hides that axis's traffic behind computation by default;
     ``overlap_pp_needs_vpp``: pipeline traffic is hidden under the interleaved schedule alone.
-    ``flash_attention``: default attention kernel. ``zero``: default sharding stage when unsaid.
+    ``flash_attention``: whether attention is fused by default, and ``attention_kernel`` by which
+    kernel (``fa1``, ``fa2``, ``cudnn``, ``fa3``; empty: the usual one of the chip).
+    ``dropout``: whether its recipes train with dropout. ``scatter_gather``: tensor-parallel ranks
+    send a share each between pipeline stages even without sequence parallelism. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
     ``lora_rank``: default rank of low-rank adapters.
     ``causal_flops``: whether the FLOP rates it prints count attention by its causal half.
@@ -48,6 +51,9 @@ class Software(Record, frozen=True, kw_only=True):
     overlap_pp: bool = True
     overlap_pp_needs_vpp: bool = False
     flash_attention: bool = True
+    attention_kernel: str = ""
+    dropout: bool = False
+    scatter_gather: bool = False
     sequence_parallel: bool = True
     zero: int = 1
     recompute: Recompute = "none"

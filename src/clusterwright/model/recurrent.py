@@ -168,5 +168,5 @@ def matrix_lstm(*, hidden: int, heads: int, key_width: int, value_width: int, bi
         project("rates", hidden, 2 * heads, bias=True),
         state_update(heads=heads, key_dim=key_width // heads, value_dim=value_width // heads),
         project("out", value_width, hidden, "row", bias=bias),
-        vectors(value_width),
+        vectors((2 if bias else 1) * value_width),
     )

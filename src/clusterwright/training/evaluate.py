@@ -324,7 +324,8 @@ class _Block:
         c = self.c
         inverse, latency = self.machine.links.point_to_point(c.tp * c.cp * c.dp)
         tokens = c.micro_batch * self.workload.sequence_length / c.cp
-        cut = np.where(c.sequence_parallel > 0, c.tp, 1.0)
+        shared = (c.sequence_parallel > 0) | self.machine.software.scatter_gather
+        cut = np.where(shared, c.tp, 1.0)
         hop = tokens * self.model.hidden_size * 2.0 / cut * inverse + latency
         hidden = (self.c.overlap_pp > 0) & (c.vpp > 1)
         fill = 2.0 * (c.pp - 1.0) * hop

@@ -132,6 +132,7 @@ class Machine:
         self.is_low = low is not None and bool(accelerator.peaks.get(low))
         self._matmul = self._matmul_parameters(low if self.is_low and low else wide)
         self._wide_matmul = self._matmul_parameters(wide)
+        self._grouped = self._matmul_parameters(low if self.is_low and low else wide, grouped=True)
         self._element_bytes = ELEMENT_BYTES[precision] if self.is_low else ELEMENT_BYTES[wide]
         self.cast_bytes_per_element = settings.cast_bytes if self.is_low else 0.0
         self.unfused_norm_passes = settings.unfused_norm_passes
@@ -147,9 +148,10 @@ class Machine:
             self.cluster, self.profile, self.software, self.settings, precision="bf16"
         )
 
-    def _matmul_parameters(self, precision: str) -> dict[str, float]:
+    def _matmul_parameters(self, precision: str, *, grouped: bool = False) -> dict[str, float]:
         accelerator = self.cluster.accelerator
-        found = self.profile.matmul_for(self.precision if precision == "fp4" else precision)
+        choose = self.profile.grouped_for if grouped else self.profile.matmul_for
+        found = choose(self.precision if precision == "fp4" else precision)
         measured = accelerator.matmul.get(precision)
         found = found.anchored(measured=measured, peak=accelerator.peaks.get(precision))
         arguments = found.arguments()
@@ -169,6 +171,8 @@ class Machine:
 
         ``activations``: both operands are activations and stay in 16 bits.
         """
+        alone = np.ndim(groups) == 0 and float(groups) == 1.0
+        weights = self._matmul if alone else self._grouped
         return roofline.grouped_matmul_time(
             np.maximum(rows, 1.0),
             columns,
@@ -178,7 +182,7 @@ class Machine:
             memory_bandwidth=self.bandwidth,
             element_bytes=ELEMENT_BYTES["bf16"] if activations else self._element_bytes,
             output_bytes=ELEMENT_BYTES["bf16"],
-            **(self._wide_matmul if activations else self._matmul),
+            **(self._wide_matmul if activations else weights),
         )
 
     def attention_times(self, shape: dict[str, Array]) -> tuple[Array, Array]:
@@ -188,8 +192,8 @@ class Machine:
             "memory_bandwidth": self.bandwidth,
             "element_bytes": ELEMENT_BYTES["bf16"],
         }
-        forward = self.profile.attention_forward.arguments()
-        backward = self.profile.attention_backward.arguments()
+        kernel = self.profile.attention_for(self.software.attention_kernel)
+        forward, backward = kernel.forward.arguments(), kernel.backward.arguments()
         return (
             attention.attention_time(**shape, **common, **forward),
             attention.attention_time(**shape, **common, **backward),

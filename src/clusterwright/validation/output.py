@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import statistics
 from collections.abc import Sequence
 
-from clusterwright.validation.scoring import Result, Score, Summary, by_kind, score
+from clusterwright.validation.scoring import (
+    Result,
+    Score,
+    Summary,
+    by_kind,
+    memory_errors,
+    score,
+)
 
 CSV_COLUMNS = tuple(name for name in Result.__struct_fields__)
 
@@ -24,8 +32,8 @@ def as_csv(results: Sequence[Result]) -> str:
 def as_text(results: Sequence[Result]) -> str:
     """Return the score in words and tables, the worst source first."""
     total, rest = score(results), score(results, complete=False)
-    lines = [*_headline(total), "", *_table("source", total.sources)]
     chosen = [r for r in results if r.complete]
+    lines = [*_headline(total), *_memory(chosen), "", *_table("source", total.sources)]
     for name, groups in by_kind(chosen).items():
         lines += ["", *_table(name.replace("_", " "), groups)]
     if rest.rows:
@@ -49,6 +57,18 @@ def _headline(total: Score) -> list[str]:
         f"{_share(total.false_oom or 0.0)}"
     )
     return [counts, errors]
+
+
+def _memory(results: Sequence[Result]) -> list[str]:
+    """Return the sentence on memory, where any run prints it."""
+    errors = memory_errors(results)
+    if not errors:
+        return []
+    middle = statistics.median(abs(error) for error in errors)
+    return [
+        f"Memory of {len(errors)} runs: median error {_share(middle)}, "
+        f"bias {_share(statistics.median(errors))}"
+    ]
 
 
 def _table(title: str, groups: Sequence[Summary]) -> list[str]:

@@ -143,24 +143,53 @@ def result_of(run: Run, question: Question | Unasked, predict: Predict) -> Resul
 
 
 def answer(question: Question, predict: Predict) -> tuple[Question, Prediction]:
-    """Ask the cost model; where recomputation was not printed, take the lightest that fits.
+    """Ask the cost model, and settle what the row leaves open as a planner would.
 
-    The framework's default comes first. When nothing fits, the default stands.
+    Where recomputation was not printed, the lightest that fits is taken, the framework's default
+    first; where the micro-batch was not, the fastest that fits. When nothing fits, the defaults
+    stand.
     """
-    first = _ask(question, predict)
-    if first.fits or not question.recompute_open:
-        return question, first
-    default = question.strategy.recompute
-    for recompute in LIGHTEST_FIRST[LIGHTEST_FIRST.index(default) + 1 :]:
-        strategy = msgspec.structs.replace(question.strategy, recompute=recompute)
-        words = f"recompute={recompute} (the default does not fit)"
-        heavier = msgspec.structs.replace(
-            question, strategy=strategy, filled=(*question.filled, words)
-        )
-        prediction = _ask(heavier, predict)
-        if prediction.fits:
-            return heavier, prediction
-    return question, first
+    fitting: list[tuple[Question, Prediction]] = []
+    first: tuple[Question, Prediction] | None = None
+    for sized in _micro_batches(question):
+        for asked in _recomputes(sized):
+            found = asked, _ask(asked, predict)
+            first = first or found
+            if found[1].fits:
+                fitting.append(found)
+                break
+    if not fitting and first is not None:
+        return first
+    return min(fitting, key=lambda pair: pair[1].step_time)
+
+
+def _micro_batches(question: Question) -> Iterable[Question]:
+    """Yield the question with each micro-batch that may have been meant, the smallest first."""
+    yield question
+    if not question.micro_batch_open:
+        return
+    per_rank = question.workload.global_batch // question.strategy.dp
+    for size in (2, 4, 8):
+        if per_rank % size == 0:
+            words = f"micro_batch={size} (the fastest that fits)"
+            yield _changed(question, words, micro_batch=size)
+
+
+def _recomputes(question: Question) -> Iterable[Question]:
+    """Yield the question with its recomputation, then with every heavier one if it is open."""
+    yield question
+    if question.recompute_open:
+        heavier = LIGHTEST_FIRST.index(question.strategy.recompute) + 1
+        for recompute in LIGHTEST_FIRST[heavier:]:
+            words = f"recompute={recompute} (the default does not fit)"
+            yield _changed(question, words, recompute=recompute)
+
+
+def _changed(question: Question, words: str, **changes: object) -> Question:
+    """Return the question with another strategy, and what was changed among what was filled."""
+    strategy = msgspec.structs.replace(question.strategy, **changes)
+    filled = (*question.filled, words)
+    return msgspec.structs.replace(question, strategy=strategy, filled=filled)
 
 
 def score(results: Sequence[Result], *, complete: bool = True) -> Score:
@@ -222,6 +251,15 @@ def false_oom(results: Iterable[Result]) -> float | None:
     """Return the share of published runs that are predicted not to fit."""
     fits = [r.fits for r in results if r.fits is not None]
     return fits.count(False) / len(fits) if fits else None
+
+
+def memory_errors(results: Iterable[Result]) -> list[float]:
+    """Return predicted over measured memory, minus 1, of the runs that print it."""
+    return [
+        r.predicted_memory_bytes / r.measured_memory_bytes - 1.0
+        for r in results
+        if r.predicted_memory_bytes and r.measured_memory_bytes
+    ]
 
 
 def model_kind(model: Model, workload: TrainingWorkload) -> str:

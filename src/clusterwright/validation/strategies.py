@@ -18,6 +18,11 @@ LIGHTEST_FIRST: tuple[Recompute, ...] = ("none", "selective", "full")
 MESH = ("tp", "pp", "dp")
 """The axes without which a run cannot be placed; ``cp`` and ``ep`` are 1 when blank."""
 
+_GROUP = (
+    r"FSDP group (\d+)|FSDP over (\d+) (?:GPUs|chips) x|FSDP (\d+)\b|\bz(\d{1,4})\b"
+    r"|(?:shard(?:ing)?|zero-?1?)[ -](?:group|size)(?: size| of)?[ =:]*(\d+)|zero1[ =:]+(\d+)\b"
+    r"|groups of (\d+)"
+)
 _SOME_LAYERS = r"block recompute of (\d+) layers?|recompute (?:of )?(\d+) of \d+ layers"
 _STATES = r"optimizer (?:cpu )?offload(?! false)|cpu ?adam|offload(?:ed)? optimizer"
 _KEPT = r"activations? (?:cpu )?offload(?:ing)?(?! false)|'offload'|offload(?:ed)? activations"
@@ -122,11 +127,7 @@ def _shard_group(run: Run) -> int:
     ranks = (run.dp or 1) * (run.cp or 1)
     axes = [int(n) for n in re.findall(r"(?:ici_fsdp(?:_transpose)?(?:_parallelism)?)=(\d+)", text)]
     open_axis = re.search(r"ici_fsdp_parallelism=-1", text)
-    told = re.search(
-        r"FSDP group (\d+)|FSDP over (\d+) (?:GPUs|chips) x|FSDP (\d+)\b|\bz(?:ero)?1? ?"
-        r"(?:group|size)[ =](\d+)|\bz(\d{1,4})\b",
-        text,
-    )
+    told = re.search(_GROUP, text, re.IGNORECASE)
     group = 0
     if told:
         group = next(int(value) for value in told.groups() if value)

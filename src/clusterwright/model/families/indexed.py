@@ -23,6 +23,10 @@ from clusterwright.model.keys import Keys
 from clusterwright.model.records import Block, Core, Model
 
 
+UNTIED = {"tie_word_embeddings": False}
+"""For families whose head is a matrix of its own whatever the configuration says."""
+
+
 def indexer(keys: Keys, hidden: int) -> Block:
     """Return the lightning indexer of DeepSeek-V3.2: scores of a few narrow heads."""
     heads, width = keys.count("index_n_heads"), keys.count("index_head_dim")
@@ -50,7 +54,7 @@ def indexed_attention(keys: Keys, at: Layer) -> Block:
 
 def read_indexed(keys: Keys, name: str) -> Model:
     """Read DeepSeek-V3.2 and GLM-5: V3 with an indexer."""
-    return read_decoder(keys, name, Traits(head_dim=1), mixer=indexed_attention)
+    return read_decoder(keys, name, NO_BIAS, mixer=indexed_attention)
 
 
 def read_axk2(keys: Keys, name: str) -> Model:
@@ -108,7 +112,9 @@ def read_dots3(keys: Keys, name: str) -> Model:
         small = own.count("qk_rope_head_dim") + at.shape.hidden * at.shape.heads
         return build.join(indexed_attention(own, at), build.vectors(small))
 
-    return read_decoder(keys, name, NO_BIAS, mixer=mixer)
+    width = keys.count("shared_experts_intermediate_size", default=keys.count("moe_intermediate_size"))
+    shared = {"shared_expert_intermediate_size": width * keys.count("num_shared_experts", default=1)}
+    return read_decoder(keys.merged(shared), name, NO_BIAS, mixer=mixer)
 
 
 def _rates(keys: Keys) -> dict[str, int]:
@@ -191,8 +197,10 @@ def read_deepseek_v4(keys: Keys, name: str) -> Model:
         return build.join(_v4_attention(own, at, kinds[at.number], rates), small)
 
     traits = Traits(qkv_bias=False, out_bias=False, head_dim=512)
+    keys.ignore("num_shared_experts")
+    one = keys.merged({"n_shared_experts": 1})
     return read_decoder(
-        keys, name, traits, mixer=mixer, network=mixture, other=hyper_head(hidden, streams)
+        one, name, traits, mixer=mixer, network=mixture, other=hyper_head(hidden, streams)
     )
 
 
@@ -254,7 +262,7 @@ def read_kimi_linear(keys: Keys, name: str) -> Model:
             hidden=at.shape.hidden, heads=heads, head_dim=width, kernel=kernel, gate_rank=width
         )
 
-    return read_decoder(keys, name, NO_BIAS, mixer=mixer)
+    return read_decoder(keys.merged(UNTIED), name, NO_BIAS, mixer=mixer)
 
 
 def read_bailing_hybrid(keys: Keys, name: str) -> Model:
@@ -279,7 +287,7 @@ def read_bailing_hybrid(keys: Keys, name: str) -> Model:
         gate = build.vectors(hidden * at.shape.heads)
         return build.join(latent_attention(own.merged({"q_lora_rank": None}), at), gate)
 
-    return read_decoder(keys, name, NO_BIAS, mixer=mixer)
+    return read_decoder(keys.merged(UNTIED), name, NO_BIAS, mixer=mixer)
 
 
 READERS: dict[str, Reader] = {

@@ -88,11 +88,12 @@ def read_xlstm(keys: Keys, name: str) -> Model:
             bias=bias,
         ),
         build.network(hidden, width, gated=True, bias=bias),
-        build.vectors(2 * hidden),
+        build.vectors((4 if bias else 2) * hidden),
     )
-    layers = [layer] * keys.count("num_hidden_layers", default=keys.count("num_blocks", default=32))
-    last = hidden if keys.flag("add_out_norm", default=True) else 0
-    return _assemble(keys, name, layers, tie=False, other=last)
+    count = keys.optional("num_blocks") or keys.count("num_hidden_layers")
+    keys.ignore("num_hidden_layers", "add_out_norm")
+    untied = keys.merged({"tie_word_embeddings": False})
+    return _assemble(untied, name, [layer] * count, tie=False, other=(2 if bias else 1) * hidden)
 
 
 def read_rwkv(keys: Keys, name: str) -> Model:
