@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from clusterwright.records import Record
 from clusterwright.strategy import ContextScheme, Recompute
 
@@ -24,7 +26,10 @@ class Software(Record, frozen=True, kw_only=True):
     ``overlap_pp_needs_vpp``: pipeline traffic is hidden under the interleaved schedule alone.
     ``flash_attention``: whether attention is fused by default, and ``attention_kernel`` by which
     kernel (``fa1``, ``fa2``, ``cudnn``, ``fa3``; empty: the usual one of the chip).
-    ``dropout``: whether its recipes train with dropout. ``scatter_gather``: tensor-parallel ranks
+    ``selective``: what its selective recompute covers: the attention core with norms and activation
+    functions, or the feed-forward network as well. ``logit_bytes``: memory of one logit and its
+    gradient in all copies that the loss holds. [B] ``reserve_bytes``: memory that driver, runtime
+    and communicators hold. [B] ``dropout``: whether its recipes train with dropout. ``scatter_gather``: tensor-parallel ranks
     send a share each between pipeline stages even without sequence parallelism. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
     ``lora_rank``: default rank of low-rank adapters.
@@ -52,6 +57,9 @@ class Software(Record, frozen=True, kw_only=True):
     overlap_pp_needs_vpp: bool = False
     flash_attention: bool = True
     attention_kernel: str = ""
+    selective: Literal["core", "mlp"] = "core"
+    logit_bytes: float = 8.0
+    reserve_bytes: float = 2.5e9
     dropout: bool = False
     scatter_gather: bool = False
     sequence_parallel: bool = True

@@ -232,10 +232,12 @@ def expert_activation_bytes(
     return routed_tokens * ((linear_input_bytes + 2.0) * hidden_size + inner)
 
 
-def logit_bytes(tokens: Floats, vocab_size: Floats, *, tensor_shards: Floats) -> Floats:
-    r"""Logits of one micro-batch on the last stage: bf16 output, fp32 copy, its gradient. [B]
+def logit_bytes(
+    tokens: Floats, vocab_size: Floats, *, tensor_shards: Floats, bytes_per_logit: Floats
+) -> Floats:
+    r"""Logits of one micro-batch on the last stage, in all the copies that the loss holds. [B]
 
-    .. math:: M = (2 + 4 + 2)\,T V / t
+    .. math:: M = b\,T V / t
 
     Parameters
     ----------
@@ -245,14 +247,17 @@ def logit_bytes(tokens: Floats, vocab_size: Floats, *, tensor_shards: Floats) ->
         :math:`V`. [1]
     tensor_shards
         :math:`t`. [1]
+    bytes_per_logit
+        16-bit output, fp32 copy, gradient: 8; 16 when every operation keeps its own; 2 when the
+        loss is fused and works in place, :math:`b`. [B]
 
-    Leaves out: fused or chunked losses, which keep none of it.
+    Leaves out: losses computed chunk by chunk, which keep none of it.
 
     References
     ----------
     .. [1] Korthikanti et al. 2023, section 4.3: 4sbv/t for fp32 logits.
 
-    >>> float(logit_bytes(8192, 128256, tensor_shards=8)) / 2**30
+    >>> float(logit_bytes(8192, 128256, tensor_shards=8, bytes_per_logit=8.0)) / 2**30
     0.978515625
     """
-    return 8.0 * tokens * vocab_size / tensor_shards
+    return bytes_per_logit * tokens * vocab_size / tensor_shards

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from clusterwright.errors import ConfigError
 from clusterwright.model.records import Block, Core, Experts, Mlp, Model, Projection, Split
 
@@ -243,6 +245,15 @@ def assemble(
         encoder_layers=encoder_layers,
         mtp_layers=mtp_layers,
         max_positions=max_positions,
+    )
+
+
+def with_tables(
+    model: Model, *, embedding: int, blocks: tuple[Block, ...] | None = None
+) -> Model:
+    """Return the model with another count of embedding parameters (and other blocks)."""
+    return msgspec.structs.replace(
+        model, embedding_parameters=embedding, blocks=blocks or model.blocks
     )
 
 

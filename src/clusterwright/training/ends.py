@@ -78,7 +78,12 @@ def end_costs(model: Model, layers: LayerModel, last_layer: LayerCosts) -> EndCo
         head_forward=forward,
         head_backward=backward,
         logit_bytes=heads
-        * memory.logit_bytes(layers.tokens, float(model.vocab_size), tensor_shards=layers.shapes.tp),
+        * memory.logit_bytes(
+            layers.tokens,
+            float(model.vocab_size),
+            tensor_shards=layers.shapes.tp,
+            bytes_per_logit=layers.machine.software.logit_bytes,
+        ),
         block_parameters=[block_parameters(b, model.hidden_size) for b in model.blocks],
         tied_head_parameters=float(model.vocab_size * model.hidden_size) if tied else 0.0,
         own_head_parameters=float(model.head_parameters),

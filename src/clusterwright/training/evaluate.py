@@ -438,7 +438,7 @@ class _Block:
             "recompute": self._recompute_bytes(slot),
             "logits": slot.is_last * self._gather(self.prepared.ends.logit_bytes),
             "gathered": np.where(r.zero == 3, gathered, 0.0),
-            "reserve": np.float64(self.machine.settings.reserve_bytes),
+            "reserve": np.float64(self.machine.software.reserve_bytes),
         }
 
     def _kept_bytes(self, slot: _Slot) -> Array:

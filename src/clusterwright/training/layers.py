@@ -359,6 +359,8 @@ class LayerModel:
         width = mlp.width / self.shapes.tp
         hidden = self.job.hidden_size
         costs = (forward, backward, weight)
+        if self.machine.software.selective == "mlp":
+            self.matmul(selective, self.tokens, num_up * width, hidden)
         self.linear(costs, self.tokens, num_up * width, hidden)
         self.linear(costs, self.tokens, hidden + 0.0 * width, width)
         norm = self.norm(forward, backward)
@@ -385,7 +387,7 @@ class LayerModel:
         groups = np.maximum(1.0, experts.num_experts / shapes.ep)
         self.linear(costs, rows, num_up * width, hidden + 0.0 * rows, groups)
         self.linear(costs, rows, hidden + 0.0 * rows, width, groups)
-        self._activation(rows * width, num_up, forward, backward)
+        activation = self._activation(rows * width, num_up, forward, backward)
         own = self.tokens / shapes.sequence_shards
         self.linear(costs, own, float(experts.num_experts), hidden + 0.0 * own)
         norm = self.norm(forward, backward)
@@ -394,7 +396,8 @@ class LayerModel:
         for cost, passes in ((forward, 4.0), (backward, 6.0)):
             self.stream(cost, passes * BF16 * rows * hidden, kernels=passes)
         if self.job.flash_attention:
-            selective.add("elementwise", norm.total())
+            selective.add("elementwise", norm.total() + activation.total())
+            selective.kernels += norm.kernels + activation.kernels
         if experts.shared_width:
             shared_up = 2.0 if experts.shared_gated else 1.0
             shared = experts.shared_width / shapes.tp
@@ -499,9 +502,13 @@ class LayerModel:
             )
             if job.flash_attention:
                 light = light + norm + self.tokens * job.linear_input_bytes * width / shapes.tp
+                if self.machine.software.selective == "mlp":
+                    light = light + self.tokens * 2.0 * num_up * width / shapes.tp
         if block.experts:
             kept = kept + self._expert_bytes(block.experts, shared)
-            light = light + norm * job.flash_attention
+            if job.flash_attention:
+                inner = self._routed_tokens(block.experts) * block.experts.width / shapes.etp
+                light = light + norm + job.linear_input_bytes * inner
         full = self.tokens * BF16 * job.hidden_size / shapes.sequence_shards
         return kept, kept - light, np.broadcast_to(full, self.num_shapes)
 

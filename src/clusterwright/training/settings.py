@@ -8,7 +8,6 @@ from clusterwright.records import Record
 class Settings(Record, frozen=True, kw_only=True):
     """Assumptions that belong to no chip, model or framework.
 
-    ``reserve_bytes``: memory that the driver, the runtime and the communicators hold. [B]
     ``reserve_share``: share of memory lost to fragmentation. [1]
     ``cast_bytes``: traffic to quantise one operand element below 16 bits. [B]
     ``unfused_norm_passes``: kernels that one fused norm or rotation is made of when written
@@ -23,7 +22,6 @@ class Settings(Record, frozen=True, kw_only=True):
     ``validate`` over all published runs. [1]
     """
 
-    reserve_bytes: float
     reserve_share: float
     cast_bytes: float
     unfused_norm_passes: float

@@ -65,10 +65,8 @@ def _memory(results: Sequence[Result]) -> list[str]:
     if not errors:
         return []
     middle = statistics.median(abs(error) for error in errors)
-    return [
-        f"Memory of {len(errors)} runs: median error {_share(middle)}, "
-        f"bias {_share(statistics.median(errors))}"
-    ]
+    bias = _share(statistics.median(errors))
+    return [f"Memory of {len(errors)} runs: median error {_share(middle)}, bias {bias}"]
 
 
 def _table(title: str, groups: Sequence[Summary]) -> list[str]:

@@ -40,7 +40,7 @@ class Question(Record, frozen=True, kw_only=True):
 
     ``filled`` lists what the row did not print, with the value and where it is from;
     ``recompute_open`` that recomputation is among it, so that a heavier one may be tried when the
-    default does not fit; ``micro_batch_open`` that the micro-batch is.
+    default does not fit.
     """
 
     model: Model
@@ -50,7 +50,6 @@ class Question(Record, frozen=True, kw_only=True):
     software: Software
     filled: tuple[str, ...] = ()
     recompute_open: bool = False
-    micro_batch_open: bool = False
 
 
 class Unasked(Record, frozen=True, kw_only=True):
@@ -117,7 +116,6 @@ def _asked(run: Run, device: DeviceName, lookup: Lookup) -> Question | Unasked:
         software=software,
         filled=tuple(filled),
         recompute_open=not run.recompute,
-        micro_batch_open=run.micro_batch is None,
     )
 
 

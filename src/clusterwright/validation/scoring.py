@@ -143,53 +143,24 @@ def result_of(run: Run, question: Question | Unasked, predict: Predict) -> Resul
 
 
 def answer(question: Question, predict: Predict) -> tuple[Question, Prediction]:
-    """Ask the cost model, and settle what the row leaves open as a planner would.
+    """Ask the cost model; where recomputation was not printed, take the lightest that fits.
 
-    Where recomputation was not printed, the lightest that fits is taken, the framework's default
-    first; where the micro-batch was not, the fastest that fits. When nothing fits, the defaults
-    stand.
+    The framework's default comes first. When nothing fits, the default stands.
     """
-    fitting: list[tuple[Question, Prediction]] = []
-    first: tuple[Question, Prediction] | None = None
-    for sized in _micro_batches(question):
-        for asked in _recomputes(sized):
-            found = asked, _ask(asked, predict)
-            first = first or found
-            if found[1].fits:
-                fitting.append(found)
-                break
-    if not fitting and first is not None:
-        return first
-    return min(fitting, key=lambda pair: pair[1].step_time)
-
-
-def _micro_batches(question: Question) -> Iterable[Question]:
-    """Yield the question with each micro-batch that may have been meant, the smallest first."""
-    yield question
-    if not question.micro_batch_open:
-        return
-    per_rank = question.workload.global_batch // question.strategy.dp
-    for size in (2, 4, 8):
-        if per_rank % size == 0:
-            words = f"micro_batch={size} (the fastest that fits)"
-            yield _changed(question, words, micro_batch=size)
-
-
-def _recomputes(question: Question) -> Iterable[Question]:
-    """Yield the question with its recomputation, then with every heavier one if it is open."""
-    yield question
-    if question.recompute_open:
-        heavier = LIGHTEST_FIRST.index(question.strategy.recompute) + 1
-        for recompute in LIGHTEST_FIRST[heavier:]:
-            words = f"recompute={recompute} (the default does not fit)"
-            yield _changed(question, words, recompute=recompute)
-
-
-def _changed(question: Question, words: str, **changes: object) -> Question:
-    """Return the question with another strategy, and what was changed among what was filled."""
-    strategy = msgspec.structs.replace(question.strategy, **changes)
-    filled = (*question.filled, words)
-    return msgspec.structs.replace(question, strategy=strategy, filled=filled)
+    first = _ask(question, predict)
+    if first.fits or not question.recompute_open:
+        return question, first
+    default = question.strategy.recompute
+    for recompute in LIGHTEST_FIRST[LIGHTEST_FIRST.index(default) + 1 :]:
+        strategy = msgspec.structs.replace(question.strategy, recompute=recompute)
+        words = f"recompute={recompute} (the default does not fit)"
+        heavier = msgspec.structs.replace(
+            question, strategy=strategy, filled=(*question.filled, words)
+        )
+        prediction = _ask(heavier, predict)
+        if prediction.fits:
+            return heavier, prediction
+    return question, first
 
 
 def score(results: Sequence[Result], *, complete: bool = True) -> Score:

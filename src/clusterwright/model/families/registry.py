@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusterwright.model.families import (
     dialects,
+    encoder_decoder,
     gpt_like,
     hybrid,
     indexed,
@@ -11,11 +12,13 @@ from clusterwright.model.families import (
     plain,
     sparse,
     state_space,
+    t5_like,
 )
 from clusterwright.model.families.common import Reader
 
 READERS: dict[str, Reader] = {
     **dialects.READERS,
+    **encoder_decoder.READERS,
     **gpt_like.READERS,
     **hybrid.READERS,
     **indexed.READERS,
@@ -23,5 +26,6 @@ READERS: dict[str, Reader] = {
     **plain.READERS,
     **sparse.READERS,
     **state_space.READERS,
+    **t5_like.READERS,
 }
 """The reader of each ``model_type``."""
