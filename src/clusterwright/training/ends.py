@@ -10,7 +10,8 @@ import numpy as np
 from clusterwright.formulas import memory
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Block, Model
-from clusterwright.training.layers import BF16, Cost, LayerCosts, LayerModel
+from clusterwright.training.costs import BF16, Cost, LayerCosts
+from clusterwright.training.operators import Operators
 
 Array = Any
 
@@ -54,21 +55,31 @@ def block_parameters(block: Block, hidden_size: int) -> BlockParameters:
     )
 
 
-def end_costs(model: Model, layers: LayerModel, last_layer: LayerCosts) -> EndCosts:
-    """Costs of a model's ends for the shapes that ``layers`` was made with."""
-    number = layers.num_shapes
-    embed_forward, embed_backward = _embedding(model, layers)
-    head_forward, head_backward = _head(model, layers)
+def end_costs(model: Model, ops: Operators, last_layer: LayerCosts) -> EndCosts:
+    """Costs of a model's ends for the shapes that ``ops`` were made with."""
+    number = ops.num_shapes
+    embed_forward, embed_backward = _embedding(model, ops)
+    head_forward, head_backward = _head(model, ops)
     forward = head_forward.matrix(number)
     backward = head_backward.matrix(number)
     for _ in range(model.mtp_layers):
         extra_forward, extra_backward = Cost(), Cost()
-        rows = layers.tokens / layers.shapes.sequence_shards
+        rows = ops.tokens / ops.shapes.sequence_shards
         double = 2.0 * model.hidden_size + 0.0 * rows
-        layers.linear((extra_forward, extra_backward, Cost()), rows, model.hidden_size + 0.0 * rows, double)
-        forward = forward + last_layer.forward + head_forward.matrix(number) + extra_forward.matrix(number)
+        ops.linear(
+            (extra_forward, extra_backward, Cost()), rows, model.hidden_size + 0.0 * rows, double
+        )
+        forward = (
+            forward
+            + last_layer.forward
+            + head_forward.matrix(number)
+            + extra_forward.matrix(number)
+        )
         backward = (
-            backward + last_layer.backward + head_backward.matrix(number) + extra_backward.matrix(number)
+            backward
+            + last_layer.backward
+            + head_backward.matrix(number)
+            + extra_backward.matrix(number)
         )
     tied = model.head_parameters == 0
     heads = 1.0 + model.mtp_layers
@@ -79,10 +90,10 @@ def end_costs(model: Model, layers: LayerModel, last_layer: LayerCosts) -> EndCo
         head_backward=backward,
         logit_bytes=heads
         * memory.logit_bytes(
-            layers.tokens,
+            ops.tokens,
             float(model.vocab_size),
-            tensor_shards=layers.shapes.tp,
-            bytes_per_logit=layers.machine.software.logit_bytes,
+            tensor_shards=ops.shapes.tp,
+            bytes_per_logit=ops.machine.software.logit_bytes,
         ),
         block_parameters=[block_parameters(b, model.hidden_size) for b in model.blocks],
         tied_head_parameters=float(model.vocab_size * model.hidden_size) if tied else 0.0,
@@ -90,14 +101,14 @@ def end_costs(model: Model, layers: LayerModel, last_layer: LayerCosts) -> EndCo
     )
 
 
-def _embedding(model: Model, layers: LayerModel) -> tuple[Cost, Cost]:
+def _embedding(model: Model, ops: Operators) -> tuple[Cost, Cost]:
     """Table look-up, and the all-reduce (or reduce-scatter) of a vocabulary-parallel table."""
     forward, backward = Cost(), Cost()
-    shapes = layers.shapes
-    elements = layers.tokens * model.hidden_size
-    layers.stream(forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
-    layers.stream(backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
-    inverse, latency = layers.machine.links.ring(shapes.tp, 1.0)
+    shapes = ops.shapes
+    elements = ops.tokens * model.hidden_size
+    ops.stream(forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
+    ops.stream(backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
+    inverse, latency = ops.machine.links.ring(shapes.tp, 1.0)
     passes = np.where(shapes.sequence_parallel > 0, 1.0, 2.0)
     traffic = (BF16 * elements * inverse + latency) * (shapes.tp > 1)
     forward.add("tp", passes * traffic)
@@ -105,21 +116,23 @@ def _embedding(model: Model, layers: LayerModel) -> tuple[Cost, Cost]:
     return forward, backward
 
 
-def _head(model: Model, layers: LayerModel) -> tuple[Cost, Cost]:
+def _head(model: Model, ops: Operators) -> tuple[Cost, Cost]:
     """Final norm, logits, cross entropy in fp32 over a vocabulary cut by tp."""
     forward, backward, weight = Cost(), Cost(), Cost()
-    shapes = layers.shapes
+    shapes = ops.shapes
     columns = model.vocab_size / shapes.tp
-    layers.norm(forward, backward)
-    wide = layers.machine.wide()
-    layers.on(wide).linear((forward, backward, weight), layers.tokens, columns, model.hidden_size + 0.0 * columns)
-    logits = layers.tokens * columns
+    ops.norm(forward, backward)
+    wide = ops.machine.wide()
+    ops.on(wide).linear(
+        (forward, backward, weight), ops.tokens, columns, model.hidden_size + 0.0 * columns
+    )
+    logits = ops.tokens * columns
     # Cast to fp32, maximum, exponential and sum; then the gradient, cast back.
-    passes = 1.0 if layers.machine.software.fused else layers.machine.settings.unfused_loss_passes
-    layers.stream(forward, 14.0 * logits * passes, kernels=4.0 * passes)
-    layers.stream(backward, 8.0 * logits * passes, kernels=2.0 * passes)
-    inverse, latency = layers.machine.links.ring(shapes.tp, 1.0)
-    traffic = (BF16 * layers.tokens * model.hidden_size * inverse + latency) * (shapes.tp > 1)
+    passes = 1.0 if ops.machine.software.fused else ops.machine.settings.unfused_loss_passes
+    ops.stream(forward, 14.0 * logits * passes, kernels=4.0 * passes)
+    ops.stream(backward, 8.0 * logits * passes, kernels=2.0 * passes)
+    inverse, latency = ops.machine.links.ring(shapes.tp, 1.0)
+    traffic = (BF16 * ops.tokens * model.hidden_size * inverse + latency) * (shapes.tp > 1)
     forward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
     backward.add("tp", traffic * np.where(shapes.sequence_parallel > 0, 1.0, 2.0))
     return forward, backward

@@ -14,9 +14,9 @@ from clusterwright.records import Record
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
 from clusterwright.training.columns import columns_of
+from clusterwright.training.costs import PARTS
 from clusterwright.training.evaluate import Estimates, Evaluator, Prepared
 from clusterwright.training.flops import forward_flops_per_token
-from clusterwright.training.layers import PARTS
 from clusterwright.training.machine import Machine, peak_rate
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
@@ -95,7 +95,9 @@ MEANINGS = {
 }
 
 
-def check_strategy(model: Model, cluster: Cluster, workload: TrainingWorkload, strategy: Strategy) -> None:
+def check_strategy(
+    model: Model, cluster: Cluster, workload: TrainingWorkload, strategy: Strategy
+) -> None:
     """Refuse a strategy whose sizes do not multiply out, with the arithmetic and the nearest mend.
 
     Raises

@@ -17,9 +17,11 @@ from clusterwright.formulas import memory, pipeline
 from clusterwright.model.records import Model
 from clusterwright.strategy import Strategy
 from clusterwright.training.columns import GRID_AXES, RECOMPUTES, SCHEDULES, Cuts, Runs, columns_of
+from clusterwright.training.costs import Job, LayerCosts, Shapes
 from clusterwright.training.ends import EndCosts, end_costs
-from clusterwright.training.layers import PARTS, Job, LayerCosts, LayerModel, Shapes
+from clusterwright.training.layers import layer_costs
 from clusterwright.training.machine import Machine
+from clusterwright.training.operators import Operators
 from clusterwright.training.stages import Stages, stages_of
 from clusterwright.workload import TrainingWorkload
 
@@ -76,15 +78,15 @@ class Evaluator:
         shape_columns = [getattr(cuts, f.name) for f in fields(Shapes)]
         unique, shape_index = _unique_rows(shape_columns)
         shapes = Shapes(**{f.name: unique[i] for i, f in enumerate(fields(Shapes))})
-        layers = LayerModel(self.machine, self.job, shapes)
-        costs = [layers.costs(block) for block in self.model.blocks]
+        ops = Operators(self.machine, self.job, shapes)
+        costs = [layer_costs(ops, block) for block in self.model.blocks]
         pairs, stage_index = _unique_rows([cuts.pp, cuts.vpp])
         stages = stages_of(
             self.model.layout,
             len(self.model.blocks),
             [(int(pp), int(vpp)) for pp, vpp in pairs.T],
         )
-        ends = end_costs(self.model, layers, costs[self.model.layout[-1]])
+        ends = end_costs(self.model, ops, costs[self.model.layout[-1]])
         return Prepared(cuts, costs, ends, stages, shape_index, stage_index)
 
     def memory_parts(self, strategy: Strategy) -> dict[str, float]:
@@ -401,7 +403,10 @@ class _Block:
         on_device = self.machine.memory_time(num_bytes, kernels=1.0)
         if not host:
             return on_device
-        return np.where(offloaded, (dense + expert) * (state.gradient + state.weight) / host, 0.0) + on_device
+        return (
+            np.where(offloaded, (dense + expert) * (state.gradient + state.weight) / host, 0.0)
+            + on_device
+        )
 
     def _memory(self, slot: _Slot) -> dict[str, Array]:
         """Peak bytes of one rank by part."""
@@ -428,7 +433,11 @@ class _Block:
         in_flight = np.where(r.schedule == DUALPIPE, dual, in_flight)
         in_flight = np.where(r.schedule == GPIPE, self.num_micro, in_flight)
         kept = self._kept_bytes(slot)
-        resident = np.where(offload_kept, np.minimum(kept, 2.0 * kept / np.maximum(1.0, slot.layers)), kept * in_flight)
+        resident = np.where(
+            offload_kept,
+            np.minimum(kept, 2.0 * kept / np.maximum(1.0, slot.layers)),
+            kept * in_flight,
+        )
         gathered = 2.0 * (slot.dense + slot.expert) * state.weight / np.maximum(1.0, slot.layers)
         return {
             "weights": states(state.weight, 3) * copies,
@@ -463,4 +472,3 @@ class _Block:
             window = np.minimum(slot.forward, slot.backward)
             worst = np.maximum(worst, 2.0 * np.maximum(0.0, moved - window))
         return np.where(on, self.num_micro * worst, 0.0)
-

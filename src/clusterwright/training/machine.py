@@ -18,7 +18,15 @@ Array = Any
 LOW_PRECISIONS = {"fp8": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
 """Formats below 16 bits, and the peak that they run at."""
 
-ELEMENT_BYTES = {"fp32": 4.0, "tf32": 4.0, "fp16": 2.0, "bf16": 2.0, "fp8": 1.0, "mxfp8": 1.0, "nvfp4": 0.5625}
+ELEMENT_BYTES = {
+    "fp32": 4.0,
+    "tf32": 4.0,
+    "fp16": 2.0,
+    "bf16": 2.0,
+    "fp8": 1.0,
+    "mxfp8": 1.0,
+    "nvfp4": 0.5625,
+}
 """Bytes of an operand, block scales included (nvfp4: 4 bits and an 8-bit scale for 16 values)."""
 
 

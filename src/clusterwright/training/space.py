@@ -82,9 +82,7 @@ def _meshes(
     """(tp, cp, pp, dp) whose product uses at least half of the accelerators."""
     heads, length = _query_heads(model), workload.sequence_length
     tps = _pinned([d for d in divisors(heads) if d <= accelerators], pins, "tp")
-    cps = _pinned(
-        [d for d in divisors(length) if d <= max(1, length // FEWEST_TOKENS)], pins, "cp"
-    )
+    cps = _pinned([d for d in divisors(length) if d <= max(1, length // FEWEST_TOKENS)], pins, "cp")
     pps = _pinned(_pipeline_sizes(model.num_layers, accelerators), pins, "pp")
     batches = divisors(workload.global_batch)
     found = []
@@ -106,7 +104,9 @@ def _meshes(
     return found
 
 
-def _expert_cuts(model: Model, mesh: tuple[int, int, int, int], pins: Pins) -> list[tuple[int, int]]:
+def _expert_cuts(
+    model: Model, mesh: tuple[int, int, int, int], pins: Pins
+) -> list[tuple[int, int]]:
     """(ep, etp) that cut the experts evenly over dp × cp × tp."""
     experts = _num_experts(model)
     tp, cp, _, dp = mesh
@@ -116,9 +116,7 @@ def _expert_cuts(model: Model, mesh: tuple[int, int, int, int], pins: Pins) -> l
     eps = _pinned(divisors(experts), pins, "ep")
     ranks = dp * cp * tp
     return [
-        (ep, etp)
-        for ep, etp in product(eps, etps)
-        if experts % ep == 0 and ranks % (ep * etp) == 0
+        (ep, etp) for ep, etp in product(eps, etps) if experts % ep == 0 and ranks % (ep * etp) == 0
     ]
 
 
@@ -187,5 +185,7 @@ def enumerate_runs(pins: Pins, *, can_offload: bool) -> Runs:
         zeros=[int(pins["zero"])] if "zero" in pins else [0, 1, 2, 3],
         recomputes=recomputes,
         schedules=[pins["schedule"]] if "schedule" in pins else ["1f1b", "zero-bubble", "dualpipe"],
-        offloads=[pins["offload"]] if "offload" in pins else list(OFFLOADS if can_offload else ["none"]),
+        offloads=[pins["offload"]]
+        if "offload" in pins
+        else list(OFFLOADS if can_offload else ["none"]),
     )

@@ -59,7 +59,9 @@ def rank_counts(layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int) -> n
 
 
 @lru_cache(maxsize=4096)
-def _slots(layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int) -> tuple[list[int], np.ndarray]:
+def _slots(
+    layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int
+) -> tuple[list[int], np.ndarray]:
     """Ranks worth looking at: the ends, and the middle rank richest in each kind of layer."""
     counts = rank_counts(layout, num_kinds, pp, vpp)
     ranks = [0, pp - 1]

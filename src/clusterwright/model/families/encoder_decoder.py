@@ -92,8 +92,8 @@ def read_bart(keys: Keys, name: str, *, habits: Habits) -> Model:
     hidden, vocab = keys.count("hidden_size"), keys.count("vocab_size")
     encoder, decoder = read_side(keys, "encoder"), read_side(keys, "decoder")
     keys.ignore("num_hidden_layers", "normalize_before", "normalize_embedding", "static_position")
-    keys.ignore("add_final_layer_norm", "add_bias_logits", "use_prompt", "prompt_length")
-    keys.ignore("prompt_mid_dim", "attention_type", "num_random_blocks", "stagger_local_blocks")
+    keys.ignore("add_final_layer_norm", "add_bias_logits", "num_random_blocks")
+    keys.ignore("stagger_local_blocks", "attention_type")
     flag = habits.attention_bias
     bias = keys.flag(flag, default=False) if isinstance(flag, str) else flag
     first = encoder_layer(
@@ -168,8 +168,22 @@ def read_fsmt(keys: Keys, name: str) -> Model:
     model = read_bart(
         keys.merged({"vocab_size": target}), name, habits=Habits(positions=2, outer_norms=0)
     )
-    table = model.embedding_parameters + source * model.hidden_size
+    own = 0 if keys.flag("tie_word_embeddings", default=False) else source
+    table = model.embedding_parameters + own * model.hidden_size
     return build.with_tables(model, embedding=table)
+
+
+def read_mvp(keys: Keys, name: str) -> Model:
+    """Read MVP: BART, with prompts for every layer where it is told so."""
+    model = read_bart(keys, name, habits=Habits())
+    hidden, middle = model.hidden_size, keys.count("prompt_mid_dim", default=800)
+    length = keys.count("prompt_length", default=100)
+    if not keys.flag("use_prompt", default=False):
+        return model
+    # One prompt for the encoder, two for the decoder: its own attention and that over the encoder.
+    layers = model.encoder_layers + 2 * (model.num_layers - model.encoder_layers)
+    prompts = 3 * (length * hidden + (hidden + 1) * middle) + layers * 2 * hidden * (middle + 1)
+    return build.with_tables(model, embedding=model.embedding_parameters + prompts)
 
 
 def read_nllb_moe(keys: Keys, name: str) -> Model:
@@ -242,7 +256,6 @@ HABITS: dict[str, Habits] = {
     "led": Habits(positions=0, global_attention=True),
     "m2m_100": Habits(positions=None),
     "mbart": Habits(outer_norms=4),
-    "mvp": Habits(),
     "pegasus": Habits(positions=0),
     "pegasus_x": Habits(positions=None, attention_bias=False, encoder_norms=3),
     "plbart": Habits(),
@@ -251,6 +264,7 @@ HABITS: dict[str, Habits] = {
 READERS: dict[str, Reader] = {
     "fsmt": read_fsmt,
     "marian": read_marian,
+    "mvp": read_mvp,
     "nllb-moe": read_nllb_moe,
     "prophetnet": read_prophetnet,
     **{family: partial(read_bart, habits=habits) for family, habits in HABITS.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clusterwright.model.families import (
     dialects,
     encoder_decoder,
+    gemma,
     gpt_like,
     hybrid,
     indexed,
@@ -19,6 +20,7 @@ from clusterwright.model.families.common import Reader
 READERS: dict[str, Reader] = {
     **dialects.READERS,
     **encoder_decoder.READERS,
+    **gemma.READERS,
     **gpt_like.READERS,
     **hybrid.READERS,
     **indexed.READERS,

@@ -24,7 +24,7 @@ def read_t5(keys: Keys, name: str, *, every_layer: bool = False) -> Model:
     width = keys.count("d_kv", default=64)
     table = keys.count("relative_attention_num_buckets", default=32) * heads
     keys.ignore("relative_attention_max_distance", "n_positions", "expert_capacity")
-    keys.ignore("encoder_sparse_step", "decoder_sparse_step", "local_radius", "add_cross_attention")
+    keys.ignore("encoder_sparse_step", "decoder_sparse_step", "add_cross_attention")
     local = keys.count("local_radius", default=127)
     window = 2 * local + 1 if keys.has("encoder_attention_type") else None
     relative = table if every_layer else 0
@@ -76,7 +76,7 @@ def _network(keys: Keys, number: int, layers: int, side: str) -> Block:
     sparse = keys.count(f"num_sparse_{side}_layers", default=0, least=0)
     if not sparse:
         return build.network(hidden, width, gated=gated)
-    step = layers // sparse
+    step = keys.count(f"{side}_sparse_step", default=max(layers // sparse, 1))
     holds = number % step == 1 if step > 1 else step == 1
     count = keys.count("num_experts", default=8)
     if not holds:

@@ -1,0 +1,117 @@
+"""Shapes, costs and their parts: the vocabulary of `layers`.
+
+A *shape* is what changes an operator: tp, cp, ep, etp, micro-batch, context scheme, sequence
+parallelism, overlap. Everything is an array over distinct shapes; the table of strategies gathers
+from it. Times are split into `PARTS`, which add up to the layer's time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+PARTS = (
+    "matmul_ideal",
+    "matmul_loss",
+    "attention_ideal",
+    "attention_loss",
+    "elementwise",
+    "host",
+    "tp",
+    "cp",
+    "ep",
+)
+"""What a layer's time is made of: ideal is FLOPs at peak, loss the kernels' distance from it."""
+
+DEVICE_PARTS = PARTS[:5]
+SCHEMES = ("all-gather", "ring", "all-to-all")
+BF16 = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """Distinct operator shapes, one array entry each (floats)."""
+
+    tp: Array
+    cp: Array
+    ep: Array
+    etp: Array
+    micro_batch: Array
+    scheme: Array
+    sequence_parallel: Array
+    overlap_tp: Array
+    overlap_ep: Array
+
+    @property
+    def sequence_shards(self) -> Array:
+        """Shards of what lies between tensor-parallel regions."""
+        return np.where(self.sequence_parallel > 0, self.tp, 1.0)
+
+
+@dataclass(slots=True)
+class Cost:
+    """Seconds by part, kernels launched, all per shape."""
+
+    parts: dict[str, Array] = field(default_factory=dict)
+    kernels: float = 0.0
+
+    def add(self, part: str, time: Array) -> None:
+        """Add seconds to a part."""
+        self.parts[part] = self.parts.get(part, 0.0) + time
+
+    def total(self, parts: tuple[str, ...] = PARTS) -> Array:
+        """Sum of the given parts. [s]"""
+        return sum((self.parts.get(part, 0.0) for part in parts), start=0.0)
+
+    def matrix(self, num_shapes: int) -> Array:
+        """Array of shape (parts, shapes). [s]"""
+        rows = [np.broadcast_to(self.parts.get(part, 0.0), num_shapes) for part in PARTS]
+        return np.array(rows, dtype=np.float64)
+
+
+@dataclass(slots=True)
+class LayerCosts:
+    """One block kind: time forward, backward, of a selective recompute; bytes kept.
+
+    ``forward``, ``backward``, ``selective``: (parts, shapes) [s]. ``weight_gradient``: the share
+    of backward that may be delayed (shapes,) [s]. ``kept_*``: bytes kept for the backward pass of
+    one micro-batch under each recompute mode (shapes,) [B].
+    """
+
+    forward: Array
+    backward: Array
+    selective: Array
+    weight_gradient: Array
+    kept_none: Array
+    kept_selective: Array
+    kept_full: Array
+    forward_total: Array = None
+    backward_total: Array = None
+    selective_total: Array = None
+
+    def __post_init__(self) -> None:
+        """Sum the parts once; the table of strategies gathers the sums."""
+        self.forward_total = self.forward.sum(axis=0)
+        self.backward_total = self.backward.sum(axis=0)
+        self.selective_total = self.selective.sum(axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all layers share: sizes of the workload as floats.
+
+    ``accumulate_bytes``: traffic per parameter to add a micro-batch's gradient to the sum. [B]
+    """
+
+    hidden_size: float
+    sequence_length: float
+    trainable: bool
+    flash_attention: bool
+    dropout: bool
+    expert_imbalance: float
+    linear_input_bytes: float
+    accumulate_bytes: float

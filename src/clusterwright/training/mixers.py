@@ -1,0 +1,143 @@
+"""Token mixers: projections, attention cores, state-space scans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clusterwright.model.records import Block, Core
+from clusterwright.training.costs import BF16, Cost
+from clusterwright.training.operators import Operators
+from clusterwright.training.traffic import add_context_traffic
+
+Array = Any
+
+
+def add_mixer(
+    ops: Operators, block: Block, forward: Cost, backward: Cost, weight: Cost, selective: Cost
+) -> None:
+    shapes = ops.shapes
+    for projection in block.projections:
+        columns: Array = float(projection.outputs)
+        depth: Array = float(projection.inputs)
+        rows = ops.tokens
+        if projection.split == "column":
+            columns = columns / shapes.tp
+        elif projection.split == "row":
+            depth = depth / shapes.tp
+        else:
+            rows = rows / shapes.sequence_shards
+        ops.linear((forward, backward, weight), rows, columns, depth)
+    if block.projections:
+        norm = ops.norm(forward, backward)
+        if ops.job.flash_attention:
+            selective.add("elementwise", norm.total())
+            selective.kernels += norm.kernels
+    for core in block.cores:
+        _core(ops, core, forward, backward, selective)
+
+
+def _core(ops: Operators, core: Core, forward: Cost, backward: Cost, selective: Cost) -> None:
+    one, two = Cost(), Cost()
+    if core.kind == "linear":
+        _linear_core(ops, core, one, two)
+    else:
+        _softmax_core(ops, core, one, two)
+        _rotary(ops, core, forward, backward)
+        add_context_traffic(ops, core, one, two)
+    if not ops.job.flash_attention:
+        for part, time in one.parts.items():
+            selective.add(part, time)
+        selective.kernels += one.kernels
+    for whole, cost in ((forward, one), (backward, two)):
+        for part, time in cost.parts.items():
+            whole.add(part, time)
+        whole.kernels += cost.kernels
+
+
+def _softmax_core(ops: Operators, core: Core, forward: Cost, backward: Cost) -> None:
+    shapes, machine = ops.shapes, ops.machine
+    heads = core.num_heads / shapes.tp
+    keys: Array = np.full(ops.num_shapes, ops.job.sequence_length)
+    queries = keys / shapes.cp
+    visible = np.minimum(keys, core.window) if core.window else keys
+    masked = core.causal and not core.window and ops.job.flash_attention
+    share = 0.5 if masked else 1.0
+    dims = float(core.query_key_dim + core.value_dim)
+    flops = 2.0 * shapes.micro_batch * heads * queries * visible * dims * share
+    if ops.job.flash_attention:
+        times = machine.attention_times(
+            {
+                # Zig-zag context parallelism gives every rank its even share of the pairs.
+                "batch_size": shapes.micro_batch / shapes.cp,
+                "num_heads": heads,
+                "query_length": keys,
+                "key_length": keys,
+                "num_kv_heads": np.maximum(1.0, core.num_kv_heads / shapes.tp),
+                "qk_dim": float(core.query_key_dim),
+                "value_dim": float(core.value_dim),
+                "causal": 1.0 if core.causal else 0.0,
+                "window": float(core.window or 0),
+            }
+        )
+        forward.kernels += 1.0
+        backward.kernels += 2.0
+    else:
+        times = _unfused_attention(ops, core, heads, queries, keys, forward, backward)
+    for cost, time, ideal in (
+        (forward, times[0], flops / machine.attention_peak),
+        (backward, times[1], 2.5 * flops / machine.attention_peak),
+    ):
+        cost.add("attention_ideal", ideal)
+        cost.add("attention_loss", time - ideal)
+
+
+def _unfused_attention(
+    ops: Operators,
+    core: Core,
+    heads: Array,
+    queries: Array,
+    keys: Array,
+    forward: Cost,
+    backward: Cost,
+) -> tuple[Array, Array]:
+    """Two batched products around a scale-mask-softmax and a dropout pass over the scores."""
+    sequences = ops.shapes.micro_batch
+    groups = sequences * heads
+    one = ops.machine.matmul_time(
+        groups * queries, keys, float(core.query_key_dim), groups=groups, activations=True
+    )
+    two = ops.machine.matmul_time(
+        groups * queries, float(core.value_dim), keys, groups=groups, activations=True
+    )
+    scores = groups * queries * keys
+    passes = 4.0 if ops.machine.software.fused else 10.0
+    masks = 5.0 if ops.job.dropout else 0.0
+    ops.stream(forward, scores * (passes + masks), kernels=2.0)
+    ops.stream(backward, scores * (passes + 2.0 + masks), kernels=2.0)
+    forward.kernels += 2.0
+    backward.kernels += 4.0
+    return one + two, 2.0 * (one + two)
+
+
+def _linear_core(ops: Operators, core: Core, forward: Cost, backward: Cost) -> None:
+    """Chunked scan: two products with the state and two within a chunk, per token and head."""
+    heads = core.num_heads / ops.shapes.tp
+    chunk = ops.machine.scan_chunk
+    state = float(core.state_dim * core.value_dim)
+    inner = chunk * float(core.state_dim + core.value_dim)
+    flops = 2.0 * ops.tokens * heads * (2.0 * state + inner)
+    time = flops / (ops.machine.attention_peak * ops.machine.scan_efficiency)
+    for cost, factor in ((forward, 1.0), (backward, 2.5)):
+        cost.add("attention_ideal", factor * flops / ops.machine.attention_peak)
+        cost.add("attention_loss", factor * (time - flops / ops.machine.attention_peak))
+        elements = ops.tokens * heads * (core.value_dim + core.state_dim)
+        ops.stream(cost, factor * 6.0 * BF16 * elements, kernels=6.0 * factor)
+
+
+def _rotary(ops: Operators, core: Core, forward: Cost, backward: Cost) -> None:
+    elements = ops.tokens * (core.num_heads + core.num_kv_heads) * core.query_key_dim
+    passes = 1.0 if ops.machine.software.fused else ops.machine.unfused_norm_passes
+    for cost in (forward, backward):
+        ops.stream(cost, 2.0 * BF16 * passes * elements / ops.shapes.tp, kernels=passes)
