@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from clusterwright.records import Record
-from clusterwright.strategy import ContextScheme, Recompute
+from clusterwright.strategy import ContextScheme, Offload, Recompute, Schedule
 
 
 class Software(Record, frozen=True, kw_only=True):
@@ -34,6 +34,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
     ``lora_rank``: default rank of low-rank adapters.
     ``causal_flops``: whether the FLOP rates it prints count attention by its causal half.
+    ``schedules``, ``offloads``, ``context_schemes``: what the planner may choose with it (1f1b
+    includes its interleaved form); ``pipeline``: whether it has pipeline parallelism at all.
     ``mtp``: whether the multi-token-prediction layers of a model that has some are trained.
     """
 
@@ -69,5 +71,9 @@ class Software(Record, frozen=True, kw_only=True):
     lora_rank: int = 16
     causal_flops: bool = False
     mtp: bool = False
+    schedules: tuple[Schedule, ...] = ("1f1b",)
+    offloads: tuple[Offload, ...] = ("none",)
+    context_schemes: tuple[ContextScheme, ...] = ("all-gather", "ring", "all-to-all")
+    pipeline: bool = True
     source: str = ""
     notes: str = ""

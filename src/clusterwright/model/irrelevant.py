@@ -9,27 +9,108 @@ from __future__ import annotations
 import re
 
 EXACT = frozenset(
-    """
-    activation_function architectures attn_implementation auto_map chunk_size_feed_forward
-    classifier_activation classifier_bias cross_attention_hidden_size embedding_multiplier eps
-    finetuning_specific_params finetuning_task hidden_act hidden_activation id2label init_device
-    is_composition is_decoder is_encoder_decoder keys_to_ignore_at_inference label2id language
-    layer_norm_eps layer_norm_epsilon logit_scale logits_scaling model_name mup_enabled
-    name_or_path num_labels original_max_position_embeddings partial_rotary_factor
-    pad_to_multiple_of prefix pretraining_tp problem_type quantization_config residual_multiplier
-    return_dict rotary rotary_dim rotary_emb_base rotary_pct scale_attn_weights scale_embedding
-    score_function scoring_func seed tokenizer_class topk_group topk_method torch_dtype dtype
-    torchscript transformers_version transformers.js_config unsloth_version unsloth_fixed
-    use_cache use_mrope vision_token_id bos_token eos_token pad_token
-    routed_scaling_factor n_group norm_topk_prob aux_loss_alpha seq_aux ep_size
-    attention_multiplier z_loss_coefficient clip_qkv apply_residual_connection_post_layernorm
-    slow_but_exact use_parallel_residual parallel_attn model_parallel reorder_and_upcast_attn
-    scale_attn_by_inverse_layer_idx attention_softmax_in_fp32 scale_attention_softmax_in_fp32
-    attn_logit_softcapping final_logit_softcapping query_pre_attn_scalar swiglu_limit swiglu_alpha
-    layerdrop gradient_checkpointing use_bfloat16 fp32_residual_connection
-    residual_in_fp32 num_logits_to_keep use_mamba_kernels use_mambapy use_associative_scan
-    output_attentions output_hidden_states output_router_logits output_past
-    """.split()
+    {
+        "activation_function",
+        "apply_residual_connection_post_layernorm",
+        "architectures",
+        "attention_multiplier",
+        "attention_softmax_in_fp32",
+        "attn_implementation",
+        "attn_logit_softcapping",
+        "auto_map",
+        "aux_loss_alpha",
+        "bos_token",
+        "chunk_size_feed_forward",
+        "classifier_activation",
+        "classifier_bias",
+        "clip_qkv",
+        "cross_attention_hidden_size",
+        "dtype",
+        "embedding_multiplier",
+        "eos_token",
+        "ep_size",
+        "eps",
+        "final_logit_softcapping",
+        "finetuning_specific_params",
+        "finetuning_task",
+        "fp32_residual_connection",
+        "gradient_checkpointing",
+        "hidden_act",
+        "hidden_activation",
+        "id2label",
+        "init_device",
+        "is_composition",
+        "is_decoder",
+        "is_encoder_decoder",
+        "keys_to_ignore_at_inference",
+        "label2id",
+        "language",
+        "layer_norm_eps",
+        "layer_norm_epsilon",
+        "layerdrop",
+        "logit_scale",
+        "logits_scaling",
+        "model_name",
+        "model_parallel",
+        "mup_enabled",
+        "n_group",
+        "name_or_path",
+        "norm_topk_prob",
+        "num_labels",
+        "num_logits_to_keep",
+        "original_max_position_embeddings",
+        "output_attentions",
+        "output_hidden_states",
+        "output_past",
+        "output_router_logits",
+        "pad_to_multiple_of",
+        "pad_token",
+        "parallel_attn",
+        "partial_rotary_factor",
+        "prefix",
+        "pretraining_tp",
+        "problem_type",
+        "quantization_config",
+        "query_pre_attn_scalar",
+        "reorder_and_upcast_attn",
+        "residual_in_fp32",
+        "residual_multiplier",
+        "return_dict",
+        "rotary",
+        "rotary_dim",
+        "rotary_emb_base",
+        "rotary_pct",
+        "routed_scaling_factor",
+        "scale_attention_softmax_in_fp32",
+        "scale_attn_by_inverse_layer_idx",
+        "scale_attn_weights",
+        "scale_embedding",
+        "score_function",
+        "scoring_func",
+        "seed",
+        "seq_aux",
+        "slow_but_exact",
+        "swiglu_alpha",
+        "swiglu_limit",
+        "tokenizer_class",
+        "topk_group",
+        "topk_method",
+        "torch_dtype",
+        "torchscript",
+        "transformers.js_config",
+        "transformers_version",
+        "unsloth_fixed",
+        "unsloth_version",
+        "use_associative_scan",
+        "use_bfloat16",
+        "use_cache",
+        "use_mamba_kernels",
+        "use_mambapy",
+        "use_mrope",
+        "use_parallel_residual",
+        "vision_token_id",
+        "z_loss_coefficient",
+    }
 )
 """Keys known by their full name."""
 

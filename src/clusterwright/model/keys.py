@@ -168,8 +168,8 @@ class Keys:
     def merged(self, extra: Mapping[str, object]) -> Keys:
         """Return the same part with some values replaced; what it is asked counts here too."""
         other = Keys({**self.values, **extra}, where=self.where, prefix=self.prefix)
-        other._asked = self._asked  # noqa: SLF001 (its own class)
-        other._parts = self._parts  # noqa: SLF001
+        other._asked = self._asked
+        other._parts = self._parts
         other.notes = self.notes
         return other
 

@@ -24,7 +24,7 @@ class Projection(Record, frozen=True, kw_only=True):
 
 
 class Core(Record, frozen=True, kw_only=True):
-    """The part of a token mixer that has no weights: attention scores and values, or a state update.
+    """The part of a token mixer without weights: attention scores and values, or a state update.
 
     ``kind="softmax"``: scores over ``query_key_dim`` per head, values over ``value_dim`` per head;
     ``window`` tokens are visible (``None``: all), ``causal`` halves the work.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,14 +11,17 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
+from clusterwright.records import Record
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
+T = TypeVar("T", bound=Record)
 
-def from_entry(record: type[Any], data: dict[str, Any]) -> Any:
+
+def from_entry(record: type[T], data: dict[str, Any]) -> T:
     """Make a record of the fields that an entry shares with it; provenance is left behind."""
     fields = set(record.__struct_fields__)
     return msgspec.convert({key: data[key] for key in data if key in fields}, record)
@@ -27,8 +30,7 @@ def from_entry(record: type[Any], data: dict[str, Any]) -> Any:
 @lru_cache(maxsize=64)
 def _profile(catalogue: Catalogue, name: str) -> EfficiencyProfile:
     data = catalogue.entry("efficiency", name).data
-    profile: EfficiencyProfile = from_entry(EfficiencyProfile, data)
-    return profile
+    return from_entry(EfficiencyProfile, data)
 
 
 def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
@@ -39,14 +41,12 @@ def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
 @lru_cache(maxsize=8)
 def settings_of(catalogue: Catalogue) -> Settings:
     """The cost model's own assumptions."""
-    settings: Settings = from_entry(Settings, catalogue.entry("settings", "training").data)
-    return settings
+    return from_entry(Settings, catalogue.entry("settings", "training").data)
 
 
 def software_named(catalogue: Catalogue, name: str) -> Software:
     """A framework by id."""
-    software: Software = from_entry(Software, catalogue.entry("software", name).data)
-    return software
+    return from_entry(Software, catalogue.entry("software", name).data)
 
 
 @lru_cache(maxsize=1)

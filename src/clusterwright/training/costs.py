@@ -63,6 +63,12 @@ class Cost:
         """Add seconds to a part."""
         self.parts[part] = self.parts.get(part, 0.0) + time
 
+    def merge(self, other: Cost) -> None:
+        """Add all of another cost."""
+        for part, time in other.parts.items():
+            self.add(part, time)
+        self.kernels += other.kernels
+
     def total(self, parts: tuple[str, ...] = PARTS) -> Array:
         """Sum of the given parts. [s]"""
         return sum((self.parts.get(part, 0.0) for part in parts), start=0.0)
@@ -71,6 +77,20 @@ class Cost:
         """Array of shape (parts, shapes). [s]"""
         rows = [np.broadcast_to(self.parts.get(part, 0.0), num_shapes) for part in PARTS]
         return np.array(rows, dtype=np.float64)
+
+
+@dataclass(slots=True)
+class Work:
+    """What a layer does in one micro-batch: both passes, and two parts of them again.
+
+    ``weight``: the part of ``backward`` that is weight gradients; ``selective``: what a selective
+    recompute runs again.
+    """
+
+    forward: Cost = field(default_factory=Cost)
+    backward: Cost = field(default_factory=Cost)
+    weight: Cost = field(default_factory=Cost)
+    selective: Cost = field(default_factory=Cost)
 
 
 @dataclass(slots=True)

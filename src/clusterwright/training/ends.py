@@ -10,7 +10,7 @@ import numpy as np
 from clusterwright.formulas import memory
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Block, Model
-from clusterwright.training.costs import BF16, Cost, LayerCosts
+from clusterwright.training.costs import BF16, LayerCosts, Work
 from clusterwright.training.operators import Operators
 
 Array = Any
@@ -58,34 +58,31 @@ def block_parameters(block: Block, hidden_size: int) -> BlockParameters:
 def end_costs(model: Model, ops: Operators, last_layer: LayerCosts) -> EndCosts:
     """Costs of a model's ends for the shapes that ``ops`` were made with."""
     number = ops.num_shapes
-    embed_forward, embed_backward = _embedding(model, ops)
-    head_forward, head_backward = _head(model, ops)
-    forward = head_forward.matrix(number)
-    backward = head_backward.matrix(number)
+    embedding, head = _embedding(model, ops), _head(model, ops)
+    forward = head.forward.matrix(number)
+    backward = head.backward.matrix(number)
     for _ in range(model.mtp_layers):
-        extra_forward, extra_backward = Cost(), Cost()
+        extra = Work()
         rows = ops.tokens / ops.shapes.sequence_shards
         double = 2.0 * model.hidden_size + 0.0 * rows
-        ops.linear(
-            (extra_forward, extra_backward, Cost()), rows, model.hidden_size + 0.0 * rows, double
-        )
+        ops.linear(extra, rows, model.hidden_size + 0.0 * rows, double)
         forward = (
             forward
             + last_layer.forward
-            + head_forward.matrix(number)
-            + extra_forward.matrix(number)
+            + head.forward.matrix(number)
+            + extra.forward.matrix(number)
         )
         backward = (
             backward
             + last_layer.backward
-            + head_backward.matrix(number)
-            + extra_backward.matrix(number)
+            + head.backward.matrix(number)
+            + extra.backward.matrix(number)
         )
     tied = model.head_parameters == 0
     heads = 1.0 + model.mtp_layers
     return EndCosts(
-        embedding_forward=embed_forward.matrix(number),
-        embedding_backward=embed_backward.matrix(number),
+        embedding_forward=embedding.forward.matrix(number),
+        embedding_backward=embedding.backward.matrix(number),
         head_forward=forward,
         head_backward=backward,
         logit_bytes=heads
@@ -101,38 +98,36 @@ def end_costs(model: Model, ops: Operators, last_layer: LayerCosts) -> EndCosts:
     )
 
 
-def _embedding(model: Model, ops: Operators) -> tuple[Cost, Cost]:
+def _embedding(model: Model, ops: Operators) -> Work:
     """Table look-up, and the all-reduce (or reduce-scatter) of a vocabulary-parallel table."""
-    forward, backward = Cost(), Cost()
+    work = Work()
     shapes = ops.shapes
     elements = ops.tokens * model.hidden_size
-    ops.stream(forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
-    ops.stream(backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
+    ops.stream(work.forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
+    ops.stream(work.backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
     inverse, latency = ops.machine.links.ring(shapes.tp, 1.0)
     passes = np.where(shapes.sequence_parallel > 0, 1.0, 2.0)
     traffic = (BF16 * elements * inverse + latency) * (shapes.tp > 1)
-    forward.add("tp", passes * traffic)
-    backward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
-    return forward, backward
+    work.forward.add("tp", passes * traffic)
+    work.backward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
+    return work
 
 
-def _head(model: Model, ops: Operators) -> tuple[Cost, Cost]:
+def _head(model: Model, ops: Operators) -> Work:
     """Final norm, logits, cross entropy in fp32 over a vocabulary cut by tp."""
-    forward, backward, weight = Cost(), Cost(), Cost()
+    work = Work()
     shapes = ops.shapes
     columns = model.vocab_size / shapes.tp
-    ops.norm(forward, backward)
+    ops.norm(work)
     wide = ops.machine.wide()
-    ops.on(wide).linear(
-        (forward, backward, weight), ops.tokens, columns, model.hidden_size + 0.0 * columns
-    )
+    ops.on(wide).linear(work, ops.tokens, columns, model.hidden_size + 0.0 * columns)
     logits = ops.tokens * columns
     # Cast to fp32, maximum, exponential and sum; then the gradient, cast back.
     passes = 1.0 if ops.machine.software.fused else ops.machine.settings.unfused_loss_passes
-    ops.stream(forward, 14.0 * logits * passes, kernels=4.0 * passes)
-    ops.stream(backward, 8.0 * logits * passes, kernels=2.0 * passes)
+    ops.stream(work.forward, 14.0 * logits * passes, kernels=4.0 * passes)
+    ops.stream(work.backward, 8.0 * logits * passes, kernels=2.0 * passes)
     inverse, latency = ops.machine.links.ring(shapes.tp, 1.0)
     traffic = (BF16 * ops.tokens * model.hidden_size * inverse + latency) * (shapes.tp > 1)
-    forward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
-    backward.add("tp", traffic * np.where(shapes.sequence_parallel > 0, 1.0, 2.0))
-    return forward, backward
+    work.forward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
+    work.backward.add("tp", traffic * np.where(shapes.sequence_parallel > 0, 1.0, 2.0))
+    return work

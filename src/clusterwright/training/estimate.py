@@ -21,6 +21,8 @@ from clusterwright.training.machine import Machine, peak_rate
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
+Array = Any
+
 
 class Term(Record, frozen=True, kw_only=True):
     """One step of the waterfall: what it is, and its seconds of a training step."""
@@ -80,7 +82,7 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
 MEANINGS = {
     "ideal": "model FLOPs at the accelerator's peak",
     "kernels": "matrix and attention kernels below peak",
-    "imbalance": "the slowest stage does more than its share",
+    "extra work": "slowest stage above the mean, attention's own recompute, 16-bit parts",
     "memory-bound": "norms, activations, casts: bound by memory bandwidth",
     "host": "the device waits for kernel launches",
     "recompute": "activations computed again",
@@ -109,8 +111,9 @@ def check_strategy(
     if used > cluster.count:
         cut = strategy.tp * strategy.cp * strategy.pp
         raise InputError(
-            f"tp({strategy.tp}) * cp({strategy.cp}) * pp({strategy.pp}) * dp({strategy.dp}) = {used} "
-            f"but {cluster.id} has {cluster.count} accelerators; dp can be at most {cluster.count // cut}"
+            f"tp({strategy.tp}) * cp({strategy.cp}) * pp({strategy.pp}) * dp({strategy.dp}) = "
+            f"{used} but {cluster.id} has {cluster.count} accelerators; "
+            f"{_most_dp(cluster.count, cut)}"
         )
     per_step = strategy.dp * strategy.micro_batch
     if workload.global_batch % per_step:
@@ -144,6 +147,13 @@ def check_strategy(
             f"{model.name} has {model.num_layers} layers; vpp can be at most "
             f"{max(1, (model.num_layers + 2) // strategy.pp)}"
         )
+
+
+def _most_dp(count: int, cut: int) -> str:
+    """What dp may be at most, or that tp, cp and pp alone are too many."""
+    if cut > count:
+        return f"tp * cp * pp alone are {cut}"
+    return f"dp can be at most {count // cut}"
 
 
 def _divisors_near(number: int, wanted: int) -> str:
@@ -193,7 +203,7 @@ def estimate_with(
         memory_bytes=float(found.memory_bytes.flat[0]),
         memory_limit=memory_limit(machine),
         stages=_stages(found, strategy.pp),
-        waterfall=waterfall(evaluator, prepared, found, ideal=causal / rate * step_time),
+        waterfall=waterfall(prepared, found, ideal=causal / rate * step_time),
         num_micro_batches=float(found.num_micro_batches.flat[0]),
         model_flops=causal,
     )
@@ -219,9 +229,7 @@ def _stages(found: Estimates, num_stages: int) -> tuple[StageMemory, ...]:
     return tuple(stages[rank] for rank in sorted(stages) if rank < num_stages)
 
 
-def waterfall(
-    evaluator: Evaluator, prepared: Prepared, found: Estimates, *, ideal: float
-) -> tuple[Term, ...]:
+def waterfall(prepared: Prepared, found: Estimates, *, ideal: float) -> tuple[Term, ...]:
     """Seconds of a step by cause; they add up to the step time."""
     times = [float(np.ravel(time)[0]) for time in found.slot_times]
     slot = int(np.argmax(times))
@@ -232,7 +240,7 @@ def waterfall(
     work = by_part["matmul_ideal"] + by_part["attention_ideal"]
     seconds: dict[str, float] = {
         "ideal": ideal,
-        "imbalance": work - ideal,
+        "extra work": work - ideal,
         "kernels": by_part["matmul_loss"] + by_part["attention_loss"],
         "memory-bound": by_part["elementwise"],
         "host": by_part["host"],
@@ -248,7 +256,7 @@ def waterfall(
     )
 
 
-def _slot_parts(prepared: Prepared, slot: int) -> Any:
+def _slot_parts(prepared: Prepared, slot: int) -> Array:
     """Forward and backward seconds by part of one micro-batch on one slot, recompute apart."""
     stage, shape = prepared.stage_index[0], prepared.shape_index[0]
     counts = prepared.stages.counts[slot][:, stage]

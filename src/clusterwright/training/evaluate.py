@@ -230,7 +230,7 @@ class _Block:
         terms["dp"] = data_time
         terms["optimizer"] = optimizer_time
         memories = [self._memory(slot) for slot in slots]
-        terms["offload"] = self._offload_time(slots, memories)
+        terms["offload"] = self._offload_time(slots)
         full = (len(self.c), *self.shape)
         step_time = np.broadcast_to(_sum(terms), full)
         peak = np.broadcast_to(_largest([_sum(parts) for parts in memories]), full)
@@ -460,7 +460,7 @@ class _Block:
         one_layer = slot.kept[0] / np.maximum(1.0, slot.layers)
         return np.where(self.r.recompute == FULL, one_layer, 0.0)
 
-    def _offload_time(self, slots: list[_Slot], memories: list[dict[str, Array]]) -> Array:
+    def _offload_time(self, slots: list[_Slot]) -> Array:
         """Activations that the host link cannot move behind the computation."""
         host = self.machine.cluster.host_bandwidth
         on = (self.r.offload == 2) | (self.r.offload == 3)

@@ -194,7 +194,7 @@ class Machine:
         )
 
     def attention_times(self, shape: dict[str, Array]) -> tuple[Array, Array]:
-        """Flash attention forward and backward; ``shape`` as ``formulas.attention`` names it. [s]"""
+        """Flash attention both ways; ``shape`` as ``formulas.attention`` names it. [s]"""
         common = {
             "peak_flops": self.attention_peak * self.profile.sustained,
             "memory_bandwidth": self.bandwidth,

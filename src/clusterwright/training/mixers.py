@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 
 from clusterwright.model.records import Block, Core
-from clusterwright.training.costs import BF16, Cost
+from clusterwright.training.costs import BF16, Work
 from clusterwright.training.operators import Operators
 from clusterwright.training.traffic import add_context_traffic
 
 Array = Any
 
 
-def add_mixer(
-    ops: Operators, block: Block, forward: Cost, backward: Cost, weight: Cost, selective: Cost
-) -> None:
+def add_mixer(ops: Operators, block: Block, work: Work) -> None:
+    """A block's projections and cores, and the norm before them."""
     shapes = ops.shapes
     for projection in block.projections:
         columns: Array = float(projection.outputs)
@@ -28,35 +27,32 @@ def add_mixer(
             depth = depth / shapes.tp
         else:
             rows = rows / shapes.sequence_shards
-        ops.linear((forward, backward, weight), rows, columns, depth)
+        ops.linear(work, rows, columns, depth)
     if block.projections:
-        norm = ops.norm(forward, backward)
+        norm = ops.norm(work)
         if ops.job.flash_attention:
-            selective.add("elementwise", norm.total())
-            selective.kernels += norm.kernels
+            work.selective.merge(norm)
     for core in block.cores:
-        _core(ops, core, forward, backward, selective)
+        _core(ops, core, work)
 
 
-def _core(ops: Operators, core: Core, forward: Cost, backward: Cost, selective: Cost) -> None:
-    one, two = Cost(), Cost()
+def _core(ops: Operators, core: Core, work: Work) -> None:
+    """An attention core or a scan, with the traffic of context parallelism."""
+    own = Work()
     if core.kind == "linear":
-        _linear_core(ops, core, one, two)
+        _linear_core(ops, core, own)
     else:
-        _softmax_core(ops, core, one, two)
-        _rotary(ops, core, forward, backward)
-        add_context_traffic(ops, core, one, two)
+        _softmax_core(ops, core, own)
+        add_context_traffic(ops, core, own)
+        _rotary(ops, core, work)
     if not ops.job.flash_attention:
-        for part, time in one.parts.items():
-            selective.add(part, time)
-        selective.kernels += one.kernels
-    for whole, cost in ((forward, one), (backward, two)):
-        for part, time in cost.parts.items():
-            whole.add(part, time)
-        whole.kernels += cost.kernels
+        work.selective.merge(own.forward)
+    work.forward.merge(own.forward)
+    work.backward.merge(own.backward)
 
 
-def _softmax_core(ops: Operators, core: Core, forward: Cost, backward: Cost) -> None:
+def _softmax_core(ops: Operators, core: Core, work: Work) -> None:
+    """Scores, softmax and values, fused or not."""
     shapes, machine = ops.shapes, ops.machine
     heads = core.num_heads / shapes.tp
     keys: Array = np.full(ops.num_shapes, ops.job.sequence_length)
@@ -81,30 +77,23 @@ def _softmax_core(ops: Operators, core: Core, forward: Cost, backward: Cost) -> 
                 "window": float(core.window or 0),
             }
         )
-        forward.kernels += 1.0
-        backward.kernels += 2.0
+        work.forward.kernels += 1.0
+        work.backward.kernels += 2.0
     else:
-        times = _unfused_attention(ops, core, heads, queries, keys, forward, backward)
+        times = _unfused_attention(ops, core, work)
     for cost, time, ideal in (
-        (forward, times[0], flops / machine.attention_peak),
-        (backward, times[1], 2.5 * flops / machine.attention_peak),
+        (work.forward, times[0], flops / machine.attention_peak),
+        (work.backward, times[1], 2.5 * flops / machine.attention_peak),
     ):
         cost.add("attention_ideal", ideal)
         cost.add("attention_loss", time - ideal)
 
 
-def _unfused_attention(
-    ops: Operators,
-    core: Core,
-    heads: Array,
-    queries: Array,
-    keys: Array,
-    forward: Cost,
-    backward: Cost,
-) -> tuple[Array, Array]:
+def _unfused_attention(ops: Operators, core: Core, work: Work) -> tuple[Array, Array]:
     """Two batched products around a scale-mask-softmax and a dropout pass over the scores."""
-    sequences = ops.shapes.micro_batch
-    groups = sequences * heads
+    keys = ops.job.sequence_length
+    queries = keys / ops.shapes.cp
+    groups = ops.shapes.micro_batch * core.num_heads / ops.shapes.tp
     one = ops.machine.matmul_time(
         groups * queries, keys, float(core.query_key_dim), groups=groups, activations=True
     )
@@ -114,14 +103,14 @@ def _unfused_attention(
     scores = groups * queries * keys
     passes = 4.0 if ops.machine.software.fused else 10.0
     masks = 5.0 if ops.job.dropout else 0.0
-    ops.stream(forward, scores * (passes + masks), kernels=2.0)
-    ops.stream(backward, scores * (passes + 2.0 + masks), kernels=2.0)
-    forward.kernels += 2.0
-    backward.kernels += 4.0
+    ops.stream(work.forward, scores * (passes + masks), kernels=2.0)
+    ops.stream(work.backward, scores * (passes + 2.0 + masks), kernels=2.0)
+    work.forward.kernels += 2.0
+    work.backward.kernels += 4.0
     return one + two, 2.0 * (one + two)
 
 
-def _linear_core(ops: Operators, core: Core, forward: Cost, backward: Cost) -> None:
+def _linear_core(ops: Operators, core: Core, work: Work) -> None:
     """Chunked scan: two products with the state and two within a chunk, per token and head."""
     heads = core.num_heads / ops.shapes.tp
     chunk = ops.machine.scan_chunk
@@ -129,15 +118,16 @@ def _linear_core(ops: Operators, core: Core, forward: Cost, backward: Cost) -> N
     inner = chunk * float(core.state_dim + core.value_dim)
     flops = 2.0 * ops.tokens * heads * (2.0 * state + inner)
     time = flops / (ops.machine.attention_peak * ops.machine.scan_efficiency)
-    for cost, factor in ((forward, 1.0), (backward, 2.5)):
+    for cost, factor in ((work.forward, 1.0), (work.backward, 2.5)):
         cost.add("attention_ideal", factor * flops / ops.machine.attention_peak)
         cost.add("attention_loss", factor * (time - flops / ops.machine.attention_peak))
         elements = ops.tokens * heads * (core.value_dim + core.state_dim)
         ops.stream(cost, factor * 6.0 * BF16 * elements, kernels=6.0 * factor)
 
 
-def _rotary(ops: Operators, core: Core, forward: Cost, backward: Cost) -> None:
+def _rotary(ops: Operators, core: Core, work: Work) -> None:
+    """Rotary embedding of queries and keys, a memory-bound pass."""
     elements = ops.tokens * (core.num_heads + core.num_kv_heads) * core.query_key_dim
     passes = 1.0 if ops.machine.software.fused else ops.machine.unfused_norm_passes
-    for cost in (forward, backward):
+    for cost in (work.forward, work.backward):
         ops.stream(cost, 2.0 * BF16 * passes * elements / ops.shapes.tp, kernels=passes)

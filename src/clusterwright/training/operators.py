@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clusterwright.model.records import Experts
-from clusterwright.training.costs import BF16, DEVICE_PARTS, Cost, Job, Shapes
+from clusterwright.training.costs import BF16, DEVICE_PARTS, Cost, Job, Shapes, Work
 from clusterwright.training.machine import Machine
 
 Array = Any
@@ -42,14 +42,14 @@ class Operators:
 
     def linear(
         self,
-        costs: tuple[Cost, Cost, Cost],
+        work: Work,
         rows: Array,
         columns: Array,
         depth: Array,
         groups: Array = 1.0,
     ) -> None:
         """Add a linear layer: forward, input gradient, weight gradient (if trained)."""
-        forward, backward, weight = costs
+        forward, backward = work.forward, work.backward
         self.matmul(forward, rows, columns, depth, groups)
         self.matmul(backward, rows, depth, columns, groups)
         if self.job.trainable:
@@ -58,7 +58,7 @@ class Operators:
                 self.matmul(backward, depth, columns, rows)
             else:
                 self.matmul(backward, rows, columns, depth, groups)
-            weight.add("matmul_ideal", backward.total(DEVICE_PARTS) - before)
+            work.weight.add("matmul_ideal", backward.total(DEVICE_PARTS) - before)
             self.stream(backward, self.job.accumulate_bytes * columns * depth * groups, kernels=1.0)
         cast = self.machine.cast_bytes_per_element * rows * depth
         self.stream(forward, cast, kernels=1.0 if self.machine.cast_bytes_per_element else 0.0)
@@ -71,27 +71,25 @@ class Operators:
             cost.add("elementwise", self.machine.memory_time(num_bytes, kernels=kernels))
             cost.kernels += kernels
 
-    def norm(self, forward: Cost, backward: Cost) -> Cost:
+    def norm(self, work: Work) -> Cost:
         """Add a norm and the residual addition beside it; returns the norm alone (recompute)."""
         elements = self.tokens * self.job.hidden_size / self.shapes.sequence_shards
         passes = 1.0 if self.machine.software.fused else self.machine.unfused_norm_passes
         norm = Cost()
         self.stream(norm, 2.0 * BF16 * elements * passes, kernels=passes)
-        forward.add("elementwise", norm.total())
-        forward.kernels += norm.kernels
+        work.forward.merge(norm)
         masks = 2.0 if self.job.dropout else 0.0
-        self.stream(forward, (3.0 * BF16 + masks) * elements, kernels=1.0)
-        self.stream(backward, (5.0 * BF16 * passes + masks) * elements, kernels=1.0 + passes)
+        self.stream(work.forward, (3.0 * BF16 + masks) * elements, kernels=1.0)
+        self.stream(work.backward, (5.0 * BF16 * passes + masks) * elements, kernels=1.0 + passes)
         return norm
 
-    def activation(self, elements: Array, num_up: float, forward: Cost, backward: Cost) -> Cost:
+    def activation(self, elements: Array, num_up: float, work: Work) -> Cost:
         """The activation function between the matrices; returns it alone (recompute)."""
         passes = 1.0 if self.machine.software.fused else 2.0
         one = Cost()
         self.stream(one, (num_up + 1.0) * BF16 * elements * passes, kernels=passes)
-        forward.add("elementwise", one.total())
-        forward.kernels += one.kernels
-        self.stream(backward, (2.0 * num_up + 1.0) * BF16 * elements * passes, kernels=passes)
+        work.forward.merge(one)
+        self.stream(work.backward, (2.0 * num_up + 1.0) * BF16 * elements * passes, kernels=passes)
         return one
 
     def routed_tokens(self, experts: Experts) -> Array:

@@ -1,4 +1,4 @@
-"""Search the whole space: evaluate every strategy, keep what fits, rank, and say why others lost."""
+"""Search the whole space: evaluate every strategy, keep what fits, rank, count the rest."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def search(evaluator: Evaluator, pins: Pins | None = None) -> Found:
     )
     if not len(cuts):
         raise InfeasibleError(_no_cut(evaluator, rejected))
-    runs = enumerate_runs(pins, can_offload=machine.cluster.host_bandwidth is not None)
+    runs = enumerate_runs(
+        machine.software, pins, can_offload=machine.cluster.host_bandwidth is not None
+    )
     limit = memory_limit(machine)
     found = evaluate_all(evaluator, cuts, runs, limit)
     found.rejected.update({rule: count * len(runs) for rule, count in rejected.items()})
@@ -196,7 +198,7 @@ def _nothing_fits(evaluator: Evaluator, found: Found) -> str:
     more = int(np.ceil(count * least / found.limit))
     return (
         f"{evaluator.model.name} does not fit: the least any strategy needs is "
-        f"{least / 1e9:.1f} GB per accelerator (most of it {biggest}, {parts[biggest] / 1e9:.1f} GB) "
+        f"{least / 1e9:.1f} GB per accelerator ({biggest} alone {parts[biggest] / 1e9:.1f} GB) "
         f"and {evaluator.machine.cluster.accelerator.name} offers {found.limit / 1e9:.1f} GB; "
         f"about {more} accelerators, or {least / found.limit:.1f} times the memory, would hold it"
     )

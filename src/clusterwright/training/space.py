@@ -16,7 +16,7 @@ import numpy as np
 
 from clusterwright.model.records import Model
 from clusterwright.software import Software
-from clusterwright.training.columns import OFFLOADS, SCHEMES, Cuts, Runs, run_grid
+from clusterwright.training.columns import SCHEMES, Cuts, Runs, run_grid
 from clusterwright.workload import TrainingWorkload
 
 Array = Any
@@ -77,13 +77,20 @@ def _chunk_counts(layers: int, pp: int) -> list[int]:
 
 
 def _meshes(
-    model: Model, workload: TrainingWorkload, accelerators: int, pins: Pins, rejected: Counter[str]
+    model: Model,
+    workload: TrainingWorkload,
+    accelerators: int,
+    pins: Pins,
+    rejected: Counter[str],
+    *,
+    pipeline: bool,
 ) -> list[tuple[int, int, int, int]]:
     """(tp, cp, pp, dp) whose product uses at least half of the accelerators."""
     heads, length = _query_heads(model), workload.sequence_length
     tps = _pinned([d for d in divisors(heads) if d <= accelerators], pins, "tp")
     cps = _pinned([d for d in divisors(length) if d <= max(1, length // FEWEST_TOKENS)], pins, "cp")
-    pps = _pinned(_pipeline_sizes(model.num_layers, accelerators), pins, "pp")
+    sizes = _pipeline_sizes(model.num_layers, accelerators) if pipeline else [1]
+    pps = _pinned(sizes, pins, "pp")
     batches = divisors(workload.global_batch)
     found = []
     for tp, cp, pp in product(tps, cps, pps):
@@ -130,9 +137,10 @@ def enumerate_cuts(
     """Every cut of the job over at most ``accelerators``, and counts of rejections by rule."""
     rejected: Counter[str] = Counter()
     rows = []
-    schemes = [SCHEMES.index(pins["context_scheme"])] if "context_scheme" in pins else [0, 1, 2]
+    names = [pins["context_scheme"]] if "context_scheme" in pins else software.context_schemes
+    schemes = [SCHEMES.index(name) for name in names]
     heads = _query_heads(model)
-    for mesh in _meshes(model, workload, accelerators, pins, rejected):
+    for mesh in _meshes(model, workload, accelerators, pins, rejected, pipeline=software.pipeline):
         tp, cp, pp, dp = mesh
         per_rank = workload.global_batch // dp
         sizes = [d for d in divisors(per_rank) if d <= MOST_MICRO_BATCH]
@@ -173,7 +181,7 @@ def enumerate_cuts(
     ), rejected
 
 
-def enumerate_runs(pins: Pins, *, can_offload: bool) -> Runs:
+def enumerate_runs(software: Software, pins: Pins, *, can_offload: bool) -> Runs:
     """Every way to run a cut: sharding, recompute, schedule, offload."""
     recomputes = [("none", 1.0, 0), ("selective", 1.0, 0)]
     recomputes += [("full", share, 0) for share in (1.0, 0.75, 0.5, 0.25)]
@@ -184,8 +192,10 @@ def enumerate_runs(pins: Pins, *, can_offload: bool) -> Runs:
     return run_grid(
         zeros=[int(pins["zero"])] if "zero" in pins else [0, 1, 2, 3],
         recomputes=recomputes,
-        schedules=[pins["schedule"]] if "schedule" in pins else ["1f1b", "zero-bubble", "dualpipe"],
-        offloads=[pins["offload"]]
-        if "offload" in pins
-        else list(OFFLOADS if can_offload else ["none"]),
+        schedules=[pins["schedule"]] if "schedule" in pins else list(software.schedules),
+        offloads=[pins["offload"]] if "offload" in pins else _offloads(software, can_offload),
     )
+
+
+def _offloads(software: Software, can_offload: bool) -> list[str]:
+    return list(software.offloads) if can_offload else ["none"]

@@ -55,7 +55,8 @@ def rank_counts(layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int) -> n
     running = np.vstack([np.zeros((1, num_kinds), dtype=int), np.cumsum(one_hot, axis=0)])
     ends = np.cumsum(sizes)
     chunks = running[ends] - running[ends - sizes]
-    return chunks.reshape(vpp, pp, num_kinds).sum(axis=0)
+    counts: np.ndarray = chunks.reshape(vpp, pp, num_kinds).sum(axis=0)
+    return counts
 
 
 @lru_cache(maxsize=4096)

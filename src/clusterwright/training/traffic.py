@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from clusterwright.model.records import Block, Core, Experts
-from clusterwright.training.costs import BF16, DEVICE_PARTS, SCHEMES, Cost
+from clusterwright.training.costs import BF16, DEVICE_PARTS, SCHEMES, Cost, Work
 from clusterwright.training.operators import Operators
 
 Array = Any
 
 
-def add_context_traffic(ops: Operators, core: Core, forward: Cost, backward: Cost) -> None:
+def add_context_traffic(ops: Operators, core: Core, work: Work) -> None:
     """Exchange of keys and values (or of heads) over cp, hidden behind attention in a ring."""
     shapes, links = ops.shapes, ops.machine.links
     if np.all(shapes.cp == 1):
@@ -22,19 +22,21 @@ def add_context_traffic(ops: Operators, core: Core, forward: Cost, backward: Cos
     tokens = shapes.micro_batch * ops.job.sequence_length
     width = core.num_kv_heads * (core.query_key_dim + core.value_dim) / shapes.tp
     gather = tokens * width * BF16 * inverse + latency
-    ring_out = np.maximum(0.0, gather - forward.total(DEVICE_PARTS)) + gather / shapes.cp
-    ring_back = np.maximum(0.0, 2.0 * gather - backward.total(DEVICE_PARTS)) + gather / shapes.cp
+    ring_out = np.maximum(0.0, gather - work.forward.total(DEVICE_PARTS)) + gather / shapes.cp
+    ring_back = (
+        np.maximum(0.0, 2.0 * gather - work.backward.total(DEVICE_PARTS)) + gather / shapes.cp
+    )
     inverse, latency = links.all_to_all(shapes.cp, shapes.tp)
     heads_width = (core.num_heads + core.num_kv_heads) * (core.query_key_dim + core.value_dim)
     exchange = ops.tokens * heads_width / shapes.tp * BF16 * inverse + 4.0 * latency
     schemes = [shapes.scheme == index for index in range(len(SCHEMES))]
     many = shapes.cp > 1
-    forward.add("cp", np.select(schemes, [gather, ring_out, exchange]) * many)
-    backward.add("cp", np.select(schemes, [2.0 * gather, ring_back, exchange]) * many)
+    work.forward.add("cp", np.select(schemes, [gather, ring_out, exchange]) * many)
+    work.backward.add("cp", np.select(schemes, [2.0 * gather, ring_back, exchange]) * many)
 
 
-def add_expert_traffic(ops: Operators, experts: Experts, forward: Cost, backward: Cost) -> None:
-    """Dispatch and combine: one all-to-all each, forward and backward."""
+def add_expert_traffic(ops: Operators, experts: Experts, work: Work) -> None:
+    """Dispatch and combine: one all-to-all each, forward and work.backward."""
     shapes, links = ops.shapes, ops.machine.links
     sent = ops.tokens / shapes.tp * experts.top_k * ops.job.hidden_size * BF16
     inverse, latency = links.all_to_all(shapes.ep, shapes.etp)
@@ -42,13 +44,13 @@ def add_expert_traffic(ops: Operators, experts: Experts, forward: Cost, backward
     gather_inverse, gather_latency = links.ring(shapes.etp, 1.0)
     gather = sent * shapes.etp * gather_inverse + gather_latency * (shapes.etp > 1)
     both = 2.0 * (time * (shapes.ep > 1) + gather)
-    forward.add("ep", both)
-    backward.add("ep", both)
-    forward.kernels += 2.0
-    backward.kernels += 2.0
+    work.forward.add("ep", both)
+    work.backward.add("ep", both)
+    work.forward.kernels += 2.0
+    work.backward.kernels += 2.0
 
 
-def add_tensor_traffic(ops: Operators, block: Block, forward: Cost, backward: Cost) -> None:
+def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
     """All-gather and reduce-scatter (or all-reduce) around each tensor-parallel half layer."""
     shapes, links = ops.shapes, ops.machine.links
     halves = float(bool(block.projections)) + float(bool(block.mlp))
@@ -63,38 +65,35 @@ def add_tensor_traffic(ops: Operators, block: Block, forward: Cost, backward: Co
     once = 2.0 * wire + np.where(sharded, 2.0 * latency, reduce_latency)
     regather = np.where(sharded, wire + latency, 0.0) if ops.job.trainable else 0.0
     many = shapes.tp > 1
-    forward.add("tp", halves * once * many)
-    backward.add("tp", halves * once * many)
+    work.forward.add("tp", halves * once * many)
+    work.backward.add("tp", halves * once * many)
     # The backward all-gather of the saved shard runs beside the input gradient.
     if ops.job.trainable:
-        hidden_by = backward.total(DEVICE_PARTS) / 3.0
-        backward.add("tp", np.maximum(0.0, halves * regather * many - hidden_by))
-    forward.kernels += halves * 2.0
-    backward.kernels += halves * 2.0
+        hidden_by = work.backward.total(DEVICE_PARTS) / 3.0
+        work.backward.add("tp", np.maximum(0.0, halves * regather * many - hidden_by))
+    work.forward.kernels += halves * 2.0
+    work.backward.kernels += halves * 2.0
 
 
-def overlap_tensor_traffic(ops: Operators, forward: Cost, backward: Cost) -> None:
+def overlap_tensor_traffic(ops: Operators, cost: Cost) -> None:
     """Hide tp traffic behind the products it feeds, chunk by chunk; the first chunk shows."""
     shapes = ops.shapes
     on = (shapes.overlap_tp > 0) & (shapes.tp > 1)
     if not np.any(on):
         return
-    slowdown = ops.machine.overlap_slowdown
-    for cost in (forward, backward):
-        traffic = cost.parts.get("tp", 0.0)
-        work = cost.total(("matmul_ideal", "matmul_loss"))
-        first = traffic / shapes.tp
-        hidden = np.minimum(traffic - first, work)
-        cost.parts["tp"] = np.where(on, traffic - hidden * (1.0 - slowdown), traffic)
+    traffic = cost.parts.get("tp", 0.0)
+    products = cost.total(("matmul_ideal", "matmul_loss"))
+    hidden = np.minimum(traffic - traffic / shapes.tp, products)
+    shown = traffic - hidden * (1.0 - ops.machine.overlap_slowdown)
+    cost.parts["tp"] = np.where(on, shown, traffic)
 
 
-def overlap_expert_traffic(ops: Operators, forward: Cost, backward: Cost) -> None:
+def overlap_expert_traffic(ops: Operators, cost: Cost) -> None:
     """Hide ep traffic of one micro-batch behind the computation of another."""
     on = (ops.shapes.overlap_ep > 0) & (ops.shapes.ep > 1)
     if not np.any(on):
         return
-    slowdown = ops.machine.overlap_slowdown
-    for cost in (forward, backward):
-        traffic = cost.parts.get("ep", 0.0)
-        hidden = np.minimum(traffic, cost.total(DEVICE_PARTS))
-        cost.parts["ep"] = np.where(on, traffic - hidden * (1.0 - slowdown), traffic)
+    traffic = cost.parts.get("ep", 0.0)
+    hidden = np.minimum(traffic, cost.total(DEVICE_PARTS))
+    shown = traffic - hidden * (1.0 - ops.machine.overlap_slowdown)
+    cost.parts["ep"] = np.where(on, shown, traffic)

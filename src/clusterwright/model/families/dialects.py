@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from functools import partial
 
+from msgspec.structs import replace
+
 from clusterwright.model.families.common import Reader
 from clusterwright.model.families.decoder_only import Traits, read_decoder
 from clusterwright.model.keys import Keys
 from clusterwright.model.records import Model
 
-NO_BIAS = {"qkv_bias": False, "out_bias": False, "mlp_bias": False}
-QKV_BIAS = {"qkv_bias": True, "out_bias": False, "mlp_bias": False}
-ALL_BIAS = {"qkv_bias": True, "out_bias": True, "mlp_bias": True}
+NO_BIAS = Traits(qkv_bias=False, out_bias=False, mlp_bias=False)
+QKV_BIAS = Traits(qkv_bias=True, out_bias=False, mlp_bias=False)
+ALL_BIAS = Traits(qkv_bias=True, out_bias=True, mlp_bias=True)
 
 TRAITS: dict[str, Traits] = {
     "afmoe": Traits(
@@ -36,8 +38,8 @@ TRAITS: dict[str, Traits] = {
     "diffllama": Traits(mlp_bias=False, head_vectors=4),
     "dots1": Traits(mlp_bias=False, qk_norm="head"),
     "ernie4_5": Traits(qkv_bias="use_bias", out_bias="use_bias", mlp_bias="use_bias", tied=True),
-    "exaone4": Traits(**NO_BIAS, qk_norm="head", full_every=4),
-    "exaone_moe": Traits(**NO_BIAS, qk_norm="head", full_every=4),
+    "exaone4": replace(NO_BIAS, qk_norm="head", full_every=4),
+    "exaone_moe": replace(NO_BIAS, qk_norm="head", full_every=4),
     "flex_olmo": Traits(mlp_bias=False, qk_norm="all"),
     "flint": Traits(mlp_bias=False, qk_norm="head", sinks=True),
     "gemma": Traits(mlp_bias=False, tied=True, head_dim=256),
@@ -61,30 +63,28 @@ TRAITS: dict[str, Traits] = {
     "internlm3": Traits(),
     "iquestcoder": Traits(),
     "jais2": Traits(norm="layer", gated=False),
-    "kolibri1": Traits(**NO_BIAS, norms=4, qk_norm="head"),
+    "kolibri1": replace(NO_BIAS, norms=4, qk_norm="head"),
     "llama": Traits(),
     "mellum": Traits(mlp_bias=False, qk_norm="head"),
-    "minimax_m2": Traits(**NO_BIAS, qk_norm="all"),
-    "ministral": Traits(**NO_BIAS),
-    "ministral3": Traits(**NO_BIAS),
-    "mistral": Traits(**NO_BIAS),
-    "mixtral": Traits(**NO_BIAS),
+    "minimax_m2": replace(NO_BIAS, qk_norm="all"),
+    "ministral": NO_BIAS,
+    "ministral3": NO_BIAS,
+    "mistral": NO_BIAS,
+    "mixtral": NO_BIAS,
     "nanochat": Traits(mlp_bias=False, norm="none", gated=False),
     "nemotron": Traits(norm="layer", gated=False),
     "olmo": Traits(mlp_bias=False, norm="none"),
     "olmo2": Traits(mlp_bias=False, qk_norm="all"),
     "olmo3": Traits(mlp_bias=False, qk_norm="all", full_every=4),
     "olmoe": Traits(mlp_bias=False, qk_norm="all"),
-    "persimmon": Traits(
-        **ALL_BIAS,
+    "persimmon": replace(ALL_BIAS,
         norm="layer",
         gated=False,
         qk_norm="head",
         qk_norm_if="!qk_layernorm",
         qk_norm_kind="layer",
     ),
-    "phi": Traits(
-        **ALL_BIAS,
+    "phi": replace(ALL_BIAS,
         norm="layer",
         norms=1,
         gated=False,
@@ -93,9 +93,9 @@ TRAITS: dict[str, Traits] = {
         qk_norm_if="qk_layernorm",
         qk_norm_kind="layer",
     ),
-    "phi3": Traits(**NO_BIAS),
+    "phi3": NO_BIAS,
     "phimoe": Traits(mlp_bias=False, norm="layer", head_bias="lm_head_bias"),
-    "qwen2": Traits(**QKV_BIAS),
+    "qwen2": QKV_BIAS,
     "qwen2_moe": Traits(
         qkv_bias="!qkv_bias", out_bias=False, mlp_bias=False, shared_gate=True
     ),
