@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from clusterwright import __version__
+from clusterwright.errors import InputError
+from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.plan import (
@@ -127,3 +131,70 @@ def _sweep(found: Found, axis: str) -> Sweep:
         values=tuple(int(value) for value in values),
         step_times=tuple(time if np.isfinite(time) else None for time in times),
     )
+
+
+def estimate_question(question: TrainingQuestion, **choices: Any) -> TrainingEstimate:  # noqa: ANN401
+    """Estimate one strategy; ``dp=None`` takes what the other axes leave of the accelerators.
+
+    Raises
+    ------
+    InputError
+        When the sizes do not multiply out; the message shows the arithmetic.
+    """
+    if choices.get("dp") is None:
+        choices["dp"] = _remaining_dp(question, choices)
+    framework = question.software
+    overlaps = {
+        name: getattr(framework, name)
+        for name in ("overlap_tp", "overlap_dp", "overlap_ep", "overlap_pp")
+    }
+    strategy = Strategy(**{**overlaps, **choices})
+    return estimate_with(evaluator_of(question), strategy, error_share=question.error_share)
+
+
+def _remaining_dp(question: TrainingQuestion, choices: dict[str, Any]) -> int:
+    count = question.cluster.count
+    tp, cp, pp = (int(choices.get(axis, 1)) for axis in ("tp", "cp", "pp"))
+    cut = tp * cp * pp
+    if cut < 1 or count % cut:
+        nearest = max(cut, round(count / max(cut, 1)) * cut)
+        raise InputError(
+            f"tp({tp}) * cp({cp}) * pp({pp}) = {cut} does not divide the {count} accelerators of "
+            f"{question.cluster.id}; {nearest} accelerators would do, or give --dp"
+        )
+    return count // cut
+
+
+def save_plan(plan: TrainingPlan, path: Path) -> None:
+    """Write a plan; whole or not at all."""
+    encoded = encode_plan(plan)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(encoded)
+    temporary.replace(path)
+
+
+def encode_plan(plan: TrainingPlan) -> bytes:
+    """A plan as bytes: the same plan gives the same bytes."""
+    return msgspec.json.encode(plan, order="deterministic") + b"\n"
+
+
+def load_plan(path: Path) -> TrainingPlan:
+    """Read a saved plan.
+
+    Raises
+    ------
+    InputError
+        No such file, or not a plan.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=TrainingPlan)
+    except FileNotFoundError:
+        raise InputError(f"there is no file {str(path)!r}; save a plan with --save") from None
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise InputError(f"{str(path)!r} is not a saved plan: {error}") from None
+
+
+def replay_plan(saved: TrainingPlan) -> tuple[TrainingPlan, bool]:
+    """Compute a saved plan's question again; tell whether the bytes are the same."""
+    fresh = plan_training(saved.question, catalogue_hash=saved.catalogue)
+    return fresh, encode_plan(fresh) == encode_plan(saved)

@@ -29,8 +29,9 @@ class Software(Record, frozen=True, kw_only=True):
     ``selective``: what its selective recompute covers: the attention core with norms and activation
     functions, or the feed-forward network as well. ``logit_bytes``: memory of one logit and its
     gradient in all copies that the loss holds. [B] ``reserve_bytes``: memory that driver, runtime
-    and communicators hold. [B] ``dropout``: whether its recipes train with dropout. ``scatter_gather``: tensor-parallel ranks
-    send a share each between pipeline stages even without sequence parallelism. ``zero``: default sharding stage when unsaid.
+    and communicators hold. [B] ``dropout``: whether its recipes train with dropout.
+    ``scatter_gather``: tensor-parallel ranks send a share each between pipeline stages even without
+    sequence parallelism. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
     ``lora_rank``: default rank of low-rank adapters.
     ``causal_flops``: whether the FLOP rates it prints count attention by its causal half.

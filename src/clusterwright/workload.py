@@ -18,7 +18,8 @@ class TrainingWorkload(Record, frozen=True, kw_only=True):
     the large matrix products. ``state_bytes``: bytes per parameter of each optimizer moment
     (4: fp32, 2: bf16, 1: 8-bit). ``gradient_bytes``: the format gradients are accumulated and
     reduced in. ``lora_rank`` matters for ``method`` ``lora`` and ``qlora`` alone.
-    ``expert_imbalance``: tokens of the busiest rank over the mean (1: balanced or capacity-dropped).
+    ``expert_imbalance``: tokens of the busiest rank over the mean (1: balanced, or dropped at
+    capacity).
     ``flash_attention=False`` is the unfused attention of the first Megatron papers,
     which also trained with ``dropout``.
     """

@@ -83,7 +83,8 @@ def ring_inverse_bandwidth(
     .. [1] Thakur et al. 2005, section 4.3.
 
     >>> inverse = ring_inverse_bandwidth(
-    ...     16.0, 1.0, level_sizes=(8, 1024), level_bandwidths=(400e9, 50e9))
+    ...     16.0, 1.0, level_sizes=(8, 1024), level_bandwidths=(400e9, 50e9)
+    ... )
     >>> round(float(inverse) * 400e9, 4)
     0.9375
     """
@@ -249,7 +250,8 @@ def all_to_all_inverse_bandwidth(
     .. [1] D. Zhao et al., "DeepEP," 2025: RDMA-bound dispatch and combine.
 
     >>> inverse = all_to_all_inverse_bandwidth(
-    ...     16.0, 1.0, level_sizes=(8, 1024), level_bandwidths=(400e9, 50e9))
+    ...     16.0, 1.0, level_sizes=(8, 1024), level_bandwidths=(400e9, 50e9)
+    ... )
     >>> round(float(inverse) * 50e9, 3)
     0.5
     """
@@ -266,7 +268,9 @@ def all_to_all_inverse_bandwidth(
 def point_to_point_inverse_bandwidth(
     stride: Floats, *, level_sizes: Sequence[float], level_bandwidths: Sequence[Floats]
 ) -> Floats:
-    r"""Time per byte between neighbours ``stride`` apart, through the lowest level that joins them. [s/B]
+    r"""Time per byte between neighbours ``stride`` apart. [s/B]
+
+    They use the lowest level that joins them:
 
     .. math:: \frac{t}{n} = \frac{1}{\beta_\ell},\quad
        \ell = \min\{\ell : \mathrm{size}_\ell \ge 2s\}
@@ -289,7 +293,8 @@ def point_to_point_inverse_bandwidth(
        Megatron-LM," SC21, section 4.1.
 
     >>> inverse = point_to_point_inverse_bandwidth(
-    ...     8.0, level_sizes=(8, 1024), level_bandwidths=(400e9, 50e9))
+    ...     8.0, level_sizes=(8, 1024), level_bandwidths=(400e9, 50e9)
+    ... )
     >>> round(1e-9 / float(inverse))
     50
     """

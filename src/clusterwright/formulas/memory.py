@@ -1,8 +1,8 @@
 r"""Bytes that training keeps on one accelerator: model states and activations.
 
 Symbols: :math:`T` tokens of one micro-batch on this rank (before tensor parallelism), :math:`h`
-hidden size, :math:`t` tensor-parallel size, :math:`t_s` the shards of what lies between tensor-parallel
-regions (:math:`t` with sequence parallelism, else 1).
+hidden size, :math:`t` tensor-parallel size, :math:`t_s` the shards of what lies between
+tensor-parallel regions (:math:`t` with sequence parallelism, else 1).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def mixer_activation_bytes(
     linear_input_bytes: Floats,
     mask_bytes: Floats,
 ) -> Floats:
-    r"""What the backward pass needs of one attention (or state-space) half layer, flash kernels. [B]
+    r"""What the backward pass needs of one attention or state-space half layer, fused. [B]
 
     .. math:: M = T\left(\frac{(2 + b + b_d)\,h}{t_s} + \frac{2 w_p + b\,w_c}{t}\right)
 
@@ -134,8 +134,18 @@ def mixer_activation_bytes(
     ----------
     .. [1] Korthikanti et al. 2023, section 4.1, equation (1).
 
-    >>> float(mixer_activation_bytes(1.0, hidden_size=1.0, projected_width=3.0, core_width=1.0,
-    ...     tensor_shards=1, sequence_shards=1, linear_input_bytes=2.0, mask_bytes=1.0))
+    >>> float(
+    ...     mixer_activation_bytes(
+    ...         1.0,
+    ...         hidden_size=1.0,
+    ...         projected_width=3.0,
+    ...         core_width=1.0,
+    ...         tensor_shards=1,
+    ...         sequence_shards=1,
+    ...         linear_input_bytes=2.0,
+    ...         mask_bytes=1.0,
+    ...     )
+    ... )
     13.0
     """
     between = (2.0 + linear_input_bytes + mask_bytes) * hidden_size / sequence_shards
@@ -181,8 +191,18 @@ def mlp_activation_bytes(
     ----------
     .. [1] Korthikanti et al. 2023, section 4.1.
 
-    >>> float(mlp_activation_bytes(1.0, hidden_size=1.0, width=4.0, num_up=1, tensor_shards=1,
-    ...     sequence_shards=1, linear_input_bytes=2.0, mask_bytes=1.0))
+    >>> float(
+    ...     mlp_activation_bytes(
+    ...         1.0,
+    ...         hidden_size=1.0,
+    ...         width=4.0,
+    ...         num_up=1,
+    ...         tensor_shards=1,
+    ...         sequence_shards=1,
+    ...         linear_input_bytes=2.0,
+    ...         mask_bytes=1.0,
+    ...     )
+    ... )
     21.0
     """
     between = (2.0 + linear_input_bytes + mask_bytes) * hidden_size / sequence_shards
@@ -224,8 +244,11 @@ def expert_activation_bytes(
     ----------
     .. [1] Megatron-Core, mixture-of-experts documentation (2025): permuted input, fc1, act, fc2.
 
-    >>> float(expert_activation_bytes(1.0, hidden_size=1.0, width=2.0, num_up=2, expert_shards=1,
-    ...     linear_input_bytes=2.0))
+    >>> float(
+    ...     expert_activation_bytes(
+    ...         1.0, hidden_size=1.0, width=2.0, num_up=2, expert_shards=1, linear_input_bytes=2.0
+    ...     )
+    ... )
     16.0
     """
     inner = (2.0 * num_up + linear_input_bytes) * width / expert_shards

@@ -110,7 +110,7 @@ def dualpipe_bubble_time(
 
     References
     ----------
-    .. [1] DeepSeek-AI, "DualPipe," 2025, README table; DeepSeek-V3, arXiv 2412.19437, section 3.2.1.
+    .. [1] DeepSeek-AI, "DualPipe," 2025, README table; DeepSeek-V3, arXiv 2412.19437, sec. 3.2.1.
 
     >>> float(dualpipe_bubble_time(3.0, 2.0, 1.0, num_stages=8))
     6.0

@@ -1,0 +1,1 @@
+"""Models: a config.json read into the shapes of its matrix products."""

@@ -248,9 +248,7 @@ def assemble(
     )
 
 
-def with_tables(
-    model: Model, *, embedding: int, blocks: tuple[Block, ...] | None = None
-) -> Model:
+def with_tables(model: Model, *, embedding: int, blocks: tuple[Block, ...] | None = None) -> Model:
     """Return the model with another count of embedding parameters (and other blocks)."""
     return msgspec.structs.replace(
         model, embedding_parameters=embedding, blocks=blocks or model.blocks

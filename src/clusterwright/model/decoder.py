@@ -99,8 +99,18 @@ def decoder(
         A count below one, heads that do not divide, windows that are not one per layer.
 
     >>> from clusterwright.model.parameters import count_parameters
-    >>> gpt3 = decoder(layers=96, hidden=12288, heads=96, vocab=50257, gated=False, tied=True,
-    ...     norm="layernorm", attention_bias=True, mlp_bias=True, learned_positions=2048)
+    >>> gpt3 = decoder(
+    ...     layers=96,
+    ...     hidden=12288,
+    ...     heads=96,
+    ...     vocab=50257,
+    ...     gated=False,
+    ...     tied=True,
+    ...     norm="layernorm",
+    ...     attention_bias=True,
+    ...     mlp_bias=True,
+    ...     learned_positions=2048,
+    ... )
     >>> count_parameters(gpt3).total
     174604259328
     """

@@ -70,10 +70,19 @@ def _pipeline_sizes(layers: int, accelerators: int) -> list[int]:
     return sorted(size for size in sizes if size <= min(layers, accelerators))
 
 
-def _chunk_counts(layers: int, pp: int) -> list[int]:
+def chunk_counts(layers: int, pp: int) -> list[int]:
+    """Virtual stages worth trying: equal chunks, or the first and the last short by one layer.
+
+    >>> chunk_counts(126, 16)
+    [1, 2, 4, 8]
+    """
     if pp == 1:
         return [1]
-    return [v for v in range(1, MOST_CHUNKS + 1) if v == 1 or pp * v <= layers + 2]
+    return [v for v in range(1, MOST_CHUNKS + 1) if v == 1 or _even(layers, pp * v)]
+
+
+def _even(layers: int, chunks: int) -> bool:
+    return chunks <= layers + 2 and -layers % chunks <= 2
 
 
 def _meshes(
@@ -144,7 +153,7 @@ def enumerate_cuts(
         tp, cp, pp, dp = mesh
         per_rank = workload.global_batch // dp
         sizes = [d for d in divisors(per_rank) if d <= MOST_MICRO_BATCH]
-        chunks = _pinned(_chunk_counts(model.num_layers, pp), pins, "vpp")
+        chunks = _pinned(chunk_counts(model.num_layers, pp), pins, "vpp")
         expert_cuts = _expert_cuts(model, mesh, pins)
         if not expert_cuts:
             rejected["PAR005"] += 1

@@ -76,9 +76,13 @@ def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
 
 
 def overlap_tensor_traffic(ops: Operators, cost: Cost) -> None:
-    """Hide tp traffic behind the products it feeds, chunk by chunk; the first chunk shows."""
+    """Hide tp traffic behind the products it feeds, chunk by chunk; the first chunk shows.
+
+    Only inside the scale-up domain: the overlapping kernels write into their peers' memory.
+    """
     shapes = ops.shapes
-    on = (shapes.overlap_tp > 0) & (shapes.tp > 1)
+    domain = ops.machine.links.sizes[0]
+    on = (shapes.overlap_tp > 0) & (shapes.tp > 1) & (shapes.tp <= domain)
     if not np.any(on):
         return
     traffic = cost.parts.get("tp", 0.0)

@@ -33,9 +33,7 @@ class Shape(Record, frozen=True, kw_only=True):
     max_positions: int | None
 
 
-def read_shape(
-    keys: Keys, *, head_dim: int | None = None, kv_heads: int | None = None
-) -> Shape:
+def read_shape(keys: Keys, *, head_dim: int | None = None, kv_heads: int | None = None) -> Shape:
     """Read the numbers that every decoder has.
 
     Parameters

@@ -29,9 +29,7 @@ TRAITS: dict[str, Traits] = {
         mlp_bias=False, norms=4, gate="full", heads_vectors=1, qk_norm="head", full_every=6
     ),
     "bitnet": Traits(mlp_bias=False, hidden_vectors=1, width_vectors=1),
-    "cohere": Traits(
-        mlp_bias=False, norms=1, tied=True, qk_norm="all", qk_norm_if="use_qk_norm"
-    ),
+    "cohere": Traits(mlp_bias=False, norms=1, tied=True, qk_norm="all", qk_norm_if="use_qk_norm"),
     "cohere2": Traits(mlp_bias=False, norms=1, tied=True, full_every=4),
     "cohere2_moe": Traits(mlp_bias=False, norms=1, tied=True, full_every=4),
     "cwm": Traits(qkv_bias=False, out_bias=False, full_every=4),
@@ -77,14 +75,16 @@ TRAITS: dict[str, Traits] = {
     "olmo2": Traits(mlp_bias=False, qk_norm="all"),
     "olmo3": Traits(mlp_bias=False, qk_norm="all", full_every=4),
     "olmoe": Traits(mlp_bias=False, qk_norm="all"),
-    "persimmon": replace(ALL_BIAS,
+    "persimmon": replace(
+        ALL_BIAS,
         norm="layer",
         gated=False,
         qk_norm="head",
         qk_norm_if="!qk_layernorm",
         qk_norm_kind="layer",
     ),
-    "phi": replace(ALL_BIAS,
+    "phi": replace(
+        ALL_BIAS,
         norm="layer",
         norms=1,
         gated=False,
@@ -96,9 +96,7 @@ TRAITS: dict[str, Traits] = {
     "phi3": NO_BIAS,
     "phimoe": Traits(mlp_bias=False, norm="layer", head_bias="lm_head_bias"),
     "qwen2": QKV_BIAS,
-    "qwen2_moe": Traits(
-        qkv_bias="!qkv_bias", out_bias=False, mlp_bias=False, shared_gate=True
-    ),
+    "qwen2_moe": Traits(qkv_bias="!qkv_bias", out_bias=False, mlp_bias=False, shared_gate=True),
     "qwen3": Traits(mlp_bias=False, qk_norm="head"),
     "qwen3_moe": Traits(mlp_bias=False, qk_norm="head"),
     "seed_oss": Traits(qkv_bias="!attention_bias", out_bias="attention_out_bias"),

@@ -137,7 +137,9 @@ def _window(keys: Keys, layers: int) -> int | None:
     if size is None:
         return None
     # Block-sparse attention: the own block and both neighbours, random blocks left aside.
-    return 3 * size if keys.word("attention_type", default="block_sparse") != "original_full" else None
+    return (
+        3 * size if keys.word("attention_type", default="block_sparse") != "original_full" else None
+    )
 
 
 def _positions(keys: Keys, habits: Habits) -> int:
@@ -243,9 +245,7 @@ def read_prophetnet(keys: Keys, name: str) -> Model:
         build.join(block, relative) if len(block.cores) > 1 else block for block in model.blocks
     )
     streams = keys.count("ngram", default=2) * hidden
-    return build.with_tables(
-        model, embedding=model.embedding_parameters + streams, blocks=blocks
-    )
+    return build.with_tables(model, embedding=model.embedding_parameters + streams, blocks=blocks)
 
 
 HABITS: dict[str, Habits] = {

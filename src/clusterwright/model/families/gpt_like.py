@@ -28,8 +28,14 @@ class Plan(Record, frozen=True, kw_only=True):
 
 
 def read_plan(
-    keys: Keys, name: str, plan: Plan, *, shape: Shape | None = None, width: int | None = None,
-    windows: list[int | None] | None = None, **outside: int | None
+    keys: Keys,
+    name: str,
+    plan: Plan,
+    *,
+    shape: Shape | None = None,
+    width: int | None = None,
+    windows: list[int | None] | None = None,
+    **outside: int | None,
 ) -> Model:
     """Read a decoder of this plan; ``outside`` goes to `build.assemble`."""
     shape = shape or read_shape(keys)
@@ -125,9 +131,7 @@ def read_gpt_neo(keys: Keys, name: str) -> Model:
     kinds = keys.words("attention_layers", length=shape.layers)
     kinds = kinds or _expand_attention_types(keys, shape.layers)
     windows = [size if kind == "local" else None for kind in kinds]
-    return read_plan(
-        keys, name, Plan(qkv_bias=False, positions=0), shape=shape, windows=windows
-    )
+    return read_plan(keys, name, Plan(qkv_bias=False, positions=0), shape=shape, windows=windows)
 
 
 def _expand_attention_types(keys: Keys, layers: int) -> list[str]:

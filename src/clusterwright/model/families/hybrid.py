@@ -178,9 +178,7 @@ def read_minimax(keys: Keys, name: str) -> Model:
         shape = at.shape
         if not states[at.number]:
             return attention(own, at)
-        return recurrent.lightning(
-            hidden=shape.hidden, heads=shape.heads, head_dim=shape.head_dim
-        )
+        return recurrent.lightning(hidden=shape.hidden, heads=shape.heads, head_dim=shape.head_dim)
 
     traits = Traits(qkv_bias=False, out_bias=False, mlp_bias=False)
     return read_decoder(keys, name, traits, mixer=mixer)
@@ -201,9 +199,7 @@ def delta_rule(keys: Keys, at: Layer) -> Block:
 def read_qwen_next(keys: Keys, name: str) -> Model:
     """Read Qwen3-Next and Qwen3.5: the gated delta rule, with gated attention every so often."""
     states = recurrent_layers(keys, keys.count("num_hidden_layers"), full_every=4)
-    traits = Traits(
-        mlp_bias=False, head_dim=256, gate="full", qk_norm="head", shared_gate=True
-    )
+    traits = Traits(mlp_bias=False, head_dim=256, gate="full", qk_norm="head", shared_gate=True)
 
     def mixer(own: Keys, at: Layer) -> Block:
         if states[at.number]:
@@ -241,9 +237,7 @@ def read_lfm2(keys: Keys, name: str) -> Model:
         return lfm_convolution(own, at) if states[at.number] else attention(own, at)
 
     extra = {"intermediate_size": width}
-    traits = Traits(
-        qkv_bias=False, out_bias=False, mlp_bias=False, tied=True, qk_norm="head"
-    )
+    traits = Traits(qkv_bias=False, out_bias=False, mlp_bias=False, tied=True, qk_norm="head")
     return read_decoder(keys.merged(extra), name, traits, mixer=mixer)
 
 

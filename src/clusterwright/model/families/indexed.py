@@ -22,7 +22,6 @@ from clusterwright.model.families.latent import NO_BIAS, latent_attention
 from clusterwright.model.keys import Keys
 from clusterwright.model.records import Block, Core, Model
 
-
 UNTIED = {"tie_word_embeddings": False}
 """For families whose head is a matrix of its own whatever the configuration says."""
 
@@ -112,8 +111,12 @@ def read_dots3(keys: Keys, name: str) -> Model:
         small = own.count("qk_rope_head_dim") + at.shape.hidden * at.shape.heads
         return build.join(indexed_attention(own, at), build.vectors(small))
 
-    width = keys.count("shared_experts_intermediate_size", default=keys.count("moe_intermediate_size"))
-    shared = {"shared_expert_intermediate_size": width * keys.count("num_shared_experts", default=1)}
+    width = keys.count(
+        "shared_experts_intermediate_size", default=keys.count("moe_intermediate_size")
+    )
+    shared = {
+        "shared_expert_intermediate_size": width * keys.count("num_shared_experts", default=1)
+    }
     return read_decoder(keys.merged(shared), name, NO_BIAS, mixer=mixer)
 
 

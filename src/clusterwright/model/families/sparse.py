@@ -118,7 +118,9 @@ def read_minimax_m3(keys: Keys, name: str) -> Model:
             return attention(own, at)
         size = own.count("index_block_size", default=128)
         blocks = own.count("index_topk_blocks", default=16)
-        seen = msgspec.structs.replace(at, window=size * (blocks + own.count("index_local_blocks", default=1)))
+        seen = msgspec.structs.replace(
+            at, window=size * (blocks + own.count("index_local_blocks", default=1))
+        )
         return build.join(attention(own, seen), _block_indexer(own, at.shape.hidden))
 
     return read_decoder(keys.merged(extra), name, traits, mixer=mixer)
@@ -250,9 +252,7 @@ def read_modernbert(keys: Keys, name: str) -> Model:
 
     head = hidden * hidden + one
     head += hidden if keys.flag("classifier_bias", default=False) else 0
-    traits = Traits(
-        norm="layer" if bias else "rms", norms=1, tied=True, head_bias="!decoder_bias"
-    )
+    traits = Traits(norm="layer" if bias else "rms", norms=1, tied=True, head_bias="!decoder_bias")
     return read_decoder(keys.merged(extra), name, traits, network=network, other=one + head)
 
 

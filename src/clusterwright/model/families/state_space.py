@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from clusterwright.model import build, recurrent
-from clusterwright.model.families.common import Reader, norm, tied
+from clusterwright.model.families.common import Reader, tied
 from clusterwright.model.keys import Keys
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Block, Core, Model
@@ -154,10 +154,16 @@ def read_zamba(keys: Keys, name: str) -> Model:
     heads = keys.count("n_mamba_heads", default=2)
     state, kernel = keys.count("mamba_d_state", default=16), keys.count("mamba_d_conv", default=4)
     automatic = keys.values.get("mamba_dt_rank") == "auto"
-    rank = ceil(hidden / 16) if automatic else keys.count("mamba_dt_rank", default=ceil(hidden / 16))
+    rank = (
+        ceil(hidden / 16) if automatic else keys.count("mamba_dt_rank", default=ceil(hidden / 16))
+    )
     bias = keys.flag("mamba_proj_bias", default=False)
     core = Core(
-        kind="linear", num_heads=inner, num_kv_heads=heads, query_key_dim=state, value_dim=1,
+        kind="linear",
+        num_heads=inner,
+        num_kv_heads=heads,
+        query_key_dim=state,
+        value_dim=1,
         state_dim=state,
     )
     small = inner * (state + 2 + kernel + keys.flag("mamba_conv_bias", default=True))

@@ -1,0 +1,263 @@
+"""From what a person types to a question: names, files and quantities become records.
+
+What is left unsaid is filled by a stated default, and every default is listed in the question's
+``assumed``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import InputError, UnknownNameError, nearest_names
+from clusterwright.hardware import Cluster
+from clusterwright.model.config import load_config
+from clusterwright.model.parameters import count_parameters
+from clusterwright.model.records import Model
+from clusterwright.strategy import Strategy
+from clusterwright.training.api import profile_of, settings_of, shipped, software_named
+from clusterwright.training.plan import Objective, TrainingQuestion
+from clusterwright.units import format_count, parse
+from clusterwright.workload import Method, Optimizer, Precision, TrainingWorkload
+
+DEFAULT_SOFTWARE = "megatron-bridge"
+LONGEST_DEFAULT_SEQUENCE = 8192
+REFERENCE_BATCH_TOKENS = 4 * 2**20
+REFERENCE_PARAMETERS = 70e9
+
+
+def catalogue_with(files: Sequence[str | Path]) -> Catalogue:
+    """The shipped catalogue, with a person's own files added."""
+    return shipped().with_files(files) if files else shipped()
+
+
+def find_model(name: str, catalogue: Catalogue) -> Model:
+    """A model by catalogue name, or by the path of a ``config.json`` or its folder.
+
+    Raises
+    ------
+    UnknownNameError
+        Neither a file nor a name in the catalogue; the nearest names are offered.
+    ConfigError
+        The file cannot be read as a transformer.
+    """
+    if Path(name).exists() or name.endswith(".json"):
+        return load_config(name)
+    entry = catalogue.entry("models", name)
+    return load_config(entry.data["config_json"], name=entry.id)
+
+
+def find_cluster(
+    cluster: str | None, accelerator: str | None, accelerators: int | None, catalogue: Catalogue
+) -> Cluster:
+    """A named cluster (or a part of it), or a number of accelerators joined as usual."""
+    if cluster and accelerator:
+        raise InputError(
+            "--cluster and --accelerator both name the machine; give one of them, "
+            "and --accelerators for how many"
+        )
+    if cluster:
+        return catalogue.cluster(cluster, accelerators)
+    if accelerator:
+        if accelerators is None:
+            raise InputError(f"how many {accelerator}? give --accelerators, such as 64")
+        return catalogue.any_cluster(accelerator, accelerators)
+    raise InputError(
+        "name the machine: --cluster meta-24k, or --accelerator h100 --accelerators 64"
+    )
+
+
+def whole_number(text: str, option: str) -> int:
+    """A count as people write it: ``16384``, ``16,384``, ``16k``.
+
+    Raises
+    ------
+    InputError
+        Not a whole positive number.
+    """
+    value = parse(text.replace(",", ""), "1")
+    if value < 1 or value != int(value):
+        raise InputError(f"{option} is {text!r}, but must be a whole number of at least 1")
+    return int(value)
+
+
+def default_batch_tokens(model: Model, sequence_length: int) -> int:
+    """Tokens per step where none are asked for: grows with the root of the active parameters.
+
+    4 Mi tokens at 70 B, rounded up to a power of two of sequences; Llama 3 used 16 Mi at 405 B.
+    """
+    active = count_parameters(model).active
+    wanted = REFERENCE_BATCH_TOKENS * math.sqrt(active / REFERENCE_PARAMETERS)
+    sequences = max(1, math.ceil(wanted / sequence_length))
+    return sequence_length * int(2 ** math.ceil(math.log2(sequences)))
+
+
+def make_workload(
+    model: Model,
+    *,
+    assumed: list[str],
+    software_bytes: tuple[float, float, bool],
+    tokens: str | None = None,
+    sequence_length: str | None = None,
+    batch_tokens: str | None = None,
+    batch_sequences: str | None = None,
+    precision: Precision = "bf16",
+    optimizer: Optimizer = "adam",
+    method: Method = "full",
+    lora_rank: int = 16,
+) -> TrainingWorkload:
+    """The workload of a training run; ``assumed`` is told what was filled in."""
+    length = _sequence_length(model, sequence_length, assumed)
+    batch = _global_batch(model, length, batch_tokens, batch_sequences, assumed)
+    gradient, state, master = software_bytes
+    return TrainingWorkload(
+        sequence_length=length,
+        global_batch=batch,
+        tokens=parse(tokens.replace(",", ""), "1") if tokens else None,
+        precision=precision,
+        optimizer=optimizer,
+        state_bytes=state,
+        gradient_bytes=gradient,
+        master_weights=master,
+        method=method,
+        lora_rank=lora_rank,
+    )
+
+
+def _sequence_length(model: Model, given: str | None, assumed: list[str]) -> int:
+    if given:
+        return whole_number(given, "--seq-len")
+    longest = model.max_positions or LONGEST_DEFAULT_SEQUENCE
+    length = min(longest, LONGEST_DEFAULT_SEQUENCE)
+    assumed.append(f"sequence length {length:,}")
+    return length
+
+
+def _global_batch(
+    model: Model, length: int, tokens: str | None, sequences: str | None, assumed: list[str]
+) -> int:
+    if tokens and sequences:
+        raise InputError("--batch-tokens and --batch-sequences say the same; give one of them")
+    if sequences:
+        return whole_number(sequences, "--batch-sequences")
+    if tokens is None:
+        wanted = default_batch_tokens(model, length)
+        assumed.append(f"batch of {format_count(wanted)} tokens ({wanted // length:,} sequences)")
+        return wanted // length
+    wanted = int(parse(tokens.replace(",", ""), "1"))
+    batch = max(1, round(wanted / length))
+    if batch * length != wanted:
+        assumed.append(
+            f"batch of {batch:,} sequences x {length:,} = {format_count(batch * length)} tokens, "
+            f"the nearest to {tokens}"
+        )
+    return batch
+
+
+def parse_pins(pins: Sequence[str]) -> dict[str, int | str | bool]:
+    """``["tp=8", "recompute=full"]`` to fields of `Strategy`.
+
+    Raises
+    ------
+    InputError
+        Not ``name=value``, an unknown name, or a value of the wrong kind.
+    """
+    found: dict[str, int | str | bool] = {}
+    fields = {field.name: field for field in msgspec.structs.fields(Strategy)}
+    for pin in pins:
+        name, equals, text = pin.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not text:
+            raise InputError(f"--pin {pin!r} should be name=value, such as --pin tp=8")
+        if name not in fields:
+            raise UnknownNameError("strategy field", name, fields)
+        found[name] = _pin_value(name, text.strip(), fields[name].type)
+    return found
+
+
+def _pin_value(name: str, text: str, kind: Any) -> int | str | bool:  # noqa: ANN401 - a type
+    choices = get_args(kind)
+    if choices:
+        if text not in choices:
+            near = nearest_names(text, choices)
+            offer = f"did you mean {near[0]}?" if near else f"choose from {', '.join(choices)}"
+            raise InputError(f"--pin {name}={text}: {offer}")
+        return text
+    if kind is bool:
+        if text.lower() not in ("true", "false", "on", "off", "1", "0"):
+            raise InputError(f"--pin {name}={text}: write true or false")
+        return text.lower() in ("true", "on", "1")
+    if not text.isdigit():
+        raise InputError(f"--pin {name}={text}: write a whole number, such as {name}=8")
+    return int(text)
+
+
+def ask_training(
+    model: str | Model,
+    *,
+    cluster: str | None = None,
+    accelerator: str | None = None,
+    accelerators: str | int | None = None,
+    software: str = DEFAULT_SOFTWARE,
+    objective: Objective = "time",
+    pins: Mapping[str, int | str | bool] | None = None,
+    catalogue: Catalogue | None = None,
+    **workload: Any,  # noqa: ANN401 - the keyword arguments of make_workload
+) -> TrainingQuestion:
+    """Put a training question together.
+
+    Parameters
+    ----------
+    model
+        A catalogue name, the path of a ``config.json``, or a `Model`.
+    cluster, accelerator, accelerators
+        A cluster by name (``accelerators`` of it), or a number of accelerators of one kind.
+    software
+        Framework whose features and defaults are assumed; ``any`` opens the whole space.
+    objective
+        ``time`` of a step, ``cost`` (accelerator-seconds) or ``memory``.
+    pins
+        Fixed choices, named as the fields of `Strategy`.
+    workload
+        ``tokens``, ``sequence_length``, ``batch_tokens``, ``precision`` … of `make_workload`.
+
+    Examples
+    --------
+    >>> question = ask_training("llama-3.1-8b", accelerator="h100", accelerators=64)
+    >>> question.workload.global_batch * question.workload.sequence_length
+    2097152
+    """
+    facts = catalogue or shipped()
+    found = find_model(model, facts) if isinstance(model, str) else model
+    count = whole_number(str(accelerators), "--accelerators") if accelerators is not None else None
+    machine = find_cluster(cluster, accelerator, count, facts)
+    framework = software_named(facts, software)
+    assumed: list[str] = []
+    job = make_workload(
+        found,
+        assumed=assumed,
+        software_bytes=(
+            framework.gradient_bytes,
+            framework.state_bytes,
+            framework.master_weights,
+        ),
+        **workload,
+    )
+    settings = settings_of(facts)
+    return TrainingQuestion(
+        model=found,
+        cluster=machine,
+        workload=job,
+        software=framework,
+        profile=profile_of(facts, machine),
+        settings=settings,
+        error_share=settings.error_share,
+        objective=objective,
+        pins=dict(pins or {}),
+        assumed=(*assumed, *machine.assumed),
+    )

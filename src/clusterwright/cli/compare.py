@@ -1,0 +1,93 @@
+"""``clusterwright compare train``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from clusterwright.asking import ask_training, catalogue_with
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli.options import JobOptions, write, write_json
+from clusterwright.errors import ClusterwrightError, InputError, UnknownNameError
+from clusterwright.planner import plan_training
+from clusterwright.report.text import comparison_text
+from clusterwright.training.plan import TrainingPlan
+
+JOB = JobOptions()
+
+
+def train(
+    model: str,
+    /,
+    *machines: str,
+    job: JobOptions = JOB,
+    accelerators: str | None = None,
+    software: str = "megatron-bridge",
+    objective: Literal["time", "cost", "memory"] = "time",
+    catalogue: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Plan the same training run on several machines and put the best plans side by side.
+
+    Parameters
+    ----------
+    model
+        A model of the catalogue, or the path of a Hugging Face config.json.
+    machines
+        Clusters or accelerators: meta-24k, h100, or 1024xh200 for a number of them.
+    accelerators
+        How many accelerators of each machine that does not say.
+    software
+        Framework whose features and defaults are assumed.
+    objective
+        What each plan makes least.
+    catalogue
+        A catalogue file of one's own (may be repeated).
+    json
+        Print the plans as JSON.
+    """
+    if len(machines) < 2:
+        raise InputError("name two machines or more, such as: compare train llama-3.1-8b h100 b200")
+    facts = catalogue_with(catalogue)
+    names: list[str] = []
+    plans: list[TrainingPlan] = []
+    refused: list[tuple[str, str]] = []
+    worst: ClusterwrightError | None = None
+    for machine in machines:
+        count, _, kind = machine.rpartition("x") if "x" in machine else ("", "", machine)
+        if not count.replace(",", "").isdigit():
+            count, kind = "", machine
+        number = count or accelerators
+        try:
+            question = ask_training(
+                model,
+                **_place(kind, facts),
+                accelerators=number,
+                software=software,
+                objective=objective,
+                catalogue=facts,
+                **job.workload(),
+            )
+            plans.append(plan_training(question, catalogue_hash=facts.hash))
+            names.append(machine)
+        except ClusterwrightError as error:
+            refused.append((machine, str(error)))
+            worst = error
+    if worst and not plans:
+        raise worst
+    if json:
+        write_json({"machines": names, "plans": plans, "refused": refused})
+        return
+    write(comparison_text(names, plans))
+    for name, why in refused:
+        write(f"  {name}: {why}")
+
+
+def _place(name: str, facts: Catalogue) -> dict[str, Any]:
+    """A cluster if there is one of that name, else an accelerator."""
+    try:
+        facts.entry("clusters", name)
+    except UnknownNameError:
+        return {"accelerator": name}
+    return {"cluster": name}

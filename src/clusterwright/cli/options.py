@@ -1,0 +1,100 @@
+"""Options that several commands share, and how their results are written."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from cyclopts import Parameter
+
+Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What to train.
+
+    Parameters
+    ----------
+    tokens
+        Tokens of the whole run, such as 15.6T.
+    seq_len
+        Tokens of one sequence [default: the model's longest, at most 8,192].
+    batch_tokens
+        Tokens of one step, such as 16M [default: grows with the model].
+    batch_sequences
+        The same as a number of sequences.
+    precision
+        Format of the large matrix products.
+    optimizer
+        Optimizer, for its states.
+    method
+        Train all weights, or low-rank adapters on frozen (4-bit: qlora) weights.
+    lora_rank
+        Rank of the adapters.
+    """
+
+    tokens: str | None = None
+    seq_len: str | None = None
+    batch_tokens: str | None = None
+    batch_sequences: str | None = None
+    precision: Precision = "bf16"
+    optimizer: Literal["adam", "muon", "sgd"] = "adam"
+    method: Literal["full", "lora", "qlora"] = "full"
+    lora_rank: int = 16
+
+    def workload(self) -> dict[str, Any]:
+        """As the keyword arguments of ``ask_training``."""
+        return {
+            "tokens": self.tokens,
+            "sequence_length": self.seq_len,
+            "batch_tokens": self.batch_tokens,
+            "batch_sequences": self.batch_sequences,
+            "precision": self.precision,
+            "optimizer": self.optimizer,
+            "method": self.method,
+            "lora_rank": self.lora_rank,
+        }
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MachineOptions:
+    """Where to train it.
+
+    Parameters
+    ----------
+    cluster
+        A cluster of the catalogue, such as meta-24k.
+    accelerator
+        Instead of a cluster: a kind of accelerator, joined as usual.
+    accelerators
+        How many of them [default: the whole cluster].
+    software
+        Framework whose features and defaults are assumed; "any" opens the whole space.
+    catalogue
+        A catalogue file of one's own (may be repeated).
+    """
+
+    cluster: str | None = None
+    accelerator: str | None = None
+    accelerators: str | None = None
+    software: str = "megatron-bridge"
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = ()
+
+
+def write(text: str) -> None:
+    """Print a result."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def write_json(value: object) -> None:
+    """Print a result as JSON, indented when a person looks."""
+    encoded = msgspec.json.encode(value, order="deterministic")
+    if sys.stdout.isatty():
+        encoded = msgspec.json.format(encoded, indent=2)
+    sys.stdout.write(encoded.decode() + "\n")

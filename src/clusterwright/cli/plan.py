@@ -1,0 +1,62 @@
+"""``clusterwright plan train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from clusterwright.asking import ask_training, catalogue_with, parse_pins
+from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
+from clusterwright.planner import plan_training, save_plan
+from clusterwright.report.text import plan_text
+
+JOB, MACHINE = JobOptions(), MachineOptions()
+
+
+def train(
+    model: str,
+    /,
+    *,
+    job: JobOptions = JOB,
+    machine: MachineOptions = MACHINE,
+    objective: Literal["time", "cost", "memory"] = "time",
+    pin: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    save: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Find the best strategy that fits for a training run.
+
+    Parameters
+    ----------
+    model
+        A model of the catalogue, or the path of a Hugging Face config.json.
+    objective
+        What is to be least: time of a step, cost (accelerator-hours), or memory.
+    pin
+        Fix a choice, such as --pin tp=8 --pin recompute=full (may be repeated).
+    save
+        Write the plan to this file, for ``replay``.
+    json
+        Print the plan as JSON.
+    """
+    facts = catalogue_with(machine.catalogue)
+    question = ask_training(
+        model,
+        cluster=machine.cluster,
+        accelerator=machine.accelerator,
+        accelerators=machine.accelerators,
+        software=machine.software,
+        objective=objective,
+        pins=parse_pins(pin),
+        catalogue=facts,
+        **job.workload(),
+    )
+    plan = plan_training(question, catalogue_hash=facts.hash)
+    if save:
+        save_plan(plan, save)
+    if json:
+        write_json(plan)
+    else:
+        write(plan_text(plan))

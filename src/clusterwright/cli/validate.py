@@ -1,0 +1,39 @@
+"""``clusterwright validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from clusterwright.cli.options import write, write_json
+from clusterwright.validation import output, scoring
+from clusterwright.validation.api import validate as run_validation
+
+
+def validate(
+    runs: Path | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Predict measured training runs from their configuration alone, and compare.
+
+    Parameters
+    ----------
+    runs
+        A CSV (or .csv.gz) of runs [default: the published runs of the repository].
+    out
+        Write every row, with its prediction, error and status, to this CSV.
+    json
+        Print the score as JSON.
+    """
+    found = run_validation(runs)
+    if out:
+        out.write_text(output.as_csv(found.results), encoding="utf-8")
+    if json:
+        write_json(scoring.as_json(found.score))
+    else:
+        write(output.as_text(found.results))

@@ -1,0 +1,260 @@
+"""Plans and estimates as text a person reads: the decision first, then the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from clusterwright.model.parameters import count_parameters
+from clusterwright.strategy import Strategy
+from clusterwright.training.estimate import StageMemory, TrainingEstimate
+from clusterwright.training.plan import TrainingPlan, TrainingQuestion
+from clusterwright.training.rules import RULES
+from clusterwright.units import format_count, format_quantity, format_time
+
+BAR = 28
+
+
+def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> list[str]:
+    """Aligned columns; the first column to the left, the others to the right."""
+    grid = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
+    lines = []
+    for row in grid:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
+
+
+def strategy_words(strategy: Strategy) -> str:
+    """One line for a strategy: the axes above 1, then how it is run."""
+    axes = [
+        f"{axis} {getattr(strategy, axis)}"
+        for axis in ("tp", "cp", "pp", "vpp", "dp", "ep", "etp")
+        if getattr(strategy, axis) > 1
+    ]
+    words = [*(axes or ["one accelerator"]), f"micro-batch {strategy.micro_batch}"]
+    words.append(f"zero {strategy.zero}")
+    if strategy.recompute == "full" and strategy.recompute_layers:
+        words.append(f"recompute {strategy.recompute_layers} layers per rank")
+    elif strategy.recompute != "none":
+        words.append(f"recompute {strategy.recompute}")
+    if strategy.schedule not in ("1f1b", "interleaved"):
+        words.append(strategy.schedule)
+    if strategy.cp > 1:
+        words.append(f"cp by {strategy.context_scheme}")
+    if strategy.offload != "none":
+        words.append(f"offload {strategy.offload}")
+    return ", ".join(words)
+
+
+def gigabytes(num_bytes: float) -> str:
+    """Memory in GiB, as accelerators are sold."""
+    return f"{num_bytes / 2**30:.1f}"
+
+
+def question_lines(question: TrainingQuestion) -> list[str]:
+    """What was asked, with what was filled in."""
+    model, cluster, job = question.model, question.cluster, question.workload
+    count = count_parameters(model)
+    active = f", {format_count(count.active)} active" if count.active != count.total else ""
+    batch = job.global_batch * job.sequence_length
+    lines = [
+        (
+            f"{model.name} ({format_count(count.total)} parameters{active}) on "
+            f"{cluster.count:,} x {cluster.accelerator.name}, {cluster.name}"
+        ),
+        (
+            f"{job.method} training in {job.precision}, {format_count(batch)} tokens per step "
+            f"({job.global_batch:,} sequences of {job.sequence_length:,}), {question.software.name}"
+        ),
+    ]
+    if question.assumed:
+        lines.append("assumed: " + "; ".join(question.assumed))
+    if model.unknown_keys:
+        lines.append("keys of config.json not used: " + ", ".join(model.unknown_keys))
+    return lines
+
+
+def headline_lines(estimate: TrainingEstimate) -> list[str]:
+    """Does it fit, how fast, how sure."""
+    low, high = estimate.step_time_interval
+    fits = "fits" if estimate.fits else "DOES NOT FIT"
+    return [
+        f"  strategy     {strategy_words(estimate.strategy)}",
+        (
+            f"  step time    {format_time(estimate.step_time)}  "
+            f"(80 % interval {format_time(low)} to {format_time(high)})"
+        ),
+        (
+            f"  throughput   {format_count(estimate.tokens_per_second)} tokens/s, "
+            f"{estimate.tokens_per_second / estimate.accelerators:,.0f} per accelerator"
+        ),
+        (
+            f"  MFU          {estimate.mfu:.1%} (attention counted causally; "
+            f"{estimate.mfu_full:.1%} counted in full), HFU {estimate.hfu:.1%}"
+        ),
+        (
+            f"  memory       {fits}: {gigabytes(estimate.memory_bytes)} of "
+            f"{gigabytes(estimate.memory_limit)} GiB on the fullest stage"
+        ),
+    ]
+
+
+def waterfall_lines(estimate: TrainingEstimate) -> list[str]:
+    """From peak to achieved, loss by loss."""
+    lines = ["Where the step goes (adds up to the step time)"]
+    for term in estimate.waterfall:
+        share = term.time / estimate.step_time
+        if abs(share) < 5e-4 and term.name != "ideal":
+            continue
+        bar = "#" * max(0, round(share * BAR))
+        lines.append(
+            f"  {term.name:<12} {format_time(term.time):>9} {share:>6.1%}  {bar:<{BAR}} "
+            f"{term.meaning}".rstrip()
+        )
+    return lines
+
+
+def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
+    """Memory by part, one column per representative pipeline stage. [GiB]"""
+    names = [name for name in stages[0].parts if any(s.parts[name] >= 2**20 for s in stages)]
+    header = ["Memory, GiB", *[f"stage {stage.rank}" for stage in stages]]
+    rows = [[name, *[gigabytes(stage.parts[name]) for stage in stages]] for name in names]
+    rows.append(["total", *[gigabytes(stage.total) for stage in stages]])
+    rows.append(["limit", *[gigabytes(limit) for _ in stages]])
+    return [line[2:] if i == 0 else line for i, line in enumerate(table(rows, header))]
+
+
+def estimate_text(question: TrainingQuestion, estimate: TrainingEstimate) -> str:
+    """One strategy, explained."""
+    blocks = [
+        question_lines(question),
+        headline_lines(estimate),
+        waterfall_lines(estimate),
+        memory_lines(estimate.stages, estimate.memory_limit),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def plan_text(plan: TrainingPlan) -> str:
+    """A plan: decision, reasons, runners-up, front, and why the rest lost."""
+    blocks = [
+        question_lines(plan.question),
+        ["Best plan", *headline_lines(plan.best), *_totals_lines(plan)],
+        waterfall_lines(plan.best),
+        memory_lines(plan.best.stages, plan.best.memory_limit),
+    ]
+    if plan.alternatives:
+        blocks.append(_alternative_lines(plan))
+    blocks += [_sweep_lines(plan), _front_lines(plan), _rejected_lines(plan)]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _totals_lines(plan: TrainingPlan) -> list[str]:
+    totals = plan.totals
+    if totals is None:
+        return ["  (give --tokens for the length of the whole run)"]
+    low, high = totals.duration_interval
+    return [
+        (
+            f"  whole run    {format_time(totals.duration)} ({format_time(low)} to "
+            f"{format_time(high)}) for {format_count(totals.tokens)} tokens in {totals.steps:,.0f} "
+            f"steps, failures not counted"
+        ),
+        (
+            f"               {format_count(totals.accelerator_hours)} accelerator-hours, "
+            f"{totals.training_flops:.2e} FLOP"
+        ),
+    ]
+
+
+def _alternative_lines(plan: TrainingPlan) -> list[str]:
+    rows = []
+    for other in plan.alternatives:
+        why = ", ".join(f"{name} {_signed_time(time)}" for name, time in other.because if time > 0)
+        share = other.slower_by / plan.best.step_time
+        rows.append(f"  {share:>+6.1%}  {strategy_words(other.estimate.strategy)}")
+        rows.append(
+            f"          {gigabytes(other.estimate.memory_bytes)} GiB"
+            + (f"; loses by {why}" if why else "")
+        )
+    return ["Runners-up, each different in kind", *rows]
+
+
+def _signed_time(seconds: float) -> str:
+    return ("+" if seconds >= 0 else "-") + format_time(abs(seconds))
+
+
+def _sweep_lines(plan: TrainingPlan) -> list[str]:
+    lines = ["Best step time for each value of one axis, the others free"]
+    for sweep in plan.sweeps:
+        if len(sweep.values) < 2:
+            continue
+        best = min((t for t in sweep.step_times if t is not None), default=None)
+        if best is None:
+            continue
+        cells = [
+            f"{value}: {'none fits' if time is None else f'{time / best - 1:+.0%}'}"
+            for value, time in zip(sweep.values, sweep.step_times, strict=True)
+        ]
+        shown = cells if len(cells) <= 12 else [*cells[:11], "…"]
+        lines.append(f"  {sweep.axis:<12} {'  '.join(shown)}")
+    return lines
+
+
+def _front_lines(plan: TrainingPlan) -> list[str]:
+    rows = [
+        [
+            format_time(point.step_time),
+            gigabytes(point.memory_bytes),
+            f"{point.accelerators:,}",
+            strategy_words(point.strategy),
+        ]
+        for point in plan.front
+    ]
+    lines = ["Pareto front: step time, memory, accelerators"]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True)]
+        lines.append(f"  {cells[0]}  {cells[1]} GiB  {cells[2]}  {row[3]}")
+    return lines
+
+
+def _rejected_lines(plan: TrainingPlan) -> list[str]:
+    total = sum(plan.rejected.values())
+    lines = [f"{plan.evaluated:,} strategies estimated; {total:,} turned away by rule:"]
+    for rule, count in sorted(plan.rejected.items(), key=lambda item: -item[1]):
+        if count:
+            lines.append(f"  {rule}  {count:>12,}  not so: {RULES[rule].checks}")
+    return lines
+
+
+def comparison_text(names: Sequence[str], plans: Sequence[TrainingPlan]) -> str:
+    """The same job on several machines, fastest first."""
+    order = sorted(range(len(plans)), key=lambda i: plans[i].best.step_time)
+    rows = []
+    for index in order:
+        plan = plans[index]
+        best, totals = plan.best, plan.totals
+        board = plan.question.cluster.accelerator.board_power
+        energy = "-"
+        if totals and board:
+            watts = board * best.accelerators
+            energy = format_quantity(watts * totals.duration, "J")
+        rows.append(
+            [
+                names[index],
+                f"{best.accelerators:,}",
+                format_time(best.step_time),
+                format_count(best.tokens_per_second),
+                f"{best.mfu:.1%}",
+                f"{gigabytes(best.headroom)} GiB",
+                format_time(totals.duration) if totals else "-",
+                format_count(totals.accelerator_hours) if totals else "-",
+                energy,
+                strategy_words(best.strategy),
+            ]
+        )
+    header = ["machine", "used", "step", "tokens/s", "MFU", "spare", "run", "acc-hours"]
+    return "\n".join(table(rows, [*header, "board energy", "strategy"]))
