@@ -44,6 +44,13 @@ HALF_LAYER = {
     "linear_input_bytes": 2,
     "mask_bytes": 1,
 }
+GPT = {
+    "sequences": 512,
+    "sequence_length": 2048,
+    "num_layers": 96,
+    "hidden_size": 12288,
+    "vocab_size": 51200,
+}
 PIPELINE = {"num_stages": 8, "num_chunks": 2, "num_micro_batches": 30}
 
 ATTENTION = {"query_length": 4096, "key_length": 8192, "causal": 1, "window": 1024}
@@ -74,6 +81,26 @@ CASES: dict[str, Case] = {
     "collectives.all_to_all_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.point_to_point_inverse_bandwidth": case("s/B", stride=16, **BANDWIDTHS),
     "collectives.point_to_point_latency": case("s", stride=16, **LATENCIES),
+    "flops.parameter_flops": case(
+        "FLOP*parameter*token", parameters="8 Gparameter", tokens="4 Mtoken", passes=4
+    ),
+    "flops.attention_flops": case(
+        "token**2*element",
+        sequences=512,
+        sequence_length="2 ktoken",
+        num_layers=32,
+        attention_width="4096 element",
+        visible_share=0.5,
+    ),
+    "flops.gpt_model_flops": case("FLOP", **GPT),
+    "flops.gpt_hardware_flops": case("FLOP", **GPT),
+    "flops.utilization": case(
+        "1",
+        step_flops="3e18 FLOP",
+        step_time="2500 ms",
+        num_accelerators=4096,
+        peak_flops="989.4 TFLOP/s",
+    ),
     "memory.optimizer_state_bytes_per_parameter": case(
         "B", num_moments=2, moment_bytes="4 B", master_bytes="0.004 kB"
     ),
@@ -99,7 +126,11 @@ CASES: dict[str, Case] = {
         linear_input_bytes=2,
     ),
     "memory.logit_bytes": case(
-        "token*element", tokens="8192 token", vocab_size="128 kelement", tensor_shards=8
+        "token*element",
+        tokens="8192 token",
+        vocab_size="128 kelement",
+        tensor_shards=8,
+        bytes_per_logit=8,
     ),
     "pipeline.bubble_time": case("s", sum_time="8.1 s", slowest_time="1100 ms", **PIPELINE),
     "pipeline.zero_bubble_saving": case("s", weight_gradient_time="3 ms", num_stages=8, delayed=2),

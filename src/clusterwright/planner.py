@@ -77,7 +77,7 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str) -> Trainin
 def objective_column(found: Found, objective: str) -> Array:
     """What is to be least, (cuts, runs); infinite where nothing fits."""
     if objective == "cost":
-        return found.step_time * found.accelerators()[:, None]
+        return found.step_time * found.accelerators
     if objective == "memory":
         return np.where(np.isfinite(found.step_time), found.memory, np.inf)
     return found.step_time
@@ -122,14 +122,11 @@ def _front_point(found: Found, index: int) -> FrontPoint:
 
 
 def _sweep(found: Found, axis: str) -> Sweep:
-    best_of_cut = found.step_time.min(axis=1)
-    column = getattr(found.cuts, axis)
-    values = np.unique(column)
-    times = [float(best_of_cut[column == value].min()) for value in values]
+    best = found.best_by(axis)
     return Sweep(
         axis=axis,
-        values=tuple(int(value) for value in values),
-        step_times=tuple(time if np.isfinite(time) else None for time in times),
+        values=tuple(best),
+        step_times=tuple(time if np.isfinite(time) else None for time in best.values()),
     )
 
 

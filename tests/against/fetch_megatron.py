@@ -21,12 +21,17 @@ WANTED = ("--python-version", "3.12", "--platform", "manylinux_2_28_x86_64")
 def fetch() -> None:
     """Download the wheel and unpack it; raises `subprocess.CalledProcessError` where it cannot."""
     with tempfile.TemporaryDirectory() as folder:
-        pip = [sys.executable, "-m", "pip", "--quiet", "--quiet", "--disable-pip-version-check"]
-        subprocess.run(
-            [*pip, "download", "--no-input", "--retries", "2", "--no-deps", "--dest", folder]
-            + ["--only-binary", ":all:", *WANTED, REQUIREMENT],
-            check=True,
-        )
+        pip = ["-m", "pip", "-qq", "--disable-pip-version-check", "--no-input", "download"]
+        wanted = [
+            "--retries=2",
+            "--no-deps",
+            "--only-binary=:all:",
+            *WANTED,
+            "--dest",
+            folder,
+            REQUIREMENT,
+        ]
+        subprocess.run([sys.executable, *pip, *wanted], check=True)
         wheel = next(Path(folder).glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(FOLDER)
@@ -35,5 +40,5 @@ def fetch() -> None:
 if __name__ == "__main__":
     try:
         fetch()
-    except (subprocess.CalledProcessError, OSError) as error:
-        sys.exit(f"{REQUIREMENT} could not be fetched: {error}")
+    except (subprocess.CalledProcessError, OSError, zipfile.BadZipFile):
+        sys.exit(f"{REQUIREMENT} could not be fetched")

@@ -90,7 +90,9 @@ def test_a_forward_pass_has_the_flops_that_torch_counts(torch, transformers, fam
 
 @pytest.mark.parametrize("sequence_length", [16, 1024, 4096])
 def test_attention_grows_with_the_sequence_as_torch_counts(torch, transformers, sequence_length):
-    config = transformers.CONFIG_MAPPING["llama"](num_key_value_heads=8, max_position_embeddings=8192)
+    config = transformers.CONFIG_MAPPING["llama"](
+        num_key_value_heads=8, max_position_embeddings=8192
+    )
     model = load_config(config.to_dict())
     ours = forward_flops_per_token(model, sequence_length, causal_half=False) * sequence_length
     assert ours == counted_flops(torch, transformers, config, sequence_length)

@@ -5,32 +5,35 @@ arguments. Its file is read here as it is; the two helpers that it imports decid
 speak, so stand-ins take their place and neither PyTorch nor a device is needed.
 
 **Weights, gradients and optimizer states** follow the same arithmetic (18 bytes a parameter, or
-6 + 12/dp with the distributed optimizer). Known differences, all inside the 2 %: Megatron counts
-no position table and no biases (0.1 % of GPT-3's first rank), and adds the final norm's share.
-Two are of substance, and such jobs are compared only where they do not arise:
+6 + 12/dp with the distributed optimizer) and agree to 0.001 %, but that Megatron counts neither the
+position table nor biases: up to 0.33 % of a GPT's first rank. Three differences are of substance,
+and jobs are compared only where they do not arise:
 
 - Megatron's estimate cuts the down-projections of latent attention over tp, while its layers hold
-  them whole on every rank, as we count them. DeepSeek-V3 at tp = 8: 13.2 M parameters a layer. At
-  tp = 1, where DeepSeek-V3 is trained, there is no difference.
+  them whole on every rank, as we count them. DeepSeek-V3 at tp = 8: 13.2 M parameters a layer, 4 %
+  of the states at ep = 64, pp = 1. At tp = 1, where DeepSeek-V3 is trained, there is no difference.
 - It spreads dense and expert layers evenly over the pipeline; we deal them in order, so that the
   rank with the leading dense layers differs (DeepSeek-V3 is compared at pp = 1).
+- It gives the multi-token-prediction layer to the rank of the embedding; jobs here train none.
 
 **Activations** under sequence parallelism and selective recompute are table 2 of Korthikanti et al.
 (arXiv:2205.05198): s b h (18 + 4 w/h) / t a layer, dropout masks counted, micro-batches in flight
 as on the first rank. We are asked for the same: ``dropout``, unfused attention, of which the
 recompute drops the scores, and four bytes a logit. Known differences:
 
-- Megatron adds the embedding's dropout mask and token ids, a byte per element of every micro-batch
-  in flight, and at pp = 1 input and output of the last norm, which we leave out: below 1 %.
+- Megatron adds the embedding's dropout mask and token ids, about a byte per element of every
+  micro-batch in flight, and at pp = 1 input and output of the last norm, which we leave out: below
+  0.6 % up to pp = 16, 1.5 % at pp = 64.
 - Its formula knows only plain networks and as many key and value heads as query heads (its own
   comment says so). Of a gated network it counts one of the two products going up (2 w bytes a token
   too little), of grouped queries keys and values as wide as the queries (4 (h - h_kv) too much).
-  In sum it is 10 % below what we count for Llama 3 70B, 11 % for Llama 3.1 405B, 16 % for Llama 2
-  7B. Such jobs are compared with the width that stands for what is kept, 1.5 w - (h - h_kv).
+  In sum it is 15 % below what we count for Llama 2 7B, 10 % for Llama 3 70B, 8 % for Llama 3.1
+  405B. Such jobs are compared with the width that stands for what is kept, 1.5 w - (h - h_kv).
 - It has no formula for experts' activations (it takes ``ffn_hidden_size`` for every layer): those
   are not compared.
-- Without sequence parallelism it uses h (10 + 24/t), a width of 4 h, two bytes a logit, and adds
-  5 % for temporaries, which is taken off here.
+- Without sequence parallelism it uses s b h (10 + 24/t), a width of 4 h, two bytes a logit, and
+  adds 5 % for temporaries, which is taken off here. The embedding's mask is then not cut by tp:
+  1.3 % at pp = 16, and 3.7 % at pp = 64, where we do not compare.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ from clusterwright.workload import TrainingWorkload
 
 pytestmark = pytest.mark.against
 
-TOLERANCE = 0.02
+STATES_TOLERANCE, ACTIVATIONS_TOLERANCE = 0.005, 0.02
 
 
 def gpt(hidden: int, layers: int, heads: int) -> dict[str, Any]:
@@ -69,7 +72,9 @@ def gpt(hidden: int, layers: int, heads: int) -> dict[str, Any]:
     }
 
 
-def llama(hidden: int, layers: int, heads: int, kv_heads: int, width: int, vocab: int) -> dict[str, Any]:
+def llama(
+    hidden: int, layers: int, heads: int, kv_heads: int, *, width: int, vocab: int
+) -> dict[str, Any]:
     return {
         "model_type": "llama",
         "hidden_size": hidden,
@@ -84,10 +89,10 @@ def llama(hidden: int, layers: int, heads: int, kv_heads: int, width: int, vocab
 
 GPT_22B, GPT_3 = gpt(6144, 48, 64), gpt(12288, 96, 96)
 GPT_530B, GPT_1T = gpt(20480, 105, 128), gpt(25600, 128, 160)
-LLAMA_2_7B = llama(4096, 32, 32, 32, 11008, 32000)
-LLAMA_3_8B = llama(4096, 32, 32, 8, 14336, 128256)
-LLAMA_3_70B = llama(8192, 80, 64, 8, 28672, 128256)
-LLAMA_31_405B = llama(16384, 126, 128, 8, 53248, 128256)
+LLAMA_2_7B = llama(4096, 32, 32, 32, width=11008, vocab=32000)
+LLAMA_3_8B = llama(4096, 32, 32, 8, width=14336, vocab=128256)
+LLAMA_3_70B = llama(8192, 80, 64, 8, width=28672, vocab=128256)
+LLAMA_31_405B = llama(16384, 126, 128, 8, width=53248, vocab=128256)
 LLAMA_TIED = LLAMA_3_8B | {"tie_word_embeddings": True}
 MIXTRAL = LLAMA_3_8B | {
     "model_type": "mixtral",
@@ -95,14 +100,14 @@ MIXTRAL = LLAMA_3_8B | {
     "num_local_experts": 8,
     "num_experts_per_tok": 2,
 }
-QWEN3_30B = llama(2048, 48, 32, 4, 6144, 151936) | {
+QWEN3_30B = llama(2048, 48, 32, 4, width=6144, vocab=151936) | {
     "model_type": "qwen3_moe",
     "head_dim": 128,
     "moe_intermediate_size": 768,
     "num_experts": 128,
     "num_experts_per_tok": 8,
 }
-DEEPSEEK_V3 = llama(7168, 61, 128, 128, 18432, 129280) | {
+DEEPSEEK_V3 = llama(7168, 61, 128, 128, width=18432, vocab=129280) | {
     "model_type": "deepseek_v3",
     "moe_intermediate_size": 2048,
     "n_routed_experts": 256,
@@ -301,14 +306,14 @@ def our_activations(job: Job, *, logit_bytes: float = 4.0) -> float:
 def test_states_of_the_fullest_rank_are_megatrons(megatron, name):
     job = (PLAIN | GATED | EXPERTS)[name]
     theirs = megatron.compute_weight_and_optimizer_memory(arguments_of(job))
-    assert our_states(job) == pytest.approx(theirs, rel=TOLERANCE)
+    assert our_states(job) == pytest.approx(theirs, rel=STATES_TOLERANCE)
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_activations_of_plain_networks_are_megatrons(megatron, name):
     job = PLAIN[name]
     theirs = megatron.compute_activation_memory(arguments_of(job), job.num_micro_batches)
-    assert our_activations(job) == pytest.approx(theirs, rel=TOLERANCE)
+    assert our_activations(job) == pytest.approx(theirs, rel=ACTIVATIONS_TOLERANCE)
 
 
 @pytest.mark.parametrize("name", GATED)
@@ -319,15 +324,15 @@ def test_activations_of_gated_networks_are_megatrons_for_the_width_that_is_kept(
     arguments.ffn_hidden_size *= 1.5
     arguments.ffn_hidden_size -= arguments.hidden_size - kv_width
     theirs = megatron.compute_activation_memory(arguments, job.num_micro_batches)
-    assert our_activations(job) == pytest.approx(theirs, rel=TOLERANCE)
+    assert our_activations(job) == pytest.approx(theirs, rel=ACTIVATIONS_TOLERANCE)
 
 
 @pytest.mark.parametrize(
     ("name", "missing"),
     [
-        ("llama2-7b-tp1", 0.16),
+        ("llama2-7b-tp1", 0.15),
         ("llama3-70b-tp8-pp4-vpp5", 0.10),
-        ("llama3.1-405b-tp8-pp14-vpp3", 0.11),
+        ("llama3.1-405b-tp8-pp14-vpp3", 0.08),
     ],
 )
 def test_what_megatrons_estimate_leaves_out_of_gated_networks(megatron, name, missing):
@@ -336,10 +341,10 @@ def test_what_megatrons_estimate_leaves_out_of_gated_networks(megatron, name, mi
     assert 1.0 - theirs / our_activations(job) == pytest.approx(missing, abs=0.01)
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", [name for name, job in PLAIN.items() if job.pp <= 16])
 def test_activations_without_sequence_parallelism_are_megatrons(megatron, name):
     job = replace(PLAIN[name], sequence_parallel=False)
-    theirs = megatron.compute_activation_memory_without_sp(
-        arguments_of(job), job.num_micro_batches
+    theirs = megatron.compute_activation_memory_without_sp(arguments_of(job), job.num_micro_batches)
+    assert our_activations(job, logit_bytes=2.0) == pytest.approx(
+        theirs / 1.05, rel=ACTIVATIONS_TOLERANCE
     )
-    assert our_activations(job, logit_bytes=2.0) == pytest.approx(theirs / 1.05, rel=TOLERANCE)

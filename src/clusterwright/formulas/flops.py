@@ -113,6 +113,8 @@ def gpt_model_flops(
     num_layers, hidden_size, vocab_size
         :math:`L`, :math:`h`, :math:`V`. [1]
 
+    Leaves out: the causal mask, norms, activation functions, the optimizer.
+
     References
     ----------
     .. [1] V. Korthikanti et al., "Reducing activation recomputation in large transformer models,"
@@ -152,6 +154,8 @@ def gpt_hardware_flops(
     num_layers, hidden_size, vocab_size
         :math:`L`, :math:`h`, :math:`V`. [1]
 
+    Leaves out: the causal mask, norms, activation functions, the optimizer.
+
     References
     ----------
     .. [1] D. Narayanan et al., "Efficient large-scale language model training on GPU clusters using
@@ -172,11 +176,11 @@ def gpt_hardware_flops(
 
 
 def utilization(
-    step_flops: Floats, step_time: Floats, *, num_accelerators: Floats, peak_rate: Floats
+    step_flops: Floats, step_time: Floats, *, num_accelerators: Floats, peak_flops: Floats
 ) -> Floats:
     r"""Share of the peak that a step delivers: MFU of model FLOPs, HFU of hardware FLOPs. [1]
 
-    .. math:: u = \frac{F}{t\,n\,R}
+    .. math:: u = \frac{F}{t\,n\,P}
 
     Parameters
     ----------
@@ -184,10 +188,14 @@ def utilization(
         FLOPs of one step over all accelerators, :math:`F`; say in which convention. [FLOP]
     step_time
         :math:`t`. [s]
-    num_accelerators, peak_rate
-        :math:`n` of them with the peak :math:`R` each. [1], [FLOP/s]
+    num_accelerators
+        :math:`n`. [1]
+    peak_flops
+        Dense peak rate of each, :math:`P`. [FLOP/s]
 
-    >>> utilization(4e15, 2.0, num_accelerators=8, peak_rate=500e12)
+    Leaves out: time between steps (evaluation, checkpoints, restarts), which goodput counts.
+
+    >>> utilization(4e15, 2.0, num_accelerators=8, peak_flops=500e12)
     0.5
     """
-    return step_flops / (step_time * num_accelerators * peak_rate)
+    return step_flops / (step_time * num_accelerators * peak_flops)

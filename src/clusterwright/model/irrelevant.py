@@ -36,6 +36,7 @@ EXACT = frozenset(
         "fp32_residual_connection",
         "gradient_checkpointing",
         "hidden_act",
+        "mlp_hidden_act",
         "hidden_activation",
         "id2label",
         "init_device",

@@ -8,7 +8,7 @@ strategy is a grid of one point: the same code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -46,6 +46,10 @@ class Cuts:
     def __len__(self) -> int:
         return len(self.tp)
 
+    def accelerators(self) -> Array:
+        """Accelerators that each cut uses."""
+        return self.tp * self.cp * self.pp * self.dp
+
     def take(self, index: Array) -> Self:
         """The cuts at ``index``."""
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
@@ -78,6 +82,16 @@ class Runs:
 
     def __len__(self) -> int:
         return int(np.prod(self.shape))
+
+    def with_pipeline(self) -> Self:
+        """The runs that rules allow with pp > 1: no sharded gradients or weights (SHD001)."""
+        return replace(self, zero=self.zero[self.zero.ravel() < 2])  # noqa: PLR2004 - ZeRO-2
+
+    def without_pipeline(self) -> Self:
+        """The runs that rules allow with pp = 1: one schedule (SCH003)."""
+        plain = self.schedule.ravel() == SCHEDULES.index("1f1b")
+        chosen = plain if plain.any() else np.arange(plain.size) == 0
+        return replace(self, schedule=self.schedule[:, :, chosen])
 
 
 def run_grid(

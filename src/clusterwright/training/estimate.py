@@ -91,6 +91,7 @@ MEANINGS = {
     "ep": "expert all-to-all not hidden",
     "bubble": "pipeline fill and drain",
     "pp": "transfers between pipeline stages",
+    "stragglers": "all wait for the slowest node",
     "dp": "gradient and weight traffic not hidden",
     "optimizer": "optimizer step",
     "offload": "host transfers not hidden",
@@ -249,7 +250,7 @@ def waterfall(prepared: Prepared, found: Estimates, *, ideal: float) -> tuple[Te
         "cp": by_part["cp"],
         "ep": by_part["ep"],
     }
-    for name in ("bubble", "pp", "dp", "optimizer", "offload"):
+    for name in ("bubble", "pp", "stragglers", "dp", "optimizer", "offload"):
         seconds[name] = float(np.ravel(found.terms[name])[0])
     return tuple(
         Term(name=name, time=time, meaning=MEANINGS[name]) for name, time in seconds.items()

@@ -8,15 +8,15 @@ only the last sums are as large as the space. Slots are the pipeline ranks that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from clusterwright.formulas import memory, pipeline
+from clusterwright.formulas import memory, pipeline, variation
 from clusterwright.model.records import Model
 from clusterwright.strategy import Strategy
-from clusterwright.training.columns import GRID_AXES, RECOMPUTES, SCHEDULES, Cuts, Runs, columns_of
+from clusterwright.training.columns import GRID_AXES, RECOMPUTES, SCHEDULES, Cuts, Runs, columns_of, run_grid
 from clusterwright.training.costs import Job, LayerCosts, Shapes
 from clusterwright.training.ends import EndCosts, end_costs
 from clusterwright.training.layers import layer_costs
@@ -31,7 +31,7 @@ SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 ZERO_BUBBLE, DUALPIPE = SCHEDULES.index("zero-bubble"), SCHEDULES.index("dualpipe")
 GPIPE = SCHEDULES.index("gpipe")
 LIFT = (slice(None), *[None] * GRID_AXES)
-TERMS = ("stage", "bubble", "pp", "dp", "optimizer", "offload")
+TERMS = ("stage", "bubble", "pp", "stragglers", "dp", "optimizer", "offload")
 
 
 @dataclass(slots=True)
@@ -89,6 +89,16 @@ class Evaluator:
         ends = end_costs(self.model, ops, costs[self.model.layout[-1]])
         return Prepared(cuts, costs, ends, stages, shape_index, stage_index)
 
+    def lower_bound(self, prepared: Prepared) -> Array:
+        """Time that no way of running a cut can undercut: its slowest stage, busy. (cuts,) [s]"""
+        idle = run_grid(
+            zeros=[0], recomputes=[("none", 1.0, 0)], schedules=["1f1b"], offloads=["none"]
+        )
+        block = _Block(self, prepared, idle, slice(None))
+        slots = [block.slot(index) for index in range(prepared.stages.rank.shape[0])]
+        slowest = _largest([slot.forward + slot.backward for slot in slots])
+        return np.ravel(block.num_micro * slowest)
+
     def memory_parts(self, strategy: Strategy) -> dict[str, float]:
         """Bytes by part on the fullest stage of one strategy."""
         found = self.evaluate(self.prepare(columns_of(strategy)[0]), columns_of(strategy)[1])
@@ -140,6 +150,15 @@ class Prepared:
     stages: Stages
     shape_index: Array
     stage_index: Array
+
+    def take(self, index: Array) -> Prepared:
+        """The same for some of the cuts."""
+        return replace(
+            self,
+            cuts=self.cuts.take(index),
+            shape_index=self.shape_index[index],
+            stage_index=self.stage_index[index],
+        )
 
 
 def _accumulate_bytes(machine: Machine, workload: TrainingWorkload) -> float:
@@ -216,7 +235,7 @@ class _Block:
         self.num_micro = parent.workload.global_batch / (self.c.dp * self.c.micro_batch)
 
     def estimates(self) -> Estimates:
-        slots = [self._slot(index) for index in range(self.prepared.stages.rank.shape[0])]
+        slots = [self.slot(index) for index in range(self.prepared.stages.rank.shape[0])]
         recomputes = [self._recompute_time(slot) for slot in slots]
         times = [
             slot.forward + slot.backward + extra
@@ -226,6 +245,9 @@ class _Block:
         terms = {"stage": self.num_micro * slowest}
         terms["bubble"] = self._bubble(slots, times, slowest)
         terms["pp"] = self._hops()
+        nodes = self.c.accelerators() / self.machine.links.sizes[0]
+        share = variation.slowest_of_many(self.machine.settings.node_spread, nodes)
+        terms["stragglers"] = share * (terms["stage"] + terms["bubble"])
         data_time, optimizer_time = self._data_parallel(slots)
         terms["dp"] = data_time
         terms["optimizer"] = optimizer_time
@@ -249,7 +271,7 @@ class _Block:
     def _gather(self, array: Array) -> Array:
         return array[self.shape_index][LIFT]
 
-    def _slot(self, index: int) -> _Slot:
+    def slot(self, index: int) -> _Slot:
         stages, ends = self.prepared.stages, self.prepared.ends
         counts = stages.counts[index][:, self.stage_index][:, *LIFT]
         first = stages.first[index][self.stage_index][LIFT]

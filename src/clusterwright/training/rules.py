@@ -99,6 +99,12 @@ RULES = {
             fix="use zero 0",
         ),
         Rule(
+            id="TIM001",
+            checks="its slowest stage alone takes less than one and a half times the best step time found",
+            why="what cannot come near the best is not worked out in full",
+            fix="nothing to mend; pin the axis to see such a strategy anyway",
+        ),
+        Rule(
             id="MEM001",
             checks="the fullest stage fits the accelerator's memory",
             why="a plan that runs out of memory is no plan",

@@ -1,9 +1,16 @@
-"""Search the whole space: evaluate every strategy, keep what fits, rank, count the rest."""
+"""Search the whole space: bound every cut, evaluate what can matter, rank, count the rest.
+
+Every cut is first given its lower bound (the slowest stage without recompute, bubble or exposed
+data-parallel traffic). Cuts are then evaluated in full, best bound first, until no remaining bound
+lies within `REACH` times the best step time found: what is left cannot be the answer, and is
+counted under its rule. The best plan is exact; the front and the sweeps end at `REACH`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,49 +19,94 @@ from clusterwright.errors import InfeasibleError
 from clusterwright.strategy import Strategy
 from clusterwright.training.columns import Cuts, Runs, strategy_of
 from clusterwright.training.estimate import memory_limit
-from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.evaluate import Evaluator, Prepared
 from clusterwright.training.rules import allowed_runs
 from clusterwright.training.space import Pins, enumerate_cuts, enumerate_runs
 
 Array = Any
 
-BLOCK_STRATEGIES = 16_384
+BLOCK_STRATEGIES = 65_536
 """Strategies evaluated at once: their columns stay in cache."""
+
+REACH = 1.5
+"""Strategies slower than this many times the best are not looked at in full."""
 
 
 @dataclass(slots=True)
-class Found:
-    """The outcome of a search.
+class Part:
+    """Cuts that share a grid of runs, and what came of every crossing.
 
-    ``step_time`` [s] and ``memory`` [B], (cuts, runs), infinite where a rule says no;
-    ``rejected``: strategies turned away by rule id.
+    ``step_time`` [s] and ``memory`` [B], (cuts, runs), infinite where a rule says no.
     """
 
     cuts: Cuts
     runs: Runs
     step_time: Array
     memory: Array
+
+
+@dataclass
+class Found:
+    """The outcome of a search: parts laid end to end, addressed by one flat index.
+
+    ``rejected``: strategies turned away, by rule id. ``limit``: usable memory. [B]
+    """
+
+    parts: list[Part]
     rejected: Counter[str]
     num_layers: int
     limit: float
+    _offsets: list[int] = field(default_factory=list)
+
+    @cached_property
+    def step_time(self) -> Array:
+        """Step time of every strategy, infinite where it breaks a rule. [s]"""
+        return np.concatenate([part.step_time.ravel() for part in self.parts])
+
+    @cached_property
+    def memory(self) -> Array:
+        """Peak memory of every strategy, infinite where it is illegal. [B]"""
+        return np.concatenate([part.memory.ravel() for part in self.parts])
+
+    @cached_property
+    def accelerators(self) -> Array:
+        """Accelerators that every strategy uses. [1]"""
+        return np.concatenate(
+            [
+                np.repeat(p.cuts.accelerators().astype(np.float32), len(p.runs))
+                for p in self.parts
+            ]
+        )
 
     @property
     def num_strategies(self) -> int:
         """Strategies evaluated in full."""
-        return int(self.step_time.size)
+        return sum(part.step_time.size for part in self.parts)
 
     def strategy(self, flat_index: int) -> Strategy:
         """The strategy at a flat index into ``step_time``."""
-        cut, run = divmod(int(flat_index), len(self.runs))
-        return strategy_of(self.cuts, self.runs, cut, run, num_layers=self.num_layers)
+        index = int(flat_index)
+        for part in self.parts:
+            if index < part.step_time.size:
+                cut, run = divmod(index, len(part.runs))
+                return strategy_of(part.cuts, part.runs, cut, run, num_layers=self.num_layers)
+            index -= part.step_time.size
+        raise IndexError(flat_index)
 
-    def accelerators(self) -> Array:
-        """Accelerators used by each cut."""
-        return self.cuts.tp * self.cuts.cp * self.cuts.pp * self.cuts.dp
+    def best_by(self, axis: str) -> dict[int, float]:
+        """The best step time for each value of an axis of `Cuts`; infinite where none fits. [s]"""
+        best: dict[int, float] = {}
+        for part in self.parts:
+            column = getattr(part.cuts, axis)
+            of_cut = part.step_time.min(axis=1)
+            for value in np.unique(column):
+                least = float(of_cut[column == value].min())
+                best[int(value)] = min(best.get(int(value), np.inf), least)
+        return dict(sorted(best.items()))
 
 
-def search(evaluator: Evaluator, pins: Pins | None = None) -> Found:
-    """Evaluate the entire space of strategies for a job.
+def search(evaluator: Evaluator, pins: Pins | None = None, *, reach: float = REACH) -> Found:
+    """Search the entire space of strategies for a job.
 
     Parameters
     ----------
@@ -62,6 +114,8 @@ def search(evaluator: Evaluator, pins: Pins | None = None) -> Found:
         Model, machine and workload.
     pins
         Fixed choices, named as the fields of `Strategy`.
+    reach
+        Look at strategies up to this many times slower than the best; infinite: at all.
 
     Raises
     ------
@@ -75,24 +129,64 @@ def search(evaluator: Evaluator, pins: Pins | None = None) -> Found:
     )
     if not len(cuts):
         raise InfeasibleError(_no_cut(evaluator, rejected))
-    runs = enumerate_runs(
-        machine.software, pins, can_offload=machine.cluster.host_bandwidth is not None
+    offload = machine.cluster.host_bandwidth is not None
+    whole = enumerate_runs(machine.software, pins, can_offload=offload)
+    found = Found(
+        parts=[],
+        rejected=Counter({rule: count * len(whole) for rule, count in rejected.items()}),
+        num_layers=evaluator.model.num_layers,
+        limit=memory_limit(machine),
     )
-    limit = memory_limit(machine)
-    found = evaluate_all(evaluator, cuts, runs, limit)
-    found.rejected.update({rule: count * len(runs) for rule, count in rejected.items()})
+    prepared = evaluator.prepare(cuts)
+    _evaluate_within(evaluator, prepared, whole, found, reach)
     if not np.isfinite(found.step_time).any():
         raise InfeasibleError(_nothing_fits(evaluator, found))
     return found
 
 
-def evaluate_all(evaluator: Evaluator, cuts: Cuts, runs: Runs, limit: float) -> Found:
+def _evaluate_within(
+    evaluator: Evaluator, prepared: Prepared, runs: Runs, found: Found, reach: float
+) -> None:
+    """Evaluate cuts, best bound first, until no bound is within reach of the best."""
+    bound = evaluator.lower_bound(prepared)
+    order = np.argsort(bound, kind="stable")
+    best = np.inf
+    step = max(1, BLOCK_STRATEGIES // len(runs)) * 16
+    for start in range(0, len(order), step):
+        if bound[order[start]] > reach * best:
+            left = len(order) - start
+            found.rejected["TIM001"] += left * len(runs)
+            break
+        batch = order[start : start + step]
+        batch = batch[bound[batch] <= reach * best]
+        for part in evaluate_parts(evaluator, prepared.take(batch), runs, found):
+            found.parts.append(part)
+            best = min(best, float(part.step_time.min(initial=np.inf)))
+
+
+def evaluate_parts(
+    evaluator: Evaluator, prepared: Prepared, runs: Runs, found: Found
+) -> list[Part]:
+    """Evaluate cuts on the part of the grid that can be legal for them."""
+    piped = prepared.cuts.pp > 1
+    parts = []
+    for mask, grid in ((~piped, runs.without_pipeline()), (piped, runs.with_pipeline())):
+        index = np.flatnonzero(mask)
+        if not len(index):
+            continue
+        found.rejected["SHD001" if grid.zero.max() < runs.zero.max() else "SCH003"] += len(
+            index
+        ) * (len(runs) - len(grid))
+        if len(grid):
+            parts.append(evaluate_all(evaluator, prepared.take(index), grid, found))
+    return parts
+
+
+def evaluate_all(evaluator: Evaluator, prepared: Prepared, runs: Runs, found: Found) -> Part:
     """Time and memory of every crossing; what breaks a rule or does not fit is infinite in time."""
-    prepared = evaluator.prepare(cuts)
+    cuts = prepared.cuts
     shape = (len(cuts), len(runs))
-    step_time = np.empty(shape)
-    used = np.empty(shape)
-    rejected: Counter[str] = Counter()
+    part = Part(cuts, runs, np.empty(shape, np.float32), np.empty(shape, np.float32))
     rows = max(1, BLOCK_STRATEGIES // len(runs))
     for start in range(0, len(cuts), rows):
         block = slice(start, min(start + rows, len(cuts)))
@@ -100,46 +194,38 @@ def evaluate_all(evaluator: Evaluator, cuts: Cuts, runs: Runs, limit: float) -> 
         legal, broken = allowed_runs(cuts, runs, block, estimates.num_micro_batches)
         size = (block.stop - block.start, len(runs))
         memory = np.where(legal, estimates.memory_bytes, np.inf).reshape(size)
-        fits = memory <= limit
-        step_time[block] = np.where(fits, estimates.step_time.reshape(size), np.inf)
-        used[block] = memory
+        fits = memory <= found.limit
+        part.step_time[block] = np.where(fits, estimates.step_time.reshape(size), np.inf)
+        part.memory[block] = memory
         for rule, count in broken.items():
-            rejected[rule] += count
-        rejected["MEM001"] += int(fits.size - np.count_nonzero(fits)) - sum(broken.values())
-    return Found(
-        cuts=cuts,
-        runs=runs,
-        step_time=step_time,
-        memory=used,
-        rejected=rejected,
-        num_layers=evaluator.model.num_layers,
-        limit=limit,
-    )
+            found.rejected[rule] += count
+        found.rejected["MEM001"] += fits.size - int(np.count_nonzero(fits)) - sum(broken.values())
+    return part
 
 
 def kind_of(strategy: Strategy) -> tuple[Any, ...]:
     """What makes two plans different in kind, not merely in a knob."""
     return (
         strategy.tp,
-        strategy.cp,
+        strategy.cp > 1,
         strategy.pp,
         strategy.ep,
-        strategy.zero == 3,
+        strategy.zero == 3,  # noqa: PLR2004 - FSDP
         strategy.recompute,
+        strategy.schedule,
     )
 
 
 def best_of_each_kind(found: Found, objective: Array, count: int) -> list[int]:
     """Flat indices of the best strategies, each different in kind from those before it."""
-    flat = objective.ravel()
-    finite = int(np.isfinite(flat).sum())
+    finite = int(np.isfinite(objective).sum())
     reach = min(finite, max(count * 4000, 1))
-    order = np.argpartition(flat, reach - 1)[:reach] if reach < flat.size else np.arange(flat.size)
-    order = order[np.argsort(flat[order], kind="stable")]
+    order = np.argpartition(objective, reach - 1)[:reach]
+    order = order[np.argsort(objective[order], kind="stable")]
     kinds: set[tuple[Any, ...]] = set()
     chosen: list[int] = []
     for index in order:
-        if not np.isfinite(flat[index]) or len(chosen) == count:
+        if not np.isfinite(objective[index]) or len(chosen) == count:
             break
         kind = kind_of(found.strategy(index))
         if kind not in kinds:
@@ -150,21 +236,20 @@ def best_of_each_kind(found: Found, objective: Array, count: int) -> list[int]:
 
 def pareto_front(found: Found, *, most: int = 12) -> list[int]:
     """Flat indices that no other beats in step time, memory and accelerators together."""
-    time = found.step_time.ravel()
-    usable = np.flatnonzero(np.isfinite(time))
-    memory = found.memory.ravel()[usable]
-    count = np.repeat(found.accelerators(), len(found.runs))[usable]
-    order = usable[np.lexsort((memory, count, time[usable]))]
+    usable = np.flatnonzero(np.isfinite(found.step_time))
+    memory, count = found.memory[usable], found.accelerators[usable]
+    order = np.lexsort((memory, count, found.step_time[usable]))
+    memory, count = memory[order], count[order]
     front: list[int] = []
-    best: dict[float, float] = {}
-    flat_memory = found.memory.ravel()
-    counts = np.repeat(found.accelerators(), len(found.runs))
-    for index in order:
-        used, number = float(flat_memory[index]), float(counts[index])
-        if any(used >= m for n, m in best.items() if n <= number):
-            continue
-        best[number] = used
-        front.append(int(index))
+    # In order of time, a point is on the front if it is below the least memory seen so far at
+    # its number of accelerators or fewer; one running minimum per distinct number.
+    open_to = np.full(len(order), True)
+    for number in np.unique(count):
+        fewer = np.where(count <= number, memory, np.inf)
+        before = np.concatenate([[np.inf], np.minimum.accumulate(fewer)[:-1]])
+        mine = count == number
+        open_to[mine] = memory[mine] < before[mine]
+    front = [int(i) for i in usable[order[open_to]]]
     return _spread(front, most)
 
 
@@ -202,6 +287,3 @@ def _nothing_fits(evaluator: Evaluator, found: Found) -> str:
         f"and {evaluator.machine.cluster.accelerator.name} offers {found.limit / 1e9:.1f} GB; "
         f"about {more} accelerators, or {least / found.limit:.1f} times the memory, would hold it"
     )
-
-
-__all__ = ["Found", "best_of_each_kind", "evaluate_all", "pareto_front", "search"]

@@ -24,7 +24,7 @@ Pins = Mapping[str, Any]
 
 MOST_MICRO_BATCH = 32
 MOST_CHUNKS = 24
-FEWEST_TOKENS = 256
+FEWEST_TOKENS = 1024
 """A context-parallel rank with fewer tokens than this only communicates."""
 
 

@@ -109,7 +109,7 @@ def value_of(run: Run, question: Question, step_time: float) -> float:
         case "tflops_per_accel":
             return flops / (step_time * TERA * chips)
         case "mfu":
-            return float(utilization(flops, step_time, num_accelerators=chips, peak_rate=peak))
+            return float(utilization(flops, step_time, num_accelerators=chips, peak_flops=peak))
         case other:
             raise ValueError(f"{other} is not the metric of a step")
 

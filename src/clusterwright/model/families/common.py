@@ -1,4 +1,4 @@
-"""What most families share: the shape of attention, which layers see a window, which hold experts."""
+"""What most families share: the shape of attention, windows, experts and the layers with them."""
 
 from __future__ import annotations
 

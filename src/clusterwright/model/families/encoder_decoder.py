@@ -22,10 +22,11 @@ class Side(Record, frozen=True, kw_only=True):
 class Habits(Record, frozen=True, kw_only=True):
     """What a family does without its configuration saying so.
 
-    ``positions``: learned rows beyond those of the configuration (None: no tables). ``outer_norms``:
-    norms outside the layers, of embeddings and at the ends, both sides together. ``encoder_norms``:
-    per encoder layer. ``attention_bias``: a fact or the key that says. ``global_attention``: further
-    queries, keys and values for the tokens that see everything (Longformer).
+    ``positions``: learned rows beyond those of the configuration (None: no tables).
+    ``outer_norms``: norms outside the layers, of embeddings and at the ends, both sides together.
+    ``encoder_norms``: per encoder layer. ``attention_bias``: a fact or the key that says.
+    ``global_attention``: further queries, keys and values for the tokens that see everything
+    (Longformer).
     """
 
     positions: int | None = 2
@@ -182,9 +183,9 @@ def read_mvp(keys: Keys, name: str) -> Model:
     length = keys.count("prompt_length", default=100)
     if not keys.flag("use_prompt", default=False):
         return model
-    # One prompt for the encoder, two for the decoder: its own attention and that over the encoder.
-    layers = model.encoder_layers + 2 * (model.num_layers - model.encoder_layers)
-    prompts = 3 * (length * hidden + (hidden + 1) * middle) + layers * 2 * hidden * (middle + 1)
+    # Two prompts in the decoder: for its own attention and for that over the encoder.
+    layers = 2 * (model.num_layers - model.encoder_layers)
+    prompts = 2 * (length * hidden + (hidden + 1) * middle) + layers * 2 * hidden * (middle + 1)
     return build.with_tables(model, embedding=model.embedding_parameters + prompts)
 
 

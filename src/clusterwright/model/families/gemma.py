@@ -85,7 +85,7 @@ def read_gemma3n(keys: Keys, name: str) -> Model:
         made = shared_attention(own, at, reuse=at.number >= first_shared, same=False)
         return build.join(made, shortcut, layer_input(own, hidden), build.vectors(small))
 
-    def network(own: Keys, at: Layer) -> Block:
+    def network(_own: Keys, at: Layer) -> Block:
         return build.network(hidden, widths[at.number], gated=True)
 
     tables, beside = layer_tables(keys, hidden, layers)
@@ -104,29 +104,25 @@ def read_gemma3n(keys: Keys, name: str) -> Model:
 
 def _types(keys: Keys, layers: int, *, every: int) -> list[str]:
     given = keys.words("layer_types", length=layers)
-    return given or [
+    if given:
+        return [*given[:-1], "full_attention"]
+    return [
         "full_attention" if (number + 1) % every == 0 else "sliding_attention"
-        for number in range(layers)
-    ]
+        for number in range(layers - 1)
+    ] + ["full_attention"]
 
 
 def _global_layers(keys: Keys, layers: int) -> dict[str, object]:
     """Return the keys of layers that see everything, where they have a shape of their own."""
-    extra: dict[str, object] = {}
-    width = keys.optional("global_head_dim")
     groups = keys.optional("num_global_key_value_heads")
-    if width is None and groups is None:
-        return extra
-    changed: dict[str, object] = {}
-    if width is not None:
-        changed["head_dim"] = width
+    changed: dict[str, object] = {"head_dim": keys.count("global_head_dim", default=512)}
+    if keys.has("per_layer_config"):
+        return {}
     if groups is not None and keys.flag("attention_k_eq_v", default=False):
         changed["num_key_value_heads"] = groups
     windows = read_windows(keys, layers)
-    extra["per_layer_config"] = {
-        str(number): changed for number in range(layers) if windows[number] is None
-    }
-    return extra
+    full = {str(number): changed for number in range(layers) if windows[number] is None}
+    return {"per_layer_config": full}
 
 
 def read_gemma4(keys: Keys, name: str) -> Model:

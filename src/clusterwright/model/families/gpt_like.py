@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusterwright.model import build
-from clusterwright.model.families.common import Reader, Shape, norm, read_shape, tied
+from clusterwright.model.families.common import Norm, Reader, Shape, norm, read_shape, tied
 from clusterwright.model.keys import Keys
 from clusterwright.model.records import Block, Model
 from clusterwright.records import Record
@@ -40,7 +40,7 @@ def read_plan(
     """Read a decoder of this plan; ``outside`` goes to `build.assemble`."""
     shape = shape or read_shape(keys)
     width = width or keys.count("intermediate_size", default=4 * shape.hidden)
-    kind = "layer" if plan.norm_bias else "rms"
+    kind: Norm = "layer" if plan.norm_bias else "rms"
     seen = windows or [None] * shape.layers
     network = build.network(shape.hidden, width, gated=False, bias=plan.mlp_bias)
     small = build.vectors(norm(kind, shape.hidden, times=plan.norms))

@@ -193,7 +193,7 @@ def read_deepseek_v4(keys: Keys, name: str) -> Model:
     streams = keys.count("hc_mult", default=4)
     rates = _rates(keys)
     kinds = keys.words("layer_types", length=layers) or _v4_types(keys, layers)
-    keys.ignore("hc_sinkhorn_iters", "mlp_layer_types", "num_hash_layers", "expert_dtype")
+    keys.ignore("attention_bias", "qk_rope_head_dim", "hc_sinkhorn_iters", "mlp_layer_types", "num_hash_layers", "expert_dtype")
 
     def mixer(own: Keys, at: Layer) -> Block:
         small = hyper_connections(hidden, streams, mixed=True)
@@ -208,14 +208,20 @@ def read_deepseek_v4(keys: Keys, name: str) -> Model:
 
 
 def _v4_types(keys: Keys, layers: int) -> list[str]:
-    """Return the kinds of layers from ``compress_ratios``: 0 window alone, 4 sparse, 128 heavy."""
+    """Return the kinds of layers from ``compress_ratios``: 0 window alone, 4 sparse, 128 heavy.
+
+    Without it, two heavily compressed layers come first, then both kinds take turns.
+    """
+    sparse, heavy = "compressed_sparse_attention", "heavily_compressed_attention"
+    if not keys.has("compress_ratios"):
+        return [sparse if number > 1 and number % 2 else heavy for number in range(layers)]
     ratios = keys.counts("compress_ratios", length=layers, default=0)
-    names = {4: "compressed_sparse_attention", 128: "heavily_compressed_attention"}
+    names = {4: sparse, 128: heavy}
     return [names.get(ratio, "sliding_attention") for ratio in ratios[:layers]]
 
 
 def read_longcat(keys: Keys, name: str) -> Model:
-    """Read LongCat-Flash: per layer two attentions, two networks, and experts some of which do nothing.
+    """Read LongCat-Flash: two attentions, two networks, and experts some of which do nothing.
 
     A token chooses among real and empty experts; ``top_k`` here is what it visits on average of
     the real ones.

@@ -22,8 +22,9 @@ def read_plain(keys: Keys, name: str) -> Model:
     Optional: ``num_key_value_heads``, ``head_dim``, ``intermediate_size``, ``gated_mlp`` (true),
     ``tie_word_embeddings`` (false), ``attention_bias``, ``mlp_bias``, ``norm`` (``rmsnorm``,
     ``layernorm`` or ``none``), ``qk_norm``, ``learned_positions`` (0), ``parallel_block``,
-    ``sliding_window`` with ``layer_types`` or ``sliding_window_pattern``, ``max_position_embeddings``,
-    ``num_nextn_predict_layers``. Experts: ``num_experts``, ``num_experts_per_tok``,
+    ``sliding_window`` with ``layer_types`` or ``sliding_window_pattern``,
+    ``max_position_embeddings``, ``num_nextn_predict_layers``.
+    Experts: ``num_experts``, ``num_experts_per_tok``,
     ``moe_intermediate_size``, ``shared_expert_intermediate_size``, ``first_k_dense_replace``,
     ``moe_layer_freq``. Latent attention: ``kv_lora_rank``, ``q_lora_rank``, ``qk_nope_head_dim``,
     ``qk_rope_head_dim``, ``v_head_dim``.

@@ -111,6 +111,8 @@ def read_minimax_m3(keys: Keys, name: str) -> Model:
         "moe_intermediate_size": width,
     }
     types = keys.words("layer_types", length=keys.count("num_hidden_layers")) or []
+    keys.ignore("index_n_heads", "index_head_dim", "index_block_size")
+    keys.ignore("index_topk_blocks", "index_local_blocks")
     traits = Traits(qkv_bias=False, out_bias=False, mlp_bias=False, qk_norm="head")
 
     def mixer(own: Keys, at: Layer) -> Block:
@@ -189,11 +191,12 @@ def read_jetmoe(keys: Keys, name: str) -> Model:
     if idle < 0:
         raise keys.wrong("num_experts_per_tok", top_k, f"at most {top_k + idle}")
 
-    def mixer(own: Keys, at: Layer) -> Block:
-        made = build.attention(hidden=hidden, heads=heads, kv_heads=groups, head_dim=width)
-        stored = idle * 2 * hidden * groups * width
-        router = hidden * (idle + top_k)
-        return build.join(made, build.vectors(stored + router + 2 * hidden))
+    made = build.attention(hidden=hidden, heads=heads, kv_heads=groups, head_dim=width)
+    stored, router = idle * 2 * hidden * groups * width, hidden * (idle + top_k)
+    mixed = build.join(made, build.vectors(stored + router + 2 * hidden))
+
+    def mixer(_own: Keys, _at: Layer) -> Block:
+        return mixed
 
     keys.ignore("num_attention_heads")
     extra = {"num_attention_heads": heads, "head_dim": width}
@@ -224,7 +227,7 @@ def read_doge(keys: Keys, name: str) -> Model:
 
 
 def read_moshi(keys: Keys, name: str) -> Model:
-    """Read the text part of Moshi: one more row in the embedding, gated networks of half the width."""
+    """Read the text part of Moshi: one more row in the embedding, networks of half the width."""
     shape = read_shape(keys)
     extra = {"intermediate_size": keys.count("ffn_dim") // 2, "tie_word_embeddings": False}
     keys.ignore("num_codebooks")

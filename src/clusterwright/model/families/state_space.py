@@ -1,4 +1,4 @@
-"""Decoders without attention: Mamba, Mamba-2, xLSTM, RWKV; and Zamba, which shares its attention."""
+"""Decoders without attention: Mamba, xLSTM, RWKV; and Zamba, whose layers share theirs."""
 
 from __future__ import annotations
 
