@@ -13,7 +13,7 @@ DEVELOP := $(VENV)/.stamp-develop
 REFERENCE := $(AGAINST)/.stamp
 MEGATRON := $(AGAINST)/megatron-core/.stamp
 REFERENCE_LOG := $(AGAINST)/pytest.log
-SOURCES := src benchmarks tests
+SOURCES := src benchmarks tests docs
 PYTEST_FLAGS ?= -q
 
 # The reference tools need torch; this release has a CPU-only build for Python 3.11, so it goes first:
@@ -56,6 +56,8 @@ data: $(DEVELOP)  ## compile catalogue/*.toml to the shipped JSON
 fresh: $(DEVELOP)
 	@echo "== catalogue is compiled"
 	@$(BIN)/python -m clusterwright.catalogue.compiling --check
+	@echo "== generated parts of the pages are fresh"
+	@$(BIN)/python docs/generate.py --check
 
 bench: $(DEVELOP)  ## speed and size of what users feel, against the goals
 	@$(BIN)/python -m benchmarks
@@ -79,7 +81,8 @@ test:  ## everything that continuous integration runs
 	@$(MAKE) --no-print-directory pytest
 	@$(MAKE) --no-print-directory against
 
-docs: $(DEVELOP)  ## run every example of the pages and the README
+docs: $(DEVELOP)  ## write the generated parts of the pages anew, and run every example
+	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/test_docs.py tests/test_nomenclature.py
 
 against:  ## compare with the reference tools, in a heavy environment of its own

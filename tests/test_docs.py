@@ -1,9 +1,10 @@
 """The examples of the README and the pages are run, and print what they say.
 
-In a fenced block, a line that begins with ``$ clusterwright`` is run in an empty folder (a
-backslash continues it). Lines below it are what it prints: each must come, in order, and ``…``
-stands for anything. A block marked ``no-run`` after its language is only shown. Python blocks with
-``>>>`` are doctests; the blocks of one page share their names.
+In a fenced block, a line that begins with ``$ clusterwright`` is run (a backslash continues it).
+Lines below it are what it prints: each must come, in order, and ``…`` stands for anything. A
+command that is to be refused says so: ``# exit 2``. The commands of one page run in order in one
+folder that holds a copy of ``docs/examples``. A block marked ``no-run`` after its language is only
+shown. Python blocks with ``>>>`` are doctests; the blocks of one page share their names.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import doctest
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,9 +61,6 @@ def commands(page: Path) -> list[Example]:
     return found
 
 
-EXAMPLES = [example for page in PAGES for example in commands(page)]
-
-
 def missing_line(expected: list[str], printed: str) -> str | None:
     """Return the first expected line that does not come in its turn."""
     lines = iter([" ".join(line.split()) for line in printed.splitlines()])
@@ -75,18 +74,27 @@ def missing_line(expected: list[str], printed: str) -> str | None:
     return None
 
 
+def exit_code(command: str) -> int:
+    found = re.search(r"# exit (\d+)$", command)
+    return int(found[1]) if found else 0
+
+
 @pytest.mark.parametrize(
-    "example", EXAMPLES, ids=lambda e: f"{e.page.name}:{e.line}" if isinstance(e, Example) else ""
+    "page", [page for page in PAGES if commands(page)], ids=lambda page: page.name
 )
-def test_command(example, capsys, monkeypatch, tmp_path):
+def test_commands(page, capsys, monkeypatch, tmp_path):
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
-    code = main(shlex.split(example.command, comments=True)[1:])
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    missing = missing_line(example.expected, out)
-    assert missing is None, f"{missing!r} is not printed (in this place) by:\n{out}"
+    for example in commands(page):
+        code = main(shlex.split(example.command, comments=True)[1:])
+        out, err = capsys.readouterr()
+        assert code == exit_code(example.command), f"line {example.line}: {err}"
+        missing = missing_line(example.expected, out + err)
+        assert missing is None, (
+            f"line {example.line}: {missing!r} is not printed (in this place) by:\n{out}{err}"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -10,7 +10,7 @@ import numpy as np
 from clusterwright.formulas import memory
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Block, Model
-from clusterwright.training.costs import BF16, LayerCosts, Work
+from clusterwright.training.costs import BF16, Work
 from clusterwright.training.operators import Operators
 
 Array = Any
@@ -55,7 +55,7 @@ def block_parameters(block: Block, hidden_size: int) -> BlockParameters:
     )
 
 
-def end_costs(model: Model, ops: Operators, last_layer: LayerCosts) -> EndCosts:
+def end_costs(model: Model, ops: Operators) -> EndCosts:
     """Costs of a model's ends for the shapes that ``ops`` were made with."""
     number = ops.num_shapes
     embedding, head = _embedding(model, ops), _head(model, ops)
@@ -66,18 +66,8 @@ def end_costs(model: Model, ops: Operators, last_layer: LayerCosts) -> EndCosts:
         rows = ops.tokens / ops.shapes.sequence_shards
         double = 2.0 * model.hidden_size + 0.0 * rows
         ops.linear(extra, rows, model.hidden_size + 0.0 * rows, double)
-        forward = (
-            forward
-            + last_layer.forward
-            + head.forward.matrix(number)
-            + extra.forward.matrix(number)
-        )
-        backward = (
-            backward
-            + last_layer.backward
-            + head.backward.matrix(number)
-            + extra.backward.matrix(number)
-        )
+        forward = forward + head.forward.matrix(number) + extra.forward.matrix(number)
+        backward = backward + head.backward.matrix(number) + extra.backward.matrix(number)
     tied = model.head_parameters == 0
     heads = 1.0 + model.mtp_layers
     return EndCosts(
@@ -94,7 +84,7 @@ def end_costs(model: Model, ops: Operators, last_layer: LayerCosts) -> EndCosts:
         ),
         block_parameters=[block_parameters(b, model.hidden_size) for b in model.blocks],
         tied_head_parameters=float(model.vocab_size * model.hidden_size) if tied else 0.0,
-        own_head_parameters=float(model.head_parameters),
+        own_head_parameters=model.head_parameters + model.mtp_layers * 2.0 * model.hidden_size**2,
     )
 
 

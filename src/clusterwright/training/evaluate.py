@@ -16,7 +16,15 @@ import numpy as np
 from clusterwright.formulas import memory, pipeline, variation
 from clusterwright.model.records import Model
 from clusterwright.strategy import Strategy
-from clusterwright.training.columns import GRID_AXES, RECOMPUTES, SCHEDULES, Cuts, Runs, columns_of, run_grid
+from clusterwright.training.columns import (
+    GRID_AXES,
+    RECOMPUTES,
+    SCHEDULES,
+    Cuts,
+    Runs,
+    columns_of,
+    run_grid,
+)
 from clusterwright.training.costs import Job, LayerCosts, Shapes
 from clusterwright.training.ends import EndCosts, end_costs
 from clusterwright.training.layers import layer_costs
@@ -86,7 +94,9 @@ class Evaluator:
             len(self.model.blocks),
             [(int(pp), int(vpp)) for pp, vpp in pairs.T],
         )
-        ends = end_costs(self.model, ops, costs[self.model.layout[-1]])
+        # Each multi-token-prediction layer is one more of the last kind, on the last rank.
+        stages.counts[:, self.model.layout[-1]] += stages.last * self.model.mtp_layers
+        ends = end_costs(self.model, ops)
         return Prepared(cuts, costs, ends, stages, shape_index, stage_index)
 
     def lower_bound(self, prepared: Prepared) -> Array:
@@ -181,6 +191,14 @@ def _sum(parts: dict[str, Array]) -> Array:
     return sum(arrays[1:], start=arrays[0])
 
 
+def _total(arrays: list[Array]) -> Array:
+    """Sum of a few arrays that broadcast."""
+    total = arrays[0]
+    for array in arrays[1:]:
+        total = total + array
+    return total
+
+
 def _largest(arrays: list[Array]) -> Array:
     """Element-wise maximum of arrays that broadcast."""
     largest = arrays[0]
@@ -272,41 +290,42 @@ class _Block:
         return array[self.shape_index][LIFT]
 
     def slot(self, index: int) -> _Slot:
+        """Seconds and bytes of one representative rank, over cuts."""
         stages, ends = self.prepared.stages, self.prepared.ends
         counts = stages.counts[index][:, self.stage_index][:, *LIFT]
         first = stages.first[index][self.stage_index][LIFT]
         last = stages.last[index][self.stage_index][LIFT]
-        forward = first * self._gather(ends.embedding_forward.sum(axis=0))
-        forward = forward + last * self._gather(ends.head_forward.sum(axis=0))
-        backward = first * self._gather(ends.embedding_backward.sum(axis=0))
-        backward = backward + last * self._gather(ends.head_backward.sum(axis=0))
-        layer_forward = selective = weight = 0.0
-        layer_backward: Array = 0.0
-        kept: list[Array] = [0.0, 0.0, 0.0]
-        dense: Array = first * self.model.embedding_parameters / self.c.tp
-        dense = dense + last * ends.head_parameters(self.c.pp) / self.c.tp
-        expert: Array = 0.0 * first
-        for kind, cost in enumerate(self.prepared.costs):
-            number = counts[kind]
-            layer_forward = layer_forward + number * self._gather(cost.forward_total)
-            layer_backward = layer_backward + number * self._gather(cost.backward_total)
-            selective = selective + number * self._gather(cost.selective_total)
-            weight = weight + number * self._gather(cost.weight_gradient)
-            for mode, array in enumerate((cost.kept_none, cost.kept_selective, cost.kept_full)):
-                kept[mode] = kept[mode] + number * self._gather(array)
-            parameters = ends.block_parameters[kind]
-            dense = dense + number * (parameters.split / self.c.tp + parameters.replicated)
-            expert = expert + number * parameters.expert / (self.c.ep * self.c.etp)
+
+        def over_layers(values: list[Array]) -> Array:
+            pairs = zip(counts, values, strict=True)
+            return _total([number * self._gather(value) for number, value in pairs])
+
+        costs, weights = self.prepared.costs, ends.block_parameters
+        layer_forward = over_layers([cost.forward_total for cost in costs])
+        layer_backward = over_layers([cost.backward_total for cost in costs])
+        embedding = first * self.model.embedding_parameters
+        split = embedding + last * ends.head_parameters(self.c.pp)
+        split = split + _total([n * w.split for n, w in zip(counts, weights, strict=True)])
+        whole = _total([n * w.replicated for n, w in zip(counts, weights, strict=True)])
+        expert = _total([n * w.expert for n, w in zip(counts, weights, strict=True)])
         return _Slot(
             layers=counts.sum(axis=0),
-            forward=forward + layer_forward,
-            backward=backward + layer_backward,
-            selective=selective,
+            forward=layer_forward
+            + first * self._gather(ends.embedding_forward.sum(axis=0))
+            + last * self._gather(ends.head_forward.sum(axis=0)),
+            backward=layer_backward
+            + first * self._gather(ends.embedding_backward.sum(axis=0))
+            + last * self._gather(ends.head_backward.sum(axis=0)),
+            selective=over_layers([cost.selective_total for cost in costs]),
             layer_forward=layer_forward,
-            weight_gradient=weight,
-            kept=(kept[0], kept[1], kept[2]),
-            dense=dense,
-            expert=expert,
+            weight_gradient=over_layers([cost.weight_gradient for cost in costs]),
+            kept=(
+                over_layers([cost.kept_none for cost in costs]),
+                over_layers([cost.kept_selective for cost in costs]),
+                over_layers([cost.kept_full for cost in costs]),
+            ),
+            dense=split / self.c.tp + whole,
+            expert=expert / (self.c.ep * self.c.etp),
             rank=stages.rank[index][self.stage_index][LIFT],
             is_first=first,
             is_last=last,

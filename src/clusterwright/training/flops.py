@@ -26,6 +26,8 @@ def forward_flops_per_token(
     for block, number in zip(model.blocks, model.count_of, strict=True):
         count = count_block(block, model.hidden_size)
         weights = count.mixer + count.mlp + count.experts - count.idle_experts
+        if block.experts:
+            weights -= block.experts.top_k * block.experts.vector_parameters
         weights += count.shared_experts + count.router
         cores = sum(
             core_flops_per_token(core, sequence_length, causal_half=causal_half)

@@ -72,10 +72,7 @@ class Found:
     def accelerators(self) -> Array:
         """Accelerators that every strategy uses. [1]"""
         return np.concatenate(
-            [
-                np.repeat(p.cuts.accelerators().astype(np.float32), len(p.runs))
-                for p in self.parts
-            ]
+            [np.repeat(p.cuts.accelerators().astype(np.float32), len(p.runs)) for p in self.parts]
         )
 
     @property

@@ -40,7 +40,7 @@ class Question(Record, frozen=True, kw_only=True):
 
     ``filled`` lists what the row did not print, with the value and where it is from;
     ``recompute_open`` that recomputation is among it, so that a heavier one may be tried when the
-    default does not fit.
+    default does not fit; ``vpp_open`` that virtual stages are, so that the fastest are taken.
     """
 
     model: Model
@@ -50,6 +50,7 @@ class Question(Record, frozen=True, kw_only=True):
     software: Software
     filled: tuple[str, ...] = ()
     recompute_open: bool = False
+    vpp_open: bool = False
 
 
 class Unasked(Record, frozen=True, kw_only=True):
@@ -116,6 +117,7 @@ def _asked(run: Run, device: DeviceName, lookup: Lookup) -> Question | Unasked:
         software=software,
         filled=tuple(filled),
         recompute_open=not run.recompute,
+        vpp_open=run.vpp is None and strategy.pp > 1,
     )
 
 

@@ -20,6 +20,7 @@ from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
+from clusterwright.training.space import chunk_counts
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.metrics import flat_time, time_of, value_of
 from clusterwright.validation.questions import Question, Unasked, question_of
@@ -143,10 +144,12 @@ def result_of(run: Run, question: Question | Unasked, predict: Predict) -> Resul
 
 
 def answer(question: Question, predict: Predict) -> tuple[Question, Prediction]:
-    """Ask the cost model; where recomputation was not printed, take the lightest that fits.
+    """Ask the cost model; take the fastest virtual stages and the lightest recompute left open.
 
-    The framework's default comes first. When nothing fits, the default stands.
+    The framework's default recomputation comes first. When nothing fits, the default stands.
     """
+    if question.vpp_open:
+        question = _with_fastest_vpp(question, predict)
     first = _ask(question, predict)
     if first.fits or not question.recompute_open:
         return question, first
@@ -161,6 +164,25 @@ def answer(question: Question, predict: Predict) -> tuple[Question, Prediction]:
         if prediction.fits:
             return heavier, prediction
     return question, first
+
+
+def _with_fastest_vpp(question: Question, predict: Predict) -> Question:
+    """Interleave as the planner would: the virtual stages that fit and take the least time."""
+    strategy = question.strategy
+    micro = question.workload.global_batch // (strategy.dp * strategy.micro_batch)
+    best, least = question, math.inf
+    for vpp in chunk_counts(question.model.num_layers, strategy.pp):
+        if vpp > 1 and micro % strategy.pp:
+            continue
+        tried = msgspec.structs.replace(strategy, vpp=vpp)
+        words = f"vpp={vpp} (the fastest)"
+        other = msgspec.structs.replace(
+            question, strategy=tried, filled=(*question.filled, words)
+        )
+        found = _ask(other, predict)
+        if found.fits and found.step_time < least:
+            best, least = other, found.step_time
+    return best
 
 
 def score(results: Sequence[Result], *, complete: bool = True) -> Score:
