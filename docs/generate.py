@@ -119,17 +119,18 @@ def _command(words: str, app: Any) -> str:  # noqa: ANN401 - cyclopts' App, unty
             continue
         name = " ".join(n for n in one.names if not n.startswith(("--empty-", "--no-")))
         if one.index is not None:
+            name = name.strip("-").upper()
+        if one.index is not None:
             many = "..." if one.is_var_positional() else ""
-            usage.append(name.split()[0] + many if one.required else f"[{name.split()[0]}{many}]")
+            usage.append(name + many if one.required else f"[{name}{many}]")
         choices = ", ".join(code(choice) for choice in one.get_choices() or ())
         default = one.field_info.default
         plain = "" if default in (None, (), False, inspect.Parameter.empty) else code(default)
         text = _markdown(one.parameter.help or "")
         rows.append([code(name), text, choices, "required" if one.required else plain])
     listed = table(["argument", "meaning", "choices", "default"], rows)
-    return (
-        f"## {words}\n\n{_markdown(app.help or '')}\n\n{fenced(' '.join(usage), 'text')}\n{listed}"
-    )
+    what = _markdown((app.help or "").split("\n\n")[0].strip())
+    return f"## {words}\n\n{what}\n\n{fenced(' '.join([*usage, '[OPTIONS]']), 'text')}\n{listed}"
 
 
 def api(_: str) -> str:

@@ -72,17 +72,17 @@ def find_cluster(
     )
 
 
-def whole_number(text: str, option: str) -> int:
-    """A count as people write it: ``16384``, ``16,384``, ``16k``.
+def whole_number(given: str | float, option: str) -> int:
+    """A count as people write it: ``16384``, ``16,384``, ``16k``; or a number.
 
     Raises
     ------
     InputError
         Not a whole positive number.
     """
-    value = parse(text.replace(",", ""), "1")
+    value = parse(given if isinstance(given, str) else repr(given), "1")
     if value < 1 or value != int(value):
-        raise InputError(f"{option} is {text!r}, but must be a whole number of at least 1")
+        raise InputError(f"{option} is {str(given)!r}, but must be a whole number of at least 1")
     return int(value)
 
 
@@ -102,10 +102,10 @@ def make_workload(
     *,
     assumed: list[str],
     software_bytes: tuple[float, float, bool],
-    tokens: str | None = None,
-    sequence_length: str | None = None,
-    batch_tokens: str | None = None,
-    batch_sequences: str | None = None,
+    tokens: str | float | None = None,
+    sequence_length: str | int | None = None,
+    batch_tokens: str | float | None = None,
+    batch_sequences: str | int | None = None,
     precision: Precision = "bf16",
     optimizer: Optimizer = "adam",
     method: Method = "full",
@@ -118,7 +118,7 @@ def make_workload(
     return TrainingWorkload(
         sequence_length=length,
         global_batch=batch,
-        tokens=parse(tokens.replace(",", ""), "1") if tokens else None,
+        tokens=None if tokens is None else float(whole_number(tokens, "--tokens")),
         precision=precision,
         optimizer=optimizer,
         state_bytes=state,
@@ -129,8 +129,8 @@ def make_workload(
     )
 
 
-def _sequence_length(model: Model, given: str | None, assumed: list[str]) -> int:
-    if given:
+def _sequence_length(model: Model, given: str | int | None, assumed: list[str]) -> int:
+    if given is not None:
         return whole_number(given, "--seq-len")
     longest = model.max_positions or LONGEST_DEFAULT_SEQUENCE
     length = min(longest, LONGEST_DEFAULT_SEQUENCE)
@@ -139,17 +139,21 @@ def _sequence_length(model: Model, given: str | None, assumed: list[str]) -> int
 
 
 def _global_batch(
-    model: Model, length: int, tokens: str | None, sequences: str | None, assumed: list[str]
+    model: Model,
+    length: int,
+    tokens: str | float | None,
+    sequences: str | int | None,
+    assumed: list[str],
 ) -> int:
-    if tokens and sequences:
+    if tokens is not None and sequences is not None:
         raise InputError("--batch-tokens and --batch-sequences say the same; give one of them")
-    if sequences:
+    if sequences is not None:
         return whole_number(sequences, "--batch-sequences")
     if tokens is None:
         wanted = default_batch_tokens(model, length)
         assumed.append(f"batch of {format_count(wanted)} tokens ({wanted // length:,} sequences)")
         return wanted // length
-    wanted = int(parse(tokens.replace(",", ""), "1"))
+    wanted = whole_number(tokens, "--batch-tokens")
     batch = max(1, round(wanted / length))
     if batch * length != wanted:
         assumed.append(
@@ -197,6 +201,30 @@ def _pin_value(name: str, text: str, kind: Any) -> int | str | bool:  # noqa: AN
     return int(text)
 
 
+def check_pins(model: Model, pins: Mapping[str, int | str | bool]) -> None:
+    """Refuse pins that no strategy of the model can have.
+
+    Raises
+    ------
+    InputError
+        A size below 1, a sharding stage that does not exist, or experts that the model lacks.
+    """
+    for name in ("tp", "cp", "pp", "vpp", "dp", "ep", "etp", "micro_batch"):
+        if name in pins and pins[name] < 1:  # type: ignore[operator]
+            raise InputError(f"--pin {name}={pins[name]}: write a whole number of at least 1")
+    if pins.get("zero", 0) not in (0, 1, 2, 3):
+        raise InputError(f"--pin zero={pins['zero']}: choose from 0, 1, 2, 3")
+    if pins.get("recompute_layers") and pins.get("recompute", "full") != "full":
+        raise InputError(
+            f"--pin recompute_layers={pins['recompute_layers']} needs recompute=full, "
+            f"not recompute={pins['recompute']}"
+        )
+    if not any(block.experts for block in model.blocks):
+        for name in ("ep", "etp"):
+            if pins.get(name, 1) != 1:
+                raise InputError(f"--pin {name}={pins[name]}: {model.name} has no experts to cut")
+
+
 def ask_training(
     model: str | Model,
     *,
@@ -234,9 +262,10 @@ def ask_training(
     """
     facts = catalogue or shipped()
     found = find_model(model, facts) if isinstance(model, str) else model
-    count = whole_number(str(accelerators), "--accelerators") if accelerators is not None else None
+    count = None if accelerators is None else whole_number(accelerators, "--accelerators")
     machine = find_cluster(cluster, accelerator, count, facts)
     framework = software_named(facts, software)
+    check_pins(found, pins or {})
     assumed: list[str] = []
     job = make_workload(
         found,

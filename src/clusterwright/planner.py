@@ -86,7 +86,9 @@ def objective_column(found: Found, objective: str) -> Array:
 def alternative(best: TrainingEstimate, other: TrainingEstimate) -> Alternative:
     """Compare a strategy with the best, term by term."""
     ours = {term.name: term.time for term in best.waterfall}
-    differences = [(term.name, term.time - ours[term.name]) for term in other.waterfall]
+    gaps = [(term.name, term.time - ours[term.name]) for term in other.waterfall]
+    # What differs by less than the last digits of a float differs in nothing.
+    differences = [(name, gap) for name, gap in gaps if gap > 1e-9 * best.step_time]
     differences.sort(key=lambda pair: -pair[1])
     return Alternative(
         estimate=other,
@@ -153,8 +155,10 @@ def _remaining_dp(question: TrainingQuestion, choices: dict[str, Any]) -> int:
     count = question.cluster.count
     tp, cp, pp = (int(choices.get(axis, 1)) for axis in ("tp", "cp", "pp"))
     cut = tp * cp * pp
-    if cut < 1 or count % cut:
-        nearest = max(cut, round(count / max(cut, 1)) * cut)
+    if min(tp, cp, pp) < 1:
+        return 1  # `check_strategy` says what is wrong
+    if count % cut:
+        nearest = max(cut, round(count / cut) * cut)
         raise InputError(
             f"tp({tp}) * cp({cp}) * pp({pp}) = {cut} does not divide the {count} accelerators of "
             f"{question.cluster.id}; {nearest} accelerators would do, or give --dp"

@@ -55,7 +55,7 @@ def train(
     refused: list[tuple[str, str]] = []
     worst: ClusterwrightError | None = None
     for machine in machines:
-        count, _, kind = machine.rpartition("x") if "x" in machine else ("", "", machine)
+        count, _, kind = machine.partition("x")
         if not count.replace(",", "").isdigit():
             count, kind = "", machine
         number = count or accelerators

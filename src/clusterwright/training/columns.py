@@ -85,7 +85,7 @@ class Runs:
 
     def with_pipeline(self) -> Self:
         """The runs that rules allow with pp > 1: no sharded gradients or weights (SHD001)."""
-        return replace(self, zero=self.zero[self.zero.ravel() < 2])  # noqa: PLR2004 - ZeRO-2
+        return replace(self, zero=self.zero[self.zero.ravel() < 2])
 
     def without_pipeline(self) -> Self:
         """The runs that rules allow with pp = 1: one schedule (SCH003)."""

@@ -15,9 +15,10 @@ from clusterwright.software import Software
 from clusterwright.strategy import Strategy
 from clusterwright.training.columns import columns_of
 from clusterwright.training.costs import PARTS
-from clusterwright.training.evaluate import Estimates, Evaluator, Prepared
+from clusterwright.training.evaluate import Estimates, Evaluator
 from clusterwright.training.flops import forward_flops_per_token
 from clusterwright.training.machine import Machine, peak_rate
+from clusterwright.training.prepared import Prepared
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
@@ -108,6 +109,7 @@ def check_strategy(
     InputError
         One sentence: the rule, the numbers, what would be right.
     """
+    _check_sizes(model, workload, strategy)
     used = strategy.accelerators
     if used > cluster.count:
         cut = strategy.tp * strategy.cp * strategy.pp
@@ -147,6 +149,29 @@ def check_strategy(
             f"pp({strategy.pp}) * vpp({strategy.vpp}) = {strategy.pp * strategy.vpp} chunks but "
             f"{model.name} has {model.num_layers} layers; vpp can be at most "
             f"{max(1, (model.num_layers + 2) // strategy.pp)}"
+        )
+
+
+def _check_sizes(model: Model, workload: TrainingWorkload, strategy: Strategy) -> None:
+    """Refuse sizes that mean nothing, whatever the machine."""
+    for name in ("tp", "cp", "pp", "vpp", "dp", "ep", "etp", "micro_batch"):
+        if getattr(strategy, name) < 1:
+            raise InputError(
+                f"{name} is {getattr(strategy, name)}, but must be a whole number of at least 1"
+            )
+    for name in ("shard_group", "recompute_layers"):
+        if getattr(strategy, name) < 0:
+            raise InputError(f"{name} is {getattr(strategy, name)}, but must be 0 (all) or more")
+    if workload.sequence_length % strategy.cp:
+        raise InputError(
+            f"a sequence of {workload.sequence_length} tokens does not divide into "
+            f"cp({strategy.cp}); cp can be "
+            f"{_divisors_near(workload.sequence_length, strategy.cp)}"
+        )
+    if strategy.pp > model.num_layers:
+        raise InputError(
+            f"pp({strategy.pp}) stages but {model.name} has {model.num_layers} layers; "
+            f"pp can be at most {model.num_layers}"
         )
 
 

@@ -19,7 +19,8 @@ from clusterwright.errors import InfeasibleError
 from clusterwright.strategy import Strategy
 from clusterwright.training.columns import Cuts, Runs, strategy_of
 from clusterwright.training.estimate import memory_limit
-from clusterwright.training.evaluate import Evaluator, Prepared
+from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.prepared import Prepared
 from clusterwright.training.rules import allowed_runs
 from clusterwright.training.space import Pins, enumerate_cuts, enumerate_runs
 
@@ -207,7 +208,7 @@ def kind_of(strategy: Strategy) -> tuple[Any, ...]:
         strategy.cp > 1,
         strategy.pp,
         strategy.ep,
-        strategy.zero == 3,  # noqa: PLR2004 - FSDP
+        strategy.zero == 3,
         strategy.recompute,
         strategy.schedule,
     )

@@ -1,0 +1,60 @@
+"""What is worked out once for all cuts: operators by shape, stages, ends; bytes per parameter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from clusterwright.formulas import memory
+from clusterwright.training.columns import Cuts
+from clusterwright.training.costs import LayerCosts
+from clusterwright.training.ends import EndCosts
+from clusterwright.training.stages import Stages
+from clusterwright.workload import TrainingWorkload
+
+Array = Any
+
+
+@dataclass(frozen=True, slots=True)
+class StateBytes:
+    """Bytes per parameter of weights, gradients and optimizer states."""
+
+    weight: float
+    gradient: float
+    optimizer: float
+
+    @classmethod
+    def of(cls, workload: TrainingWorkload) -> StateBytes:
+        """From the workload; LoRA trains a small share, QLoRA keeps 4-bit weights."""
+        moments = {"adam": 2.0, "muon": 1.0, "sgd": 1.0}[workload.optimizer]
+        wide = workload.precision in ("fp32", "tf32")
+        optimizer = memory.optimizer_state_bytes_per_parameter(
+            num_moments=moments,
+            moment_bytes=workload.state_bytes,
+            master_bytes=4.0 if workload.master_weights and not wide else 0.0,
+        )
+        weight = 4.0 if wide else 2.0
+        if workload.method == "full":
+            return cls(weight, workload.gradient_bytes, optimizer)
+        return cls(0.56 if workload.method == "qlora" else weight, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Cuts with their gathered tables; what `Evaluator.evaluate` needs, made once."""
+
+    cuts: Cuts
+    costs: list[LayerCosts]
+    ends: EndCosts
+    stages: Stages
+    shape_index: Array
+    stage_index: Array
+
+    def take(self, index: Array) -> Prepared:
+        """The same for some of the cuts."""
+        return replace(
+            self,
+            cuts=self.cuts.take(index),
+            shape_index=self.shape_index[index],
+            stage_index=self.stage_index[index],
+        )
