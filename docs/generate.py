@@ -266,7 +266,8 @@ def run(words: str) -> str:
     wanted = re.search(r"# exit (\d+)$", command)
     if exit_code != (int(wanted[1]) if wanted else 0):
         sys.exit(f"{command!r} gives exit code {exit_code}: {err.getvalue()}")
-    shown = _chosen(out.getvalue() + err.getvalue(), choice)
+    printed = re.sub(r"catalogue [0-9a-f]{12}", "catalogue …", out.getvalue() + err.getvalue())
+    shown = _chosen(printed, choice)
     return fenced(f"$ {_wrapped('clusterwright ' + command)}\n{shown}", "console")
 
 

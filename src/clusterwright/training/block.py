@@ -33,6 +33,7 @@ class Subject:
     machine: Machine
     workload: TrainingWorkload
     state: StateBytes
+    adapter_rank: float
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class Slot:
     kept: tuple[Array, Array, Array]
     dense: Array
     expert: Array
+    adapter: Array
     rank: Array
     is_first: Array
     is_last: Array
@@ -98,6 +100,7 @@ class Block:
         split = split + total_of([n * w.split for n, w in zip(counts, weights, strict=True)])
         whole = total_of([n * w.replicated for n, w in zip(counts, weights, strict=True)])
         expert = total_of([n * w.expert for n, w in zip(counts, weights, strict=True)])
+        adapter = total_of([n * w.adapter for n, w in zip(counts, weights, strict=True)])
         return Slot(
             layers=counts.sum(axis=0),
             forward=layer_forward
@@ -116,6 +119,7 @@ class Block:
             ),
             dense=split / self.c.tp + whole,
             expert=expert / (self.c.ep * self.c.etp),
+            adapter=adapter * self.subject.adapter_rank / self.c.tp,
             rank=stages.rank[index][self.stage_index][LIFT],
             is_first=first,
             is_last=last,

@@ -125,6 +125,8 @@ class Job:
     """What all layers share: sizes of the workload as floats.
 
     ``accumulate_bytes``: traffic per parameter to add a micro-batch's gradient to the sum. [B]
+    ``adapter_rank``: rank of low-rank adapters beside every linear layer (0: none). [1]
+    ``unpack_bytes``: traffic per parameter to unpack stored weights before a product (0: none). [B]
     """
 
     hidden_size: float
@@ -135,3 +137,5 @@ class Job:
     expert_imbalance: float
     linear_input_bytes: float
     accumulate_bytes: float
+    adapter_rank: float
+    unpack_bytes: float

@@ -18,11 +18,15 @@ Array = Any
 
 @dataclass(frozen=True, slots=True)
 class BlockParameters:
-    """Weights of one layer by how they are cut: over tp, not at all, over ep × etp."""
+    """Weights of one layer by how they are cut: over tp, not at all, over ep × etp.
+
+    ``adapter``: parameters of low-rank adapters of rank 1 beside its dense linear layers.
+    """
 
     split: float
     replicated: float
     expert: float
+    adapter: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,15 @@ def block_parameters(block: Block, hidden_size: int) -> BlockParameters:
     """Sort one block's weights by how they are cut."""
     count = count_block(block, hidden_size)
     whole = sum(p.inputs * p.outputs for p in block.projections if p.split == "replicated")
+    widths = [p.inputs + p.outputs for p in block.projections]
+    if block.mlp:
+        widths += [hidden_size + block.mlp.width] * (3 if block.mlp.gated else 2)
     split = count.mixer - whole + count.mlp + count.shared_experts
     return BlockParameters(
         split=float(split),
         replicated=float(whole + count.vectors + count.router),
         expert=float(count.experts),
+        adapter=float(sum(widths)),
     )
 
 

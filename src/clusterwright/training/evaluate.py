@@ -24,12 +24,15 @@ from clusterwright.training.ends import end_costs
 from clusterwright.training.layers import layer_costs
 from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
-from clusterwright.training.prepared import Prepared, StateBytes
+from clusterwright.training.prepared import STORED_4_BIT, Prepared, StateBytes
 from clusterwright.training.residence import slot_memory
 from clusterwright.training.stages import Stages, stages_of
 from clusterwright.workload import TrainingWorkload
 
 Array = Any
+
+UNPACK_BYTES = STORED_4_BIT + 2.0
+"""Read a 4-bit weight and its scale, write it in 16 bits. [B]"""
 
 TERMS = ("stage", "bubble", "pp", "stragglers", "dp", "optimizer", "offload")
 
@@ -70,8 +73,12 @@ class Evaluator:
             expert_imbalance=workload.expert_imbalance,
             linear_input_bytes=1.0 if low else 2.0,
             accumulate_bytes=_accumulate_bytes(machine, workload),
+            adapter_rank=0.0 if workload.method == "full" else float(workload.lora_rank),
+            unpack_bytes=UNPACK_BYTES if workload.method == "qlora" else 0.0,
         )
-        self.subject = Subject(model, machine, workload, StateBytes.of(workload))
+        self.subject = Subject(
+            model, machine, workload, StateBytes.of(workload), self.job.adapter_rank
+        )
 
     def prepare(self, cuts: Cuts) -> Prepared:
         """Evaluate each distinct operator shape and stage layout of the cuts, once."""

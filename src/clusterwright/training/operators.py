@@ -60,10 +60,21 @@ class Operators:
                 self.matmul(backward, rows, columns, depth, groups)
             work.weight.add("matmul_ideal", backward.total(DEVICE_PARTS) - before)
             self.stream(backward, self.job.accumulate_bytes * columns * depth * groups, kernels=1.0)
+        self._adapter(work, rows, columns, depth)
+        for cost in (forward, backward) if self.job.unpack_bytes else ():
+            self.stream(cost, self.job.unpack_bytes * columns * depth * groups, kernels=1.0)
         cast = self.machine.cast_bytes_per_element * rows * depth
         self.stream(forward, cast, kernels=1.0 if self.machine.cast_bytes_per_element else 0.0)
         cast = self.machine.cast_bytes_per_element * rows * columns
         self.stream(backward, cast, kernels=1.0 if self.machine.cast_bytes_per_element else 0.0)
+
+    def _adapter(self, work: Work, rows: Array, columns: Array, depth: Array) -> None:
+        """Two thin products beside a frozen layer, bound by reading and adding activations."""
+        if not self.job.adapter_rank:
+            return
+        thin = 2.0 * self.job.adapter_rank
+        self.stream(work.forward, BF16 * rows * (depth + 2.0 * columns + thin), kernels=3.0)
+        self.stream(work.backward, BF16 * rows * (2.0 * depth + columns + thin), kernels=5.0)
 
     def stream(self, cost: Cost, num_bytes: Array, *, kernels: float) -> None:
         """Add memory-bound kernels that move ``num_bytes`` in all."""

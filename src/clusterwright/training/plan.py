@@ -37,7 +37,7 @@ class TrainingQuestion(Record, frozen=True, kw_only=True):
 
 
 class Alternative(Record, frozen=True, kw_only=True):
-    """A strategy that fits but lost, with at most two terms that cost it most beyond the best. [s]"""
+    """A strategy that fits but lost, with the terms that cost it most against the best. [s]"""
 
     estimate: TrainingEstimate
     slower_by: float

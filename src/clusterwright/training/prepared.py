@@ -15,13 +15,18 @@ from clusterwright.workload import TrainingWorkload
 Array = Any
 
 
+STORED_4_BIT = 0.5625
+"""A 4-bit weight with an 8-bit scale for each 16 (NF4 with double quantisation is near it). [B]"""
+
+
 @dataclass(frozen=True, slots=True)
 class StateBytes:
-    """Bytes per parameter of weights, gradients and optimizer states."""
+    """Bytes per parameter of weights, gradients and optimizer states; of adapters, all three."""
 
     weight: float
     gradient: float
     optimizer: float
+    adapter: float
 
     @classmethod
     def of(cls, workload: TrainingWorkload) -> StateBytes:
@@ -35,8 +40,9 @@ class StateBytes:
         )
         weight = 4.0 if wide else 2.0
         if workload.method == "full":
-            return cls(weight, workload.gradient_bytes, optimizer)
-        return cls(0.56 if workload.method == "qlora" else weight, 0.0, 0.0)
+            return cls(weight, workload.gradient_bytes, optimizer, 0.0)
+        stored = STORED_4_BIT if workload.method == "qlora" else weight
+        return cls(stored, 0.0, 0.0, weight + workload.gradient_bytes + optimizer)
 
 
 @dataclass(frozen=True, slots=True)

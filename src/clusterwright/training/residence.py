@@ -50,6 +50,7 @@ def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
         "weights": states(state.weight, 3) * copies,
         "gradients": states(state.gradient, 2) * copies,
         "optimizer": np.where(offload_states, 0.0, states(state.optimizer, 1)),
+        "adapters": slot.adapter * state.adapter,
         "activations": resident,
         "recompute": _recompute_bytes(block, slot),
         "logits": slot.is_last * block.gather(block.prepared.ends.logit_bytes),
