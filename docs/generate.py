@@ -37,7 +37,7 @@ PART = re.compile(
     r"(?P<head><!-- generate (?P<what>[^\n]+) -->\n)(?P<body>.*?)(?P<tail><!-- end -->)", re.DOTALL
 )
 WIDTH = 96
-FORMULAS = ("attention", "collectives", "flops", "memory", "pipeline", "roofline")
+FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
     "asking", "catalogue.store", "errors", "hardware", "model.config", "model.parameters",
     "planner", "software", "strategy", "training.api", "training.estimate", "training.plan",
@@ -142,7 +142,7 @@ def api(_: str) -> str:
     parts += [_module(f"clusterwright.{name}") for name in MODULES]
     rows = [
         [code(f"{name}.{one.__name__}"), _markdown(_summary(one))]
-        for name in FORMULAS
+        for name in sorted(path.stem for path in FORMULAS.glob("[!_]*.py"))
         for one in _public(f"clusterwright.formulas.{name}")
     ]
     parts.append("## clusterwright.formulas\n\n" + table(["formula", "what it gives [unit]"], rows))

@@ -21,6 +21,7 @@ from clusterwright.training.block import Block, Subject
 from clusterwright.training.columns import Cuts, Runs, columns_of, run_grid
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
+from clusterwright.training.flops import head_layers
 from clusterwright.training.layers import layer_costs
 from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
@@ -92,6 +93,7 @@ class Evaluator:
             self.model.layout,
             len(self.model.blocks),
             [(int(pp), int(vpp)) for pp, vpp in pairs.T],
+            head_layers=head_layers(self.model, self.workload.sequence_length),
         )
         # Each multi-token-prediction layer is one more of the last kind, on the last rank.
         stages.counts[:, self.model.layout[-1]] += stages.last * self.model.mtp_layers

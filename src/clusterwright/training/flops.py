@@ -35,3 +35,10 @@ def forward_flops_per_token(
         )
         total += number * (cores + (0.0 if cores_only else 2.0 * weights))
     return total
+
+
+def head_layers(model: Model, sequence_length: int) -> float:
+    """Work of the last rank beyond its layers, in mean layers: heads and multi-token prediction."""
+    head = 2.0 * model.vocab_size * model.hidden_size
+    layer = (forward_flops_per_token(model, sequence_length) - head) / model.num_layers
+    return head * (1 + model.mtp_layers) / layer + model.mtp_layers

@@ -1,8 +1,8 @@
 """Which layers sit on which pipeline rank, and the few ranks that can be the worst.
 
 Layers are dealt to ``pp × vpp`` chunks in order. When they do not divide evenly the chunks at the
-two ends get one less, for the first also holds the embedding and the last the loss head (Llama 3
-cut its 126 layers over 16 ranks in this way).
+two ends get fewer, for the first also holds the embedding and the last the loss head (Llama 3 cut
+its 126 layers over 16 ranks in this way).
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 
 Array = Any
+
+EMBEDDING_LAYERS = 0.3
+"""What the embedding's look-up, and its memory, count for when layers are dealt out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +33,39 @@ class Stages:
     rank: Array
 
 
-def chunk_sizes(num_layers: int, num_chunks: int) -> np.ndarray:
-    """Layers in each chunk; the short ones lie at the ends, the last first.
+def chunk_sizes(num_layers: int, num_chunks: int, head_layers: float) -> np.ndarray:
+    """Layers in each chunk: equal if they divide evenly, else balanced against the two ends.
 
-    >>> chunk_sizes(126, 16).tolist()
+    ``head_layers``: work of the loss head (and what is trained with it), in layers. The embedding
+    counts `EMBEDDING_LAYERS`. What is left after rounding down goes to the largest remainders.
+
+    >>> chunk_sizes(126, 16, 0.7).tolist()
     [7, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 7]
+    >>> chunk_sizes(61, 16, 3.8).tolist()
+    [4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 1]
     """
-    size, extra = divmod(num_layers, num_chunks)
-    short = num_chunks - extra if extra else 0
-    sizes = np.full(num_chunks, size + (1 if extra else 0))
-    sizes[num_chunks - (short + 1) // 2 :] -= 1
-    sizes[: short // 2] -= 1
+    if num_layers % num_chunks == 0:
+        return np.full(num_chunks, num_layers // num_chunks)
+    wanted = np.full(num_chunks, (num_layers + head_layers + EMBEDDING_LAYERS) / num_chunks)
+    wanted[0] -= EMBEDDING_LAYERS
+    wanted[-1] -= head_layers
+    wanted = np.maximum(wanted, 0.0)
+    wanted *= num_layers / wanted.sum()
+    sizes: np.ndarray = np.floor(wanted).astype(int)
+    order = np.argsort(-(wanted - sizes), kind="stable")
+    sizes[order[: num_layers - sizes.sum()]] += 1
     return sizes
 
 
-def rank_counts(layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int) -> np.ndarray:
+def rank_counts(
+    layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int, head_layers: float = 1.0
+) -> np.ndarray:
     """Layers of each kind on each pipeline rank, (pp, kinds); chunk *c* lies on rank *c mod pp*.
 
     >>> rank_counts((0, 0, 1, 1), 2, 2, 1).tolist()
     [[2, 0], [0, 2]]
     """
-    sizes = chunk_sizes(len(layout), pp * vpp)
+    sizes = chunk_sizes(len(layout), pp * vpp, head_layers)
     one_hot = np.eye(num_kinds, dtype=int)[list(layout)]
     running = np.vstack([np.zeros((1, num_kinds), dtype=int), np.cumsum(one_hot, axis=0)])
     ends = np.cumsum(sizes)
@@ -61,10 +76,10 @@ def rank_counts(layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int) -> n
 
 @lru_cache(maxsize=4096)
 def _slots(
-    layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int
+    layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int, head_layers: float
 ) -> tuple[list[int], np.ndarray]:
     """Ranks worth looking at: the ends, and the middle rank richest in each kind of layer."""
-    counts = rank_counts(layout, num_kinds, pp, vpp)
+    counts = rank_counts(layout, num_kinds, pp, vpp, head_layers)
     ranks = [0, pp - 1]
     for kind in range(num_kinds):
         middle = counts[1 : pp - 1] if pp > 2 else counts
@@ -73,9 +88,15 @@ def _slots(
     return ranks, counts[ranks]
 
 
-def stages_of(layout: tuple[int, ...], num_kinds: int, pairs: list[tuple[int, int]]) -> Stages:
-    """Slots of every (pp, vpp) pair."""
-    found = [_slots(layout, num_kinds, pp, vpp) for pp, vpp in pairs]
+def stages_of(
+    layout: tuple[int, ...],
+    num_kinds: int,
+    pairs: list[tuple[int, int]],
+    *,
+    head_layers: float,
+) -> Stages:
+    """Slots of every (pp, vpp) pair; ``head_layers`` as in `chunk_sizes`."""
+    found = [_slots(layout, num_kinds, pp, vpp, head_layers) for pp, vpp in pairs]
     ranks = np.array([ranks for ranks, _ in found], dtype=float).T
     counts = np.array([counts for _, counts in found], dtype=float).transpose(1, 2, 0)
     pipeline = np.array([pp for pp, _ in pairs], dtype=float)

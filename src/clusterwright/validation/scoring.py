@@ -176,9 +176,7 @@ def _with_fastest_vpp(question: Question, predict: Predict) -> Question:
             continue
         tried = msgspec.structs.replace(strategy, vpp=vpp)
         words = f"vpp={vpp} (the fastest)"
-        other = msgspec.structs.replace(
-            question, strategy=tried, filled=(*question.filled, words)
-        )
+        other = msgspec.structs.replace(question, strategy=tried, filled=(*question.filled, words))
         found = _ask(other, predict)
         if found.fits and found.step_time < least:
             best, least = other, found.step_time

@@ -276,7 +276,13 @@ def read_nemotron_h(keys: Keys, name: str) -> Model:
     """Read Nemotron-H: every layer is one thing, Mamba-2, attention, a network or experts."""
     kinds = _nemotron_kinds(keys)
     keys.ignore("num_hidden_layers", "expand", "chunk_size", "moe_shared_expert_overlap")
-    keys.ignore("attention_bias", "mamba_proj_bias", "mtp_layers_block_type", "mtp_hybrid_override_pattern", "attention_head_dim")
+    keys.ignore(
+        "attention_bias",
+        "mamba_proj_bias",
+        "mtp_layers_block_type",
+        "mtp_hybrid_override_pattern",
+        "attention_head_dim",
+    )
     extra = {
         "num_hidden_layers": len(kinds),
         "tie_word_embeddings": False,

@@ -193,7 +193,14 @@ def read_deepseek_v4(keys: Keys, name: str) -> Model:
     streams = keys.count("hc_mult", default=4)
     rates = _rates(keys)
     kinds = keys.words("layer_types", length=layers) or _v4_types(keys, layers)
-    keys.ignore("attention_bias", "qk_rope_head_dim", "hc_sinkhorn_iters", "mlp_layer_types", "num_hash_layers", "expert_dtype")
+    keys.ignore(
+        "attention_bias",
+        "qk_rope_head_dim",
+        "hc_sinkhorn_iters",
+        "mlp_layer_types",
+        "num_hash_layers",
+        "expert_dtype",
+    )
 
     def mixer(own: Keys, at: Layer) -> Block:
         small = hyper_connections(hidden, streams, mixed=True)
