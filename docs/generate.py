@@ -83,14 +83,10 @@ def rules(_: str) -> str:
     from clusterwright.training.rules import RULES
 
     return "\n".join(
-        f"## {rule.id}\n\n**Checks.** {_sentence(rule.checks)}\n\n"
-        f"**Why.** {_sentence(rule.why)}\n\n**What to do.** {_sentence(rule.fix)}\n"
+        f"## {rule.id}\n\n**It checks that** {rule.checks}.\n\n"
+        f"**Why:** {rule.why}.\n\n**What to do:** {rule.fix}.\n"
         for _, rule in sorted(RULES.items())
     )
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
 
 
 def commands(_: str) -> str:

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import tracemalloc
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any
 
 from benchmarks.registry import Absent, BenchSpec, cpu_time, register
 from benchmarks.specs.start import child_cpu_time
+from clusterwright.asking import ask_training
 from clusterwright.cli import main
+from clusterwright.planner import evaluator_of
+from clusterwright.training.search import search
 
 QUESTIONS = {
     "405b-16k": (
-        "plan train llama-3.1-405b --cluster meta-24k --accelerators 16384 --tokens 15.6T",
-        1.0,
+        (
+            "plan train llama-3.1-405b --cluster meta-24k --accelerators 16384 --tokens 15.6T"
+            " --software any"
+        ),
+        2.0,
         "Llama 3.1 405B on 16,384 accelerators",
     ),
     "1.8t-100k": (
-        "plan train gpt-moe-1.8t --cluster colossus1-b --accelerators 100000 --tokens 13T",
-        1.0,
+        (
+            "plan train gpt-4-class-1.8t --cluster colossus1-b --accelerators 100000 --tokens 13T"
+            " --software any"
+        ),
+        2.0,
         "a 1.8 T mixture of experts on 100,000 accelerators",
     ),
     "1.8t-1m": (
-        "plan train gpt-moe-1.8t --cluster million-gb300 --accelerators 1000000 --tokens 100T",
+        (
+            "plan train gpt-4-class-1.8t --accelerator gb300 --accelerators 1000000 --tokens 100T"
+            " --batch-tokens 128M --software any"
+        ),
         2.0,
         "a 1.8 T mixture of experts on a million accelerators",
     ),
@@ -63,20 +74,16 @@ def warm_time(words: list[str]) -> float:
     return cpu_time(lambda: run_quietly(words))[0]
 
 
-def found(module: str, name: str) -> Any:  # noqa: ANN401 - whatever lives there
-    """Fetch a function of clusterwright, or say that it is not there."""
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise Absent(str(error)) from None
-
-
 def whole_table() -> Callable[[], int]:
     """Return a function that estimates every strategy of one question; it returns how many."""
-    example: Callable[[], Callable[[], int]] = found(
-        "clusterwright.training.search", "example_table"
+    question = ask_training(
+        "llama-3.1-405b", cluster="meta-24k", accelerators=16384, software="any"
     )
-    work = example()
+    evaluator = evaluator_of(question)
+
+    def work() -> int:
+        return search(evaluator, reach=math.inf).num_strategies
+
     work()
     return work
 
@@ -125,7 +132,7 @@ register(
         build=asked(ESTIMATE),
         run=warm_time,
         unit="s",
-        goal=0.05,
+        goal=1.0,
         doc="`clusterwright estimate train` of one strategy, warm.",
     )
 )
@@ -135,7 +142,7 @@ register(
         build=whole_table,
         run=strategies_per_second,
         unit="1/s",
-        goal=1e6,
+        goal=2e6,
         better="higher",
         doc="Strategies estimated in full, for one question.",
     )
@@ -146,7 +153,7 @@ register(
         build=whole_table,
         run=bytes_per_strategy,
         unit="B",
-        goal=500,
+        goal=300,
         doc="Peak memory of the same search per strategy.",
     )
 )

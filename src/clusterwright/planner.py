@@ -21,11 +21,15 @@ from clusterwright.training.plan import (
     TrainingPlan,
     TrainingQuestion,
 )
-from clusterwright.training.search import Found, best_of_each_kind, pareto_front, search
+from clusterwright.training.search import REACH, Found, best_of_each_kind, pareto_front, search
 
 Array = Any
 
 NUM_ALTERNATIVES = 5
+REACHES = {"time": REACH, "cost": 2.0, "memory": np.inf}
+"""How much slower than the fastest the best by an objective can be: by cost twice, for a strategy
+uses at least half of the accelerators; by memory anything."""
+
 SWEPT_AXES = ("tp", "cp", "pp", "ep", "micro_batch")
 
 
@@ -52,7 +56,7 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str) -> Trainin
         When sizes do not multiply out.
     """
     evaluator = evaluator_of(question)
-    found = search(evaluator, question.pins)
+    found = search(evaluator, question.pins, reach=REACHES[question.objective])
     objective = objective_column(found, question.objective)
     chosen = best_of_each_kind(found, objective, NUM_ALTERNATIVES + 1)
     estimates = [

@@ -11,6 +11,7 @@ import msgspec
 
 from clusterwright.errors import ConfigError, nearest_names
 from clusterwright.model.families.decoder_only import Traits, read_decoder
+from clusterwright.model.families.needed import completed
 from clusterwright.model.families.refused import REFUSED
 from clusterwright.model.families.registry import READERS
 from clusterwright.model.irrelevant import is_irrelevant
@@ -61,7 +62,7 @@ def read_config(keys: Keys, name: str) -> Model:
     """Read an opened configuration; `load_config` is the door."""
     family = keys.word("model_type")
     if family in READERS:
-        model = READERS[family](keys, name)
+        model = READERS[family](completed(keys, family), name)
     elif (part := _text_part(keys)) is not None:
         model = _read_text(keys, part, name)
     else:

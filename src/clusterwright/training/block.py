@@ -127,9 +127,12 @@ class Block:
 
     def full_share(self, slot: Slot) -> Array:
         """Share of a rank's layers that full recompute covers."""
-        counted = np.minimum(1.0, self.r.recompute_layers / np.maximum(1.0, slot.layers))
-        share = np.where(self.r.recompute_layers > 0, counted, self.r.recompute_share)
-        return np.where(self.r.recompute == FULL, share, 0.0)
+        # A share is whole layers of a rank, the number that `strategy_of` writes into a plan.
+        wanted = np.ceil(self.r.recompute_share * self.model.num_layers / self.c.pp)
+        layers = np.where(self.r.recompute_layers > 0, self.r.recompute_layers, wanted)
+        counted = np.minimum(1.0, layers / np.maximum(1.0, slot.layers))
+        every = (self.r.recompute_layers == 0) & (self.r.recompute_share == 1.0)
+        return np.where(self.r.recompute == FULL, np.where(every, 1.0, counted), 0.0)
 
     def recompute_time(self, slot: Slot) -> Array:
         """Seconds that one micro-batch's recompute adds to the backward pass."""

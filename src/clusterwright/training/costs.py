@@ -57,7 +57,7 @@ class Cost:
     """Seconds by part, kernels launched, all per shape."""
 
     parts: dict[str, Array] = field(default_factory=dict)
-    kernels: float = 0.0
+    kernels: Array = 0.0
 
     def add(self, part: str, time: Array) -> None:
         """Add seconds to a part."""
@@ -67,7 +67,7 @@ class Cost:
         """Add all of another cost."""
         for part, time in other.parts.items():
             self.add(part, time)
-        self.kernels += other.kernels
+        self.kernels = self.kernels + other.kernels
 
     def total(self, parts: tuple[str, ...] = PARTS) -> Array:
         """Sum of the given parts. [s]"""

@@ -21,7 +21,7 @@ from clusterwright.training.columns import Cuts, Runs, strategy_of
 from clusterwright.training.estimate import memory_limit
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.prepared import Prepared
-from clusterwright.training.rules import allowed_runs
+from clusterwright.training.rules import RULES, allowed_runs
 from clusterwright.training.space import Pins, enumerate_cuts, enumerate_runs
 
 Array = Any
@@ -137,6 +137,8 @@ def search(evaluator: Evaluator, pins: Pins | None = None, *, reach: float = REA
     )
     prepared = evaluator.prepare(cuts)
     _evaluate_within(evaluator, prepared, whole, found, reach)
+    if not found.parts:
+        raise InfeasibleError(_broken_by(found.rejected))
     if not np.isfinite(found.step_time).any():
         raise InfeasibleError(_nothing_fits(evaluator, found))
     return found
@@ -156,7 +158,9 @@ def _evaluate_within(
             found.rejected["TIM001"] += left * len(runs)
             break
         batch = order[start : start + step]
-        batch = batch[bound[batch] <= reach * best]
+        within = bound[batch] <= reach * best
+        found.rejected["TIM001"] += int(np.count_nonzero(~within)) * len(runs)
+        batch = batch[within]
         for part in evaluate_parts(evaluator, prepared.take(batch), runs, found):
             found.parts.append(part)
             best = min(best, float(part.step_time.min(initial=np.inf)))
@@ -172,9 +176,8 @@ def evaluate_parts(
         index = np.flatnonzero(mask)
         if not len(index):
             continue
-        found.rejected["SHD001" if grid.zero.max() < runs.zero.max() else "SCH003"] += len(
-            index
-        ) * (len(runs) - len(grid))
+        rule = "SHD001" if grid.zero.size < runs.zero.size else "SCH003"
+        found.rejected[rule] += len(index) * (len(runs) - len(grid))
         if len(grid):
             parts.append(evaluate_all(evaluator, prepared.take(index), grid, found))
     return parts
@@ -215,17 +218,21 @@ def kind_of(strategy: Strategy) -> tuple[Any, ...]:
 
 
 def best_of_each_kind(found: Found, objective: Array, count: int) -> list[int]:
-    """Flat indices of the best strategies, each different in kind from those before it."""
+    """Flat indices of the best strategies, each different in kind from those before it.
+
+    Of two that are equally good the quicker goes first, then the one that needs less memory.
+    """
     finite = int(np.isfinite(objective).sum())
     reach = min(finite, max(count * 4000, 1))
-    order = np.argpartition(objective, reach - 1)[:reach]
-    order = order[np.argsort(objective[order], kind="stable")]
+    # Not argpartition: which of two equal strategies it takes depends on the processor.
+    order = np.flatnonzero(objective <= np.partition(objective, reach - 1)[reach - 1])
+    order = order[np.lexsort((found.memory[order], found.step_time[order], objective[order]))]
     kinds: set[tuple[Any, ...]] = set()
     chosen: list[int] = []
     for index in order:
         if not np.isfinite(objective[index]) or len(chosen) == count:
             break
-        kind = kind_of(found.strategy(index))
+        kind = kind_of(found.strategy(int(index)))
         if kind not in kinds:
             kinds.add(kind)
             chosen.append(int(index))
@@ -269,12 +276,19 @@ def _no_cut(evaluator: Evaluator, rejected: Counter[str]) -> str:
     )
 
 
+def _broken_by(rejected: Counter[str]) -> str:
+    """Which rule of schedules or sharding turned away most."""
+    worst = max((rule for rule in rejected if rule in RULES), key=lambda rule: rejected[rule])
+    rule = RULES[worst]
+    return f"every strategy breaks a rule, most of them {rule.id} ({rule.checks}); {rule.fix}"
+
+
 def _nothing_fits(evaluator: Evaluator, found: Found) -> str:
     """What stops it, and the smallest change that would help."""
     least = float(np.min(found.memory))
     count = evaluator.machine.cluster.count
     if not np.isfinite(least):
-        return "every strategy breaks a rule of its schedule; drop --pin schedule or pp"
+        return _broken_by(found.rejected)
     index = int(np.argmin(found.memory))
     parts = evaluator.memory_parts(found.strategy(index))
     biggest = max(parts, key=lambda name: parts[name])

@@ -134,6 +134,7 @@ def offload_time(block: Block, slots: list[Slot]) -> Array:
     worst: Array = 0.0
     for slot in slots:
         moved = block.kept_bytes(slot) / host
-        window = np.minimum(slot.forward, slot.backward)
-        worst = np.maximum(worst, 2.0 * np.maximum(0.0, moved - window))
+        out = np.maximum(0.0, moved - slot.forward)
+        back = np.maximum(0.0, moved - slot.backward)
+        worst = np.maximum(worst, out + back)
     return np.where(on, block.num_micro * worst, 0.0)

@@ -168,10 +168,10 @@ def read_fsmt(keys: Keys, name: str) -> Model:
     """Read FSMT: two vocabularies with a table each, and a head."""
     source, target = keys.count("src_vocab_size"), keys.count("tgt_vocab_size")
     keys.ignore("langs", "decoder")
-    model = read_bart(
-        keys.merged({"vocab_size": target}), name, habits=Habits(positions=2, outer_norms=0)
-    )
-    own = 0 if keys.flag("tie_word_embeddings", default=False) else source
+    tie = keys.flag("tie_word_embeddings", default=False)
+    told = keys.merged({"vocab_size": target, "tie_word_embeddings": tie})
+    model = read_bart(told, name, habits=Habits(positions=2, outer_norms=0))
+    own = 0 if tie else source
     table = model.embedding_parameters + own * model.hidden_size
     return build.with_tables(model, embedding=table)
 

@@ -57,8 +57,8 @@ TRAITS = {
     "deepseek_v3": NO_BIAS,
     "glm4_moe_lite": NO_BIAS,
     "kimi_k2": NO_BIAS,
-    "minicpm3": Traits(head_dim=1),
-    "youtu": Traits(head_dim=1),
+    "minicpm3": Traits(head_dim=1, tied=True),
+    "youtu": Traits(head_dim=1, tied=True),
 }
 
 READERS: dict[str, Reader] = {

@@ -126,7 +126,10 @@ def _zamba_layers(keys: Keys) -> list[bool]:
         return [number in listed for number in range(layers)]
     period = keys.count("attn_layer_period", default=6)
     offset = keys.count("attn_layer_offset", default=4, least=0)
-    return [number > 0 and number % period == offset for number in range(layers)]
+    # The first use is in the third layer; the period is counted from there.
+    return [
+        number == 2 or (number > 2 and (number - 3) % period == offset) for number in range(layers)
+    ]
 
 
 def _shared_transformer(keys: Keys, hidden: int, *, bias: bool) -> Block:
