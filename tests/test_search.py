@@ -21,7 +21,7 @@ from clusterwright.training.space import enumerate_cuts, enumerate_runs
 
 EVALUATORS = {
     "dense": evaluator(cluster=machine(16), software="any"),
-    "experts": evaluator(sparse(), machine(16), software="any"),
+    "experts": evaluator(sparse(), machine(8), software="megatron-core"),
     "uneven": evaluator(dense(18), machine(12), software="megatron-core"),
 }
 RUN_RULES = {"SCH002", "SCH003", "SHD001", "SHD002", "MEM001", "TIM001"}
@@ -73,12 +73,10 @@ def test_what_the_search_calls_feasible_is_feasible(name):
 
 
 @pytest.mark.parametrize("model", [dense(), sparse()], ids=["dense", "experts"])
-@pytest.mark.parametrize("objective", ["time", "cost", "memory"])
-def test_the_best_is_the_best_of_a_loop_over_all(model, objective):
-    pins = {"cp": 1, "micro_batch": 1, "offload": "none", "schedule": "1f1b"}
+def test_the_best_is_the_best_of_a_loop_over_all(model):
+    pins = {"cp": 1, "micro_batch": 1, "etp": 1, "offload": "none", "schedule": "1f1b"}
     bound = evaluator(model, machine(8), software="megatron-core")
     found = search(bound, pins, reach=np.inf)
-    [best] = best_of_each_kind(found, objective_column(found, objective), 1)
     values = {"time": [], "cost": [], "memory": []}
     for strategy in by_hand(bound, pins):
         try:
@@ -89,9 +87,11 @@ def test_the_best_is_the_best_of_a_loop_over_all(model, objective):
             values["time"].append(alone.step_time)
             values["cost"].append(alone.step_time * alone.accelerators)
             values["memory"].append(alone.memory_bytes)
-    column = objective_column(found, objective)
-    assert len(values[objective]) > 100
-    assert column[best] == pytest.approx(min(values[objective]), rel=1e-6)
+    assert len(values["time"]) > 100
+    for objective, all_values in values.items():
+        column = objective_column(found, objective)
+        [best] = best_of_each_kind(found, column, 1)
+        assert column[best] == pytest.approx(min(all_values), rel=1e-6), objective
 
 
 def by_hand(bound: Evaluator, pins: dict[str, object]) -> list[Strategy]:
@@ -101,7 +101,7 @@ def by_hand(bound: Evaluator, pins: dict[str, object]) -> list[Strategy]:
         axis: getattr(bound.machine.software, axis)
         for axis in ("overlap_tp", "overlap_dp", "overlap_ep", "overlap_pp")
     }
-    recomputes = [("none", 0), ("selective", 0), *(("full", n) for n in range(17))]
+    recomputes = [("none", 0), ("selective", 0), *(("full", n) for n in (0, 1, 2, 3, 4, 6, 12))]
     for tp, pp, dp in itertools.product((1, 2, 4, 8), (1, 2, 4, 8), (1, 2, 4, 8)):
         if not 4 < tp * pp * dp <= 8:
             continue
@@ -111,11 +111,9 @@ def by_hand(bound: Evaluator, pins: dict[str, object]) -> list[Strategy]:
         eps = (1, 2, 4, 8) if bound.model.blocks[0].experts else (1,)
         zeros = (0, 1, 2, 3) if pp == 1 else (0, 1)
         zeros = zeros if dp > 1 else (0,)
-        for vpp, ep, etp, zero, (recompute, layers) in itertools.product(
-            vpps, eps, {1, tp} if len(eps) > 1 else {1}, zeros, recomputes
-        ):
+        for vpp, ep, zero, (recompute, layers) in itertools.product(vpps, eps, zeros, recomputes):
             share = layers * pp / 16
-            if layers and share not in {0.25, 0.5, 0.75}:
+            if layers and share not in {0.25, 0.75}:
                 continue
             found.append(
                 Strategy(
@@ -124,7 +122,6 @@ def by_hand(bound: Evaluator, pins: dict[str, object]) -> list[Strategy]:
                     vpp=vpp,
                     dp=dp,
                     ep=ep,
-                    etp=etp,
                     zero=zero,
                     recompute=recompute,
                     recompute_layers=layers,
@@ -158,7 +155,7 @@ def test_the_lower_bound_is_one(name):
     cuts, runs = space(bound, {})
     prepared = bound.prepare(cuts.take(np.arange(0, len(cuts), 7)))
     least = bound.evaluate(prepared, runs).step_time.reshape(len(prepared.cuts), -1).min(axis=1)
-    assert np.all(bound.lower_bound(prepared) <= least * (1 + 1e-12))
+    assert np.all(bound.lower_bound(prepared, runs) <= least * (1 + 1e-12))
 
 
 @pytest.mark.parametrize("name", EVALUATORS)
@@ -167,14 +164,14 @@ def test_no_point_of_the_front_is_dominated(name):
     points = np.array([found.step_time, found.memory, found.accelerators], dtype=float).T
     points = points[np.isfinite(points[:, 0])]
     whole = pareto_front(found, most=10**9)
-    for index in whole:
+    for index in whole[:: max(1, len(whole) // 40)]:
         mine = np.array([found.step_time[index], found.memory[index], found.accelerators[index]])
         no_worse = np.all(points <= mine, axis=1)
         better = np.any(points < mine, axis=1)
         assert not np.any(no_worse & better)
     # And nothing that is not dominated is missing, up to equals.
     on_front = {tuple(float(v[i]) for v in (found.step_time, found.memory)) for i in whole}
-    for point in points[np.random.default_rng(3).permutation(len(points))[:200]]:
+    for point in points[np.random.default_rng(3).permutation(len(points))[:50]]:
         dominated = np.all(points <= point, axis=1) & np.any(points < point, axis=1)
         assert dominated.any() or (point[0], point[1]) in on_front
     few = pareto_front(found, most=5)

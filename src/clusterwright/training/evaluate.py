@@ -8,7 +8,7 @@ only the last sums are as large as the space. Slots are the pipeline ranks that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from clusterwright.strategy import Strategy
 from clusterwright.training import terms
 from clusterwright.training.arrays import largest_of, sum_parts, unique_rows
 from clusterwright.training.block import Block, Subject
-from clusterwright.training.columns import Cuts, Runs, columns_of, run_grid
+from clusterwright.training.columns import Cuts, Runs, columns_of
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
 from clusterwright.training.flops import head_layers
@@ -100,14 +100,27 @@ class Evaluator:
         ends = end_costs(self.model, ops)
         return Prepared(cuts, costs, ends, stages, shape_index, stage_index)
 
-    def lower_bound(self, prepared: Prepared) -> Array:
-        """Time that no way of running a cut can undercut: its slowest stage, busy. (cuts,) [s]"""
-        idle = run_grid(
-            zeros=[0], recomputes=[("none", 1.0, 0)], schedules=["1f1b"], offloads=["none"]
+    def lower_bound(self, prepared: Prepared, runs: Runs) -> Array:
+        """Time that no way of running a cut can undercut. (cuts,) [s]
+
+        The slowest stage without recompute, the shortest bubble of any schedule, transfers between
+        stages and stragglers; data-parallel traffic, optimizer and offload left out.
+        """
+        light = replace(
+            runs,
+            zero=runs.zero[:1],
+            recompute=np.zeros((1, 1, 1, 1)),
+            recompute_share=np.ones((1, 1, 1, 1)),
+            recompute_layers=np.zeros((1, 1, 1, 1)),
+            offload=runs.offload[..., :1],
         )
-        block = Block(self.subject, prepared, idle, slice(None))
-        slowest = largest_of([slot.forward + slot.backward for slot in block.slots()])
-        return np.ravel(block.num_micro * slowest)
+        block = Block(self.subject, prepared, light, slice(None))
+        slots = block.slots()
+        times = [slot.forward + slot.backward for slot in slots]
+        slowest = largest_of(times)
+        busy = block.num_micro * slowest + terms.bubble_time(block, slots, times, slowest)
+        bound = busy + terms.hop_time(block) + terms.straggler_time(block, busy)
+        return np.broadcast_to(bound, block.shape).min(axis=(1, 2, 3, 4))
 
     def memory_parts(self, strategy: Strategy) -> dict[str, float]:
         """Bytes by part on the fullest stage of one strategy."""
