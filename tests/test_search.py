@@ -12,6 +12,7 @@ from training_cases import JOB, dense, estimate, evaluator, machine, sparse
 from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.planner import objective_column
 from clusterwright.strategy import Strategy
+from clusterwright.training import search as search_module
 from clusterwright.training.columns import Runs, columns_of, strategy_of
 from clusterwright.training.estimate import memory_limit
 from clusterwright.training.evaluate import Evaluator
@@ -136,7 +137,8 @@ def by_hand(bound: Evaluator, pins: dict[str, object]) -> list[Strategy]:
 
 @pytest.mark.parametrize("name", EVALUATORS)
 @pytest.mark.parametrize("reach", [1.0, 1.5, np.inf])
-def test_looking_no_further_than_reach_changes_no_best_and_loses_no_count(name, reach):
+def test_looking_no_further_than_reach_changes_no_best_and_loses_no_count(name, reach, monkeypatch):
+    monkeypatch.setattr(search_module, "BLOCK_STRATEGIES", 256)  # else it is all one batch
     bound, whole = EVALUATORS[name], everything(name)
     found = search(bound, reach=reach)
     assert found.step_time.min() == whole.step_time.min()
@@ -144,6 +146,7 @@ def test_looking_no_further_than_reach_changes_no_best_and_loses_no_count(name, 
     turned_away = sum(number for rule, number in found.rejected.items() if rule in RUN_RULES)
     feasible = int(np.isfinite(found.step_time).sum())
     assert feasible + turned_away == len(cuts) * len(runs)
+    assert (found.rejected["TIM001"] > 0) == (reach < np.inf)
     assert set(found.rejected) <= set(RULES)
     assert min(found.rejected.values()) >= 0
     assert found.num_strategies == len(found.step_time) == len(found.memory)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,22 +42,8 @@ def test_every_strategy_of_the_space_multiplies_out(model, count):
     assert len(cuts) > 0
     assert used.max() <= count
     assert used.min() > count / 4
-    rows = {
-        (*row,)
-        for row in np.array(
-            [
-                cuts.tp,
-                cuts.cp,
-                cuts.pp,
-                cuts.vpp,
-                cuts.dp,
-                cuts.ep,
-                cuts.etp,
-                cuts.micro_batch,
-                cuts.scheme,
-            ]
-        ).T
-    }
+    columns = [getattr(cuts, field.name).tolist() for field in fields(cuts)]
+    rows = set(zip(*columns, strict=True))
     assert len(rows) == len(cuts)
     for cut in range(0, len(cuts), max(1, len(cuts) // 200)):
         strategy = strategy_of(cuts, runs, cut, 0, num_layers=model.num_layers)

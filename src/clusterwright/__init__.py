@@ -15,14 +15,78 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clusterwright.errors import ClusterwrightError
+    from clusterwright.asking import ask_training
+    from clusterwright.catalogue.store import Catalogue
+    from clusterwright.errors import ClusterwrightError, InfeasibleError, InputError
+    from clusterwright.hardware import Accelerator, Cluster
+    from clusterwright.model.config import load_config
+    from clusterwright.model.records import Model
+    from clusterwright.planner import (
+        estimate_question,
+        load_plan,
+        plan_training,
+        replay_plan,
+        save_plan,
+    )
+    from clusterwright.software import Software
+    from clusterwright.strategy import Strategy
+    from clusterwright.training.api import estimate_training
+    from clusterwright.training.estimate import TrainingEstimate
+    from clusterwright.training.plan import TrainingPlan, TrainingQuestion
+    from clusterwright.validation.api import validate
+    from clusterwright.workload import TrainingWorkload
 
     __version__: str
 
-__all__ = ["ClusterwrightError", "__version__"]
+__all__ = [
+    "Accelerator",
+    "Catalogue",
+    "Cluster",
+    "ClusterwrightError",
+    "InfeasibleError",
+    "InputError",
+    "Model",
+    "Software",
+    "Strategy",
+    "TrainingEstimate",
+    "TrainingPlan",
+    "TrainingQuestion",
+    "TrainingWorkload",
+    "__version__",
+    "ask_training",
+    "estimate_question",
+    "estimate_training",
+    "load_config",
+    "load_plan",
+    "plan_training",
+    "replay_plan",
+    "save_plan",
+    "validate",
+]
 
 _HOME = {
+    "Accelerator": "clusterwright.hardware",
+    "Catalogue": "clusterwright.catalogue.store",
+    "Cluster": "clusterwright.hardware",
     "ClusterwrightError": "clusterwright.errors",
+    "InfeasibleError": "clusterwright.errors",
+    "InputError": "clusterwright.errors",
+    "Model": "clusterwright.model.records",
+    "Software": "clusterwright.software",
+    "Strategy": "clusterwright.strategy",
+    "TrainingEstimate": "clusterwright.training.estimate",
+    "TrainingPlan": "clusterwright.training.plan",
+    "TrainingQuestion": "clusterwright.training.plan",
+    "TrainingWorkload": "clusterwright.workload",
+    "ask_training": "clusterwright.asking",
+    "estimate_question": "clusterwright.planner",
+    "estimate_training": "clusterwright.training.api",
+    "load_config": "clusterwright.model.config",
+    "load_plan": "clusterwright.planner",
+    "plan_training": "clusterwright.planner",
+    "replay_plan": "clusterwright.planner",
+    "save_plan": "clusterwright.planner",
+    "validate": "clusterwright.validation.api",
 }
 """Public name → the module where it lives."""
 

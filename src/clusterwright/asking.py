@@ -65,6 +65,7 @@ def find_cluster(
         return catalogue.cluster(cluster, accelerators)
     if accelerator:
         if accelerators is None:
+            catalogue.entry("accelerators", accelerator)  # a misspelt name comes first
             raise InputError(f"how many {accelerator}? give --accelerators, such as 64")
         return catalogue.any_cluster(accelerator, accelerators)
     raise InputError(

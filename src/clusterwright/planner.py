@@ -11,6 +11,7 @@ import numpy as np
 from clusterwright import __version__
 from clusterwright.errors import InputError
 from clusterwright.strategy import Strategy
+from clusterwright.training.api import shipped
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.plan import (
@@ -45,7 +46,7 @@ def evaluator_of(question: TrainingQuestion) -> Evaluator:
     )
 
 
-def plan_training(question: TrainingQuestion, *, catalogue_hash: str) -> TrainingPlan:
+def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = None) -> TrainingPlan:
     """Search the whole space for a question and explain the outcome.
 
     Raises
@@ -66,7 +67,7 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str) -> Trainin
     best = estimates[0]
     return TrainingPlan(
         version=__version__,
-        catalogue=catalogue_hash,
+        catalogue=shipped().hash if catalogue_hash is None else catalogue_hash,
         question=question,
         best=best,
         totals=run_totals(best, question.workload.tokens),

@@ -20,7 +20,7 @@ app = App(
 )
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
-Own = Annotated[tuple[Path, ...], Parameter(name="--with")]
+Own = Annotated[tuple[Path, ...], Parameter(name="--catalogue", negative=())]
 
 
 @app.command(name="list")

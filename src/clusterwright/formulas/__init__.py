@@ -1,0 +1,1 @@
+"""Formulas: pure functions of numbers or arrays; each a small paper."""

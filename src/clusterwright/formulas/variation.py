@@ -31,6 +31,6 @@ def slowest_of_many(spread: Floats, count: Floats) -> Floats:
     .. [1] H. Cramér, *Mathematical Methods of Statistics*, 1946, section 28.6.
 
     >>> float(round(slowest_of_many(0.01, 2048), 4))
-    0.039
+    0.0391
     """
     return spread * np.sqrt(2.0 * np.log(np.maximum(count, 1.0)))

@@ -255,6 +255,11 @@ def with_tables(model: Model, *, embedding: int, blocks: tuple[Block, ...] | Non
     )
 
 
+def with_shared(model: Model, *, shared: int) -> Model:
+    """Return the model with so many parameters that its layers use together."""
+    return msgspec.structs.replace(model, shared_parameters=shared)
+
+
 def head_width(hidden: int, heads: int, *, where: str = "model") -> int:
     """Return ``hidden / heads``.
 

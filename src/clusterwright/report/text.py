@@ -34,7 +34,8 @@ def strategy_words(strategy: Strategy) -> str:
         if getattr(strategy, axis) > 1
     ]
     words = [*(axes or ["one accelerator"]), f"micro-batch {strategy.micro_batch}"]
-    words.append(f"zero {strategy.zero}")
+    over = f" over {strategy.shard_group} ranks" if strategy.shard_group else ""
+    words.append(f"zero {strategy.zero}{over}")
     if strategy.recompute == "full" and strategy.recompute_layers:
         words.append(f"recompute {strategy.recompute_layers} layers per rank")
     elif strategy.recompute != "none":
@@ -96,9 +97,17 @@ def headline_lines(estimate: TrainingEstimate) -> list[str]:
         ),
         (
             f"  memory       {fits}: {gigabytes(estimate.memory_bytes)} of "
-            f"{gigabytes(estimate.memory_limit)} GiB on the fullest stage"
+            f"{gigabytes(estimate.memory_limit)} GiB on the fullest stage{_host(estimate)}"
         ),
     ]
+
+
+def _host(estimate: TrainingEstimate) -> str:
+    """What the host holds of it, if anything."""
+    if not estimate.host_bytes:
+        return ""
+    limit = f" of {gigabytes(estimate.host_limit)}" if estimate.host_limit else ""
+    return f", {gigabytes(estimate.host_bytes)}{limit} GiB in host memory"
 
 
 def waterfall_lines(estimate: TrainingEstimate) -> list[str]:
@@ -123,7 +132,8 @@ def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
     rows = [[name, *[gigabytes(stage.parts[name]) for stage in stages]] for name in names]
     rows.append(["total", *[gigabytes(stage.total) for stage in stages]])
     rows.append(["limit", *[gigabytes(limit) for _ in stages]])
-    return [line[2:] if i == 0 else line for i, line in enumerate(table(rows, header))]
+    title, *body = table(rows, header)
+    return [title.replace(f"  {header[0]}", f"{header[0]}  ", 1), *body]
 
 
 def estimate_text(question: TrainingQuestion, estimate: TrainingEstimate) -> str:

@@ -64,6 +64,8 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
     hfu: float
     memory_bytes: float
     memory_limit: float
+    host_bytes: float
+    host_limit: float | None
     stages: tuple[StageMemory, ...]
     waterfall: tuple[Term, ...]
     num_micro_batches: float
@@ -71,8 +73,9 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
 
     @property
     def fits(self) -> bool:
-        """Whether the fullest stage stays inside the accelerator's memory."""
-        return self.memory_bytes <= self.memory_limit
+        """Whether the fullest stage stays inside the accelerator's memory, and the host's."""
+        held = self.host_limit is None or self.host_bytes <= self.host_limit
+        return held and self.memory_bytes <= self.memory_limit
 
     @property
     def headroom(self) -> float:
@@ -228,6 +231,8 @@ def estimate_with(
         hfu=(causal + again) / rate,
         memory_bytes=float(found.memory_bytes.flat[0]),
         memory_limit=memory_limit(machine),
+        host_bytes=float(found.host_bytes.flat[0]),
+        host_limit=machine.cluster.host_memory_bytes,
         stages=_stages(found, strategy.pp),
         waterfall=waterfall(prepared, found, ideal=causal / rate * step_time),
         num_micro_batches=float(found.num_micro_batches.flat[0]),

@@ -17,7 +17,7 @@ from clusterwright.model.records import Model
 from clusterwright.strategy import Strategy
 from clusterwright.training import terms
 from clusterwright.training.arrays import largest_of, sum_parts, unique_rows
-from clusterwright.training.block import Block, Subject
+from clusterwright.training.block import Block, Slot, Subject
 from clusterwright.training.columns import Cuts, Runs, columns_of
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
@@ -26,7 +26,7 @@ from clusterwright.training.layers import layer_costs
 from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
 from clusterwright.training.prepared import STORED_4_BIT, Prepared, StateBytes
-from clusterwright.training.residence import slot_memory
+from clusterwright.training.residence import host_memory, slot_memory
 from clusterwright.training.stages import Stages, stages_of
 from clusterwright.workload import TrainingWorkload
 
@@ -43,11 +43,13 @@ class Estimates:
     """Columns of results, five axes (see the module).
 
     ``terms``: seconds of a step by term; they add up to ``step_time``. ``slot_memory``: bytes by
-    part for each slot. ``slowest_slot``, ``fullest_slot``: which slot decides.
+    part for each slot, ``slot_times``: a micro-batch's seconds; ``host_bytes``: what the fullest
+    rank keeps in host memory.
     """
 
     step_time: Array
     memory_bytes: Array
+    host_bytes: Array
     num_micro_batches: Array
     terms: dict[str, Array]
     slot_memory: list[dict[str, Array]]
@@ -151,6 +153,7 @@ def _estimates(block: Block) -> Estimates:
     return Estimates(
         step_time=np.broadcast_to(sum_parts(found), block.shape),
         memory_bytes=np.broadcast_to(largest_of([sum_parts(m) for m in memories]), block.shape),
+        host_bytes=_host_bytes(block, slots),
         num_micro_batches=block.num_micro,
         terms=found,
         slot_memory=memories,
@@ -159,6 +162,13 @@ def _estimates(block: Block) -> Estimates:
         stage_index=block.stage_index,
         shape_index=block.shape_index,
     )
+
+
+def _host_bytes(block: Block, slots: list[Slot]) -> Array:
+    """What the fullest rank keeps in host memory; nothing where nothing is offloaded."""
+    if not np.any(block.r.offload):
+        return np.zeros((1,) * len(block.shape))
+    return largest_of([host_memory(block, slot) for slot in slots])
 
 
 def _accumulate_bytes(machine: Machine, workload: TrainingWorkload) -> float:

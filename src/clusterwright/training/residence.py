@@ -8,55 +8,78 @@ import numpy as np
 
 from clusterwright.formulas import memory, pipeline
 from clusterwright.training.block import FULL, Block, Slot
-from clusterwright.training.columns import SCHEDULES
+from clusterwright.training.columns import OFFLOADS, SCHEDULES
 
 Array = Any
 
+OPTIMIZER, ACTIVATIONS = OFFLOADS.index("optimizer"), OFFLOADS.index("activations")
+BOTH = OFFLOADS.index("both")
 DUALPIPE, GPIPE = SCHEDULES.index("dualpipe"), SCHEDULES.index("gpipe")
 
 
 def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
-    """Peak bytes of one rank by part."""
-    c, r, state = block.c, block.r, block.state
-    dense_shards, expert_shards = block.shards()
+    """Peak bytes of one rank by part, on the accelerator."""
+    r, state = block.r, block.state
     copies = np.where(r.schedule == DUALPIPE, 2.0, 1.0)
-    one = np.ones_like(dense_shards)
-
-    def states(bytes_per_parameter: float, from_stage: int) -> Array:
-        dense = np.where(r.zero >= from_stage, dense_shards, one)
-        expert = np.where(r.zero >= from_stage, expert_shards, 1.0)
-        return memory.sharded_bytes(
-            slot.dense, bytes_per_parameter=bytes_per_parameter, shards=dense
-        ) + memory.sharded_bytes(
-            slot.expert, bytes_per_parameter=bytes_per_parameter, shards=expert
-        )
-
-    offload_states = (r.offload == 1) | (r.offload == 3)
-    offload_kept = (r.offload == 2) | (r.offload == 3)
-    in_flight = pipeline.micro_batches_in_flight(
-        slot.rank, num_stages=c.pp, num_chunks=c.vpp, num_micro_batches=block.num_micro
-    )
-    dual = np.minimum(block.num_micro, c.pp + 1.0)
-    in_flight = np.where(r.schedule == DUALPIPE, dual, in_flight)
-    in_flight = np.where(r.schedule == GPIPE, block.num_micro, in_flight)
     kept = block.kept_bytes(slot)
-    resident = np.where(
-        offload_kept,
-        np.minimum(kept, 2.0 * kept / np.maximum(1.0, slot.layers)),
-        kept * in_flight,
-    )
+    two_layers = np.minimum(kept, 2.0 * kept / np.maximum(1.0, slot.layers))
     gathered = 2.0 * (slot.dense + slot.expert) * state.weight / np.maximum(1.0, slot.layers)
     return {
-        "weights": states(state.weight, 3) * copies,
-        "gradients": states(state.gradient, 2) * copies,
-        "optimizer": np.where(offload_states, 0.0, states(state.optimizer, 1)),
+        "weights": _states(block, slot, state.weight, 3) * copies,
+        "gradients": _states(block, slot, state.gradient, 2) * copies,
+        "optimizer": np.where(
+            _offloads_states(block), 0.0, _states(block, slot, state.optimizer, 1)
+        ),
         "adapters": slot.adapter * state.adapter,
-        "activations": resident,
+        "activations": np.where(_offloads_kept(block), two_layers, kept * _in_flight(block, slot)),
         "recompute": _recompute_bytes(block, slot),
         "logits": slot.is_last * block.gather(block.prepared.ends.logit_bytes),
         "gathered": np.where(r.zero == 3, gathered, 0.0),
         "reserve": np.float64(block.machine.software.reserve_bytes),
     }
+
+
+def host_memory(block: Block, slot: Slot) -> Array:
+    """Bytes that one rank keeps in host memory."""
+    states = _states(block, slot, block.state.optimizer, 1)
+    kept = block.kept_bytes(slot) * _in_flight(block, slot)
+    return np.where(_offloads_states(block), states, 0.0) + np.where(
+        _offloads_kept(block), kept, 0.0
+    )
+
+
+def _offloads_states(block: Block) -> Array:
+    return (block.r.offload == OPTIMIZER) | (block.r.offload == BOTH)
+
+
+def _offloads_kept(block: Block) -> Array:
+    return (block.r.offload == ACTIVATIONS) | (block.r.offload == BOTH)
+
+
+def _states(block: Block, slot: Slot, bytes_per_parameter: float, from_stage: int) -> Array:
+    """Bytes of a state that is sharded from a ZeRO stage on."""
+    dense_shards, expert_shards = block.shards()
+    sharded = block.r.zero >= from_stage
+    return memory.sharded_bytes(
+        slot.dense,
+        bytes_per_parameter=bytes_per_parameter,
+        shards=np.where(sharded, dense_shards, 1.0),
+    ) + memory.sharded_bytes(
+        slot.expert,
+        bytes_per_parameter=bytes_per_parameter,
+        shards=np.where(sharded, expert_shards, 1.0),
+    )
+
+
+def _in_flight(block: Block, slot: Slot) -> Array:
+    """Micro-batches whose activations a rank holds at its peak."""
+    c, schedule = block.c, block.r.schedule
+    count = pipeline.micro_batches_in_flight(
+        slot.rank, num_stages=c.pp, num_chunks=c.vpp, num_micro_batches=block.num_micro
+    )
+    dual = np.minimum(block.num_micro, c.pp + 1.0)
+    count = np.where(schedule == DUALPIPE, dual, count)
+    return np.where(schedule == GPIPE, block.num_micro, count)
 
 
 def _recompute_bytes(block: Block, slot: Slot) -> Array:

@@ -100,7 +100,7 @@ RULES = {
         ),
         Rule(
             id="TIM001",
-            checks="its lower bound is below 1.5 times the best step time found",
+            checks="its lower bound is below twice the best step time found",
             why="what cannot come near the best is not worked out in full",
             fix="nothing to mend; pin the axis to see such a strategy anyway",
         ),
@@ -109,6 +109,12 @@ RULES = {
             checks="the fullest stage fits the accelerator's memory",
             why="a plan that runs out of memory is no plan",
             fix="recompute more, shard more, or use more accelerators",
+        ),
+        Rule(
+            id="MEM002",
+            checks="what is offloaded fits the host memory of one accelerator",
+            why="states or activations must be kept somewhere",
+            fix="offload less, shard more, or give the host more memory",
         ),
     )
 }

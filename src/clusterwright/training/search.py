@@ -1,15 +1,15 @@
 """Search the whole space: bound every cut, evaluate what can matter, rank, count the rest.
 
-Every cut is first given its lower bound (the slowest stage without recompute, the shortest bubble,
-no data-parallel traffic). Cuts are then evaluated in full, best bound first, until no remaining bound
-lies within `REACH` times the best step time found: what is left cannot be the answer, and is
+Every cut is first given its lower bound (its slowest stage without recompute, the shortest bubble,
+no data-parallel traffic). Cuts are then evaluated in full, best bound first, until no remaining
+bound lies within `REACH` times the best step time found: what is left cannot be the answer, and is
 counted under its rule. The best plan is exact; the front and the sweeps end at `REACH`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +32,7 @@ BLOCK_STRATEGIES = 65_536
 TIME_SLOTS = 1024
 """Slots of step time by which the front is narrowed before it is worked out exactly."""
 
-REACH = 1.5
+REACH = 2.0
 """Strategies slower than this many times the best are not looked at in full."""
 
 
@@ -53,14 +53,15 @@ class Part:
 class Found:
     """The outcome of a search: parts laid end to end, addressed by one flat index.
 
-    ``rejected``: strategies turned away, by rule id. ``limit``: usable memory. [B]
+    ``rejected``: strategies turned away, by rule id. ``limit``: usable memory,
+    ``host_limit``: host memory of one accelerator. [B]
     """
 
     parts: list[Part]
     rejected: Counter[str]
     num_layers: int
     limit: float
-    _offsets: list[int] = field(default_factory=list)
+    host_limit: float = np.inf
 
     @cached_property
     def step_time(self) -> Array:
@@ -145,6 +146,7 @@ def search(evaluator: Evaluator, pins: Pins | None = None, *, reach: float = REA
         rejected=Counter({rule: count * len(whole) for rule, count in rejected.items()}),
         num_layers=evaluator.model.num_layers,
         limit=memory_limit(machine),
+        host_limit=machine.cluster.host_memory_bytes or np.inf,
     )
     prepared = evaluator.prepare(cuts)
     _evaluate_within(evaluator, prepared, whole, found, reach)
@@ -205,6 +207,9 @@ def evaluate_all(evaluator: Evaluator, prepared: Prepared, runs: Runs, found: Fo
         estimates = evaluator.evaluate(prepared, runs, block)
         legal, broken = allowed_runs(cuts, runs, block, estimates.num_micro_batches)
         size = (block.stop - block.start, len(runs))
+        if np.any(runs.offload):
+            legal, spilled = _within_host(legal, estimates.host_bytes, found.host_limit, size)
+            broken["MEM002"] = spilled
         memory = np.where(legal, estimates.memory_bytes, np.inf).reshape(size)
         fits = memory <= found.limit
         part.step_time[block] = np.where(fits, estimates.step_time.reshape(size), np.inf)
@@ -213,6 +218,15 @@ def evaluate_all(evaluator: Evaluator, prepared: Prepared, runs: Runs, found: Fo
             found.rejected[rule] += count
         found.rejected["MEM001"] += fits.size - int(np.count_nonzero(fits)) - sum(broken.values())
     return part
+
+
+def _within_host(
+    legal: Array, host_bytes: Array, limit: float, size: tuple[int, int]
+) -> tuple[Array, int]:
+    """Legal crossings whose offload the host can hold, and how many it cannot."""
+    spills = legal & (host_bytes > limit)
+    share = size[0] * size[1] // max(spills.size, 1)
+    return legal & ~spills, int(np.count_nonzero(spills)) * share
 
 
 def kind_of(strategy: Strategy) -> tuple[Any, ...]:
@@ -275,7 +289,7 @@ def _front_candidates(found: Found) -> Array:
     Times are sorted into slots; a strategy that some earlier slot beats in memory, with no more
     accelerators, is beaten outright. Linear in the strategies, where sorting them is not.
     """
-    usable = np.flatnonzero(np.isfinite(found.step_time))
+    usable = np.flatnonzero(found.step_time <= REACH * found.step_time.min())
     time, memory = found.step_time[usable], found.memory[usable]
     numbers, of_cut = np.unique(found.cut_accelerators, return_inverse=True)
     which = np.repeat(of_cut.astype(np.int32), found.runs_of_cut)[usable]
@@ -324,7 +338,8 @@ def _nothing_fits(evaluator: Evaluator, found: Found) -> str:
     index = int(np.argmin(found.memory))
     parts = evaluator.memory_parts(found.strategy(index))
     biggest = max(parts, key=lambda name: parts[name])
-    more = int(np.ceil(count * least / found.limit))
+    domain = evaluator.machine.cluster.levels[0].size
+    more = int(np.ceil(count * least / found.limit / domain)) * domain
     return (
         f"{evaluator.model.name} does not fit: the least any strategy needs is "
         f"{least / 1e9:.1f} GB per accelerator ({biggest} alone {parts[biggest] / 1e9:.1f} GB) "

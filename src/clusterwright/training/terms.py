@@ -114,15 +114,14 @@ def _slot_update_time(block: Block, slot: Slot) -> Array:
     touched = 2.0 * state.optimizer + state.gradient + state.weight
     passes = block.machine.settings.optimizer_passes * (state.gradient > 0)
     num_bytes = (dense + expert) * (touched + passes)
-    host = block.machine.cluster.host_bandwidth
-    offloaded = (r.offload == 1) | (r.offload == 3)
     on_device = block.machine.memory_time(num_bytes, kernels=1.0)
+    host = block.machine.cluster.host_bandwidth
     if not host:
         return on_device
-    return (
-        np.where(offloaded, (dense + expert) * (state.gradient + state.weight) / host, 0.0)
-        + on_device
-    )
+    # Gradients cross to the host and weights come back; the update itself runs at the pace of host
+    # memory, which one accelerator's share of is no faster than its link.
+    on_host = (dense + expert) * (touched + state.gradient + state.weight) / host
+    return np.where((r.offload == 1) | (r.offload == 3), on_host, on_device)
 
 
 def offload_time(block: Block, slots: list[Slot]) -> Array:

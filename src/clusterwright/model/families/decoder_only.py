@@ -56,6 +56,7 @@ class Traits(Record, frozen=True, kw_only=True):
     gated: bool = True
     tied: bool = False
     gate: Literal["", "full", "head"] = ""
+    gate_bias: Says = False
     sinks: bool = False
     head_dim: int | None = None
     full_every: int = 0
@@ -146,6 +147,8 @@ def attention(keys: Keys, at: Layer) -> Block:
         small += norm(traits.qk_norm_kind, heads * shape.head_dim)
     if traits.sinks:
         small += shape.heads
+    if traits.gate == "full" and says(traits.gate_bias, keys):
+        small += shape.heads * shape.head_dim
     if traits.gate == "head":
         small += shape.hidden * shape.heads
     mixer = build.attention(

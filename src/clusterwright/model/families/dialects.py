@@ -32,6 +32,7 @@ TRAITS: dict[str, Traits] = {
     "cohere": Traits(mlp_bias=False, norms=1, tied=True, qk_norm="all", qk_norm_if="use_qk_norm"),
     "cohere2": Traits(mlp_bias=False, norms=1, tied=True, full_every=4),
     "cohere2_moe": Traits(mlp_bias=False, norms=1, tied=True, full_every=4),
+    "cohere_compass_text": Traits(mlp_bias=False, norms=1, tied=True),
     "cwm": Traits(qkv_bias=False, out_bias=False, full_every=4),
     "diffllama": Traits(mlp_bias=False, head_vectors=4),
     "dots1": Traits(mlp_bias=False, qk_norm="head"),

@@ -22,8 +22,13 @@ RECURRENT = ("linear", "mamba", "recurrent", "conv")
 ATTENTION = Traits(mlp_bias=False)
 
 
-def recurrent_layers(keys: Keys, layers: int, *, full_every: int = 0) -> list[bool]:
-    """Return which layers carry a state instead of attending, from any of the known forms."""
+def recurrent_layers(
+    keys: Keys, layers: int, *, full_every: int = 0, otherwise: bool = True
+) -> list[bool]:
+    """Return which layers carry a state instead of attending, from any of the known forms.
+
+    ``full_every``: one attends in so many; ``otherwise``: what layers do when nothing is said.
+    """
     kinds = keys.words("layer_types", length=layers) or keys.words(
         "layers_block_type", length=layers
     )
@@ -39,7 +44,7 @@ def recurrent_layers(keys: Keys, layers: int, *, full_every: int = 0) -> list[bo
         return [flag == 0 for flag in flags]
     if every:
         return [(number + 1) % every != 0 for number in range(layers)]
-    return [True] * layers
+    return [otherwise] * layers
 
 
 def prefixed_mamba2(
@@ -196,17 +201,24 @@ def delta_rule(keys: Keys, at: Layer) -> Block:
     )
 
 
+QWEN_NEXT = Traits(
+    mlp_bias=False,
+    head_dim=256,
+    gate="full",
+    gate_bias="attention_bias",
+    qk_norm="head",
+    shared_gate=True,
+)
+
+
 def read_qwen_next(keys: Keys, name: str) -> Model:
     """Read Qwen3-Next and Qwen3.5: the gated delta rule, with gated attention every so often."""
     states = recurrent_layers(keys, keys.count("num_hidden_layers"), full_every=4)
-    traits = Traits(mlp_bias=False, head_dim=256, gate="full", qk_norm="head", shared_gate=True)
+    traits = QWEN_NEXT
+    keys.ignore("attn_output_gate")
 
     def mixer(own: Keys, at: Layer) -> Block:
-        if states[at.number]:
-            return delta_rule(own, at)
-        gate = at.shape.heads * at.shape.head_dim
-        bias = gate if own.flag("attention_bias", default=False) else 0
-        return build.join(attention(own, at), build.vectors(bias))
+        return delta_rule(own, at) if states[at.number] else attention(own, at)
 
     return read_decoder(keys, name, traits, mixer=mixer)
 
@@ -225,7 +237,7 @@ def read_olmo_hybrid(keys: Keys, name: str) -> Model:
 def read_lfm2(keys: Keys, name: str) -> Model:
     """Read LFM2: short convolutions with some attention; the width is rounded, or has experts."""
     layers = keys.count("num_hidden_layers")
-    states = recurrent_layers(keys, layers)
+    states = recurrent_layers(keys, layers, otherwise=False)
     width = keys.count("intermediate_size", default=keys.count("block_ff_dim", default=12288))
     multiplier = keys.number("block_ffn_dim_multiplier", default=1.0)
     multiple = keys.count("block_multiple_of", default=256)
@@ -298,6 +310,8 @@ def read_nemotron_h(keys: Keys, name: str) -> Model:
     def network(own: Keys, at: Layer) -> Block:
         if kinds[at.number] not in ("mlp", "moe"):
             return build.vectors(0)
+        if kinds[at.number] == "moe":
+            own.count("num_experts")
         made = plain(own, at)
         return _in_latent(own, made, at.shape.hidden) if made.experts else made
 

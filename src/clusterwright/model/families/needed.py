@@ -14,7 +14,7 @@ _LATENT = (
 )
 _EXPERTS = (
     "afmoe aria_text axk1 axk2 bailing_hybrid beam cohere2_moe deepseek_v3 deepseek_v32 "
-    "deepseek_v4 dots1 dots3_note_text ernie4_5_moe exaone_moe flex_olmo flint glm4_moe "
+    "deepseek_v2 deepseek_v4 dots1 dots3_note_text ernie4_5_moe exaone_moe flex_olmo flint glm4_moe "
     "glm4_moe_lite glm_moe_dsa gpt_oss granitemoe granitemoe_swa granitemoehybrid "
     "granitemoeshared hunyuan_v1_moe hy_v3 hy_v4 jamba jetmoe kimi_k2 kimi_linear kolibri1 laguna "
     "lfm2_moe llama4_text mellum mimo_v2_flash minimax minimax_m2 minimax_m3_vl_text mixtral "
@@ -34,8 +34,8 @@ _GROUPS = (
     "starcoder2 vaultgemma"
 )
 _SHARED_COUNT = (
-    "afmoe axk1 axk2 bailing_hybrid deepseek_v3 deepseek_v32 exaone_moe glm4_moe glm4_moe_lite "
-    "glm_moe_dsa hy_v3 hy_v4 kimi_k2 kimi_linear solar_open"
+    "afmoe axk1 axk2 bailing_hybrid deepseek_v2 deepseek_v3 deepseek_v32 exaone_moe glm4_moe "
+    "glm4_moe_lite glm_moe_dsa hy_v3 hy_v4 kimi_k2 kimi_linear solar_open"
 )
 _HEAD_WIDTH = (
     "beam ernie4_5 flint gpt_oss hy_v3 kolibri1 laguna mellum mimo_v2_flash minimax_m2 "
