@@ -155,4 +155,5 @@ CASES: dict[str, Case] = {
         ramp_bytes="2 MB",
         floor="2 us",
     ),
+    "variation.slowest_of_many": case("1", spread=0.01, count=1024),
 }

@@ -113,11 +113,12 @@ def _text_part(keys: Keys) -> Keys | None:
 
 def _read_text(keys: Keys, part: Keys, name: str) -> Model:
     """Read the text part of a multimodal configuration; what is outside may complete it."""
-    outside = {
-        key: keys.values[key]
-        for key in ("vocab_size", "tie_word_embeddings")
-        if keys.values.get(key) is not None and part.values.get(key) is None
-    }
+    outside: dict[str, object] = {}
+    for key in ("vocab_size", "tie_word_embeddings"):
+        # The head belongs to the whole, so that the whole says whether it is tied.
+        whole = key == "tie_word_embeddings" or part.values.get(key) is None
+        if keys.values.get(key) is not None and whole:
+            outside[key] = keys.values[key]
     keys.ignore("vocab_size", "tie_word_embeddings")
     family = keys.word("model_type")
     own = part.values.get("model_type")

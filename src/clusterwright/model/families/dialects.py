@@ -36,6 +36,7 @@ TRAITS: dict[str, Traits] = {
     "cwm": Traits(qkv_bias=False, out_bias=False, full_every=4),
     "diffllama": Traits(mlp_bias=False, head_vectors=4),
     "dots1": Traits(mlp_bias=False, qk_norm="head"),
+    "emu3_text_model": Traits(),
     "ernie4_5": Traits(qkv_bias="use_bias", out_bias="use_bias", mlp_bias="use_bias", tied=True),
     "exaone4": replace(NO_BIAS, qk_norm="head", full_every=4),
     "exaone_moe": replace(NO_BIAS, qk_norm="head", full_every=4),
@@ -108,6 +109,7 @@ TRAITS: dict[str, Traits] = {
         qk_norm_kind="layer",
     ),
     "phi3": NO_BIAS,
+    "phi4_multimodal": NO_BIAS,
     "phimoe": Traits(mlp_bias=False, norm="layer", head_bias="lm_head_bias"),
     "qwen2": QKV_BIAS,
     "qwen2_moe": Traits(qkv_bias="!qkv_bias", out_bias=False, mlp_bias=False, shared_gate=True),
@@ -133,6 +135,7 @@ TRAITS: dict[str, Traits] = {
         gated=False,
         tied=True,
     ),
+    "voxtral_realtime_text": replace(NO_BIAS, hidden_vectors=64, tied=True),
     "vaultgemma": Traits(mlp_bias=False, tied=True, head_dim=256, full_every=2),
 }
 

@@ -13,9 +13,9 @@ _LATENT = (
     "glm_moe_dsa hy_v4 kimi_k2 kimi_linear minicpm3 youtu"
 )
 _EXPERTS = (
-    "afmoe aria_text axk1 axk2 bailing_hybrid beam cohere2_moe deepseek_v3 deepseek_v32 "
-    "deepseek_v2 deepseek_v4 dots1 dots3_note_text ernie4_5_moe exaone_moe flex_olmo flint glm4_moe "
-    "glm4_moe_lite glm_moe_dsa gpt_oss granitemoe granitemoe_swa granitemoehybrid "
+    "afmoe aria_text axk1 axk2 bailing_hybrid beam cohere2_moe deepseek_v2 deepseek_v3 "
+    "deepseek_v32 deepseek_v4 dots1 dots3_note_text ernie4_5_moe exaone_moe flex_olmo flint "
+    "glm4_moe glm4_moe_lite glm_moe_dsa gpt_oss granitemoe granitemoe_swa granitemoehybrid "
     "granitemoeshared hunyuan_v1_moe hy_v3 hy_v4 jamba jetmoe kimi_k2 kimi_linear kolibri1 laguna "
     "lfm2_moe llama4_text mellum mimo_v2_flash minimax minimax_m2 minimax_m3_vl_text mixtral "
     "olmoe phimoe qwen2_moe qwen3_5_moe_text qwen3_moe qwen3_next solar_open"

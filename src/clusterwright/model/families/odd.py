@@ -1,9 +1,10 @@
-"""Three older decoders that resemble no other: CPM-Ant, TrOCR's decoder, XLNet."""
+"""Decoders that resemble no other: CPM-Ant, TrOCR's decoder, XLNet, Llama 3.2 with pictures."""
 
 from __future__ import annotations
 
 from clusterwright.model import build
 from clusterwright.model.families.common import Reader, norm, tied
+from clusterwright.model.families.decoder_only import Layer, Traits, attention, read_decoder
 from clusterwright.model.families.encoder_decoder import decoder_layer
 from clusterwright.model.keys import Keys
 from clusterwright.model.records import Block, Core, Model
@@ -93,8 +94,34 @@ def read_xlnet(keys: Keys, name: str) -> Model:
     )
 
 
+def read_mllama(keys: Keys, name: str) -> Model:
+    """Read the text part of Llama 3.2 Vision: some layers look at the picture, not at the text."""
+    listed = keys.indices("cross_attention_layers")
+    layers = keys.count("num_hidden_layers")
+    seen = listed if listed is not None else frozenset(range(3, layers, 5))
+
+    def mixer(own: Keys, at: Layer) -> Block:
+        if at.number not in seen:
+            return attention(own, at)
+        shape = at.shape
+        cross = build.cross_attention(
+            hidden=shape.hidden,
+            heads=shape.heads,
+            kv_heads=shape.kv_heads,
+            head_dim=shape.head_dim,
+        )
+        # Two gates and the norms of queries and keys.
+        return build.join(cross, build.vectors(2 * shape.head_dim + 2))
+
+    hidden = keys.count("hidden_size")
+    traits = Traits(qkv_bias=False, out_bias=False, mlp_bias=False)
+    table = (keys.count("vocab_size") + 8) * hidden
+    return read_decoder(keys, name, traits, mixer=mixer, embedding=table)
+
+
 READERS: dict[str, Reader] = {
     "cpmant": read_cpmant,
+    "mllama_text_model": read_mllama,
     "trocr": read_trocr,
     "xlnet": read_xlnet,
 }
