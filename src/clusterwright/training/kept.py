@@ -24,30 +24,46 @@ def kept_bytes(ops: Operators, block: Block) -> tuple[Array, Array, Array]:
         "mask_bytes": 1.0 if job.dropout else 0.0,
     }
     kept: Array = np.zeros(ops.num_shapes)
-    light: Array = np.zeros(ops.num_shapes)
-    norm = ops.tokens * job.linear_input_bytes * job.hidden_size / shapes.sequence_shards
     if block.projections:
         kept = kept + _mixer_bytes(ops, block, shared)
-        light = light + norm
-        if not job.flash_attention:
-            light = _score_bytes(ops, block)
     if block.mlp:
-        num_up = 2.0 if block.mlp.gated else 1.0
-        width = float(block.mlp.width)
         kept = kept + memory.mlp_activation_bytes(
-            ops.tokens, width=width, num_up=num_up, tensor_shards=shapes.tp, **shared
+            ops.tokens,
+            width=float(block.mlp.width),
+            num_up=2.0 if block.mlp.gated else 1.0,
+            tensor_shards=shapes.tp,
+            **shared,
         )
-        if job.flash_attention:
-            light = light + norm + ops.tokens * job.linear_input_bytes * width / shapes.tp
-            if ops.machine.software.selective == "mlp":
-                light = light + ops.tokens * 2.0 * num_up * width / shapes.tp
     if block.experts:
         kept = kept + _expert_bytes(ops, block.experts, shared)
-        if job.flash_attention:
-            inner = ops.routed_tokens(block.experts) * block.experts.width / shapes.etp
-            light = light + norm + job.linear_input_bytes * inner
     full = ops.tokens * BF16 * job.hidden_size / shapes.sequence_shards
-    return kept, kept - light, np.broadcast_to(full, ops.num_shapes)
+    light = kept - _saved_by_selective(ops, block)
+    return kept, light, np.broadcast_to(full, ops.num_shapes)
+
+
+def _saved_by_selective(ops: Operators, block: Block) -> Array:
+    """Bytes that a selective recompute does not keep.
+
+    The scores of unfused attention; else the outputs of norms and activation functions, and where
+    the framework's policy covers the feed-forward network, all of it and what enters it.
+    """
+    job, shapes = ops.job, ops.shapes
+    if not job.flash_attention:
+        return _score_bytes(ops, block)
+    residual = ops.tokens * job.hidden_size / shapes.sequence_shards
+    saved: Array = np.zeros(ops.num_shapes)
+    if block.projections:
+        saved = saved + job.linear_input_bytes * residual
+    if block.mlp:
+        inner = ops.tokens * block.mlp.width / shapes.tp
+        saved = saved + job.linear_input_bytes * (residual + inner)
+        if ops.machine.software.selective == "mlp":
+            num_up = 2.0 if block.mlp.gated else 1.0
+            saved = saved + BF16 * (residual + num_up * inner)
+    if block.experts:
+        inner = ops.routed_tokens(block.experts) * block.experts.width / shapes.etp
+        saved = saved + job.linear_input_bytes * (residual + inner)
+    return saved
 
 
 def _mixer_bytes(ops: Operators, block: Block, shared: dict[str, Any]) -> Array:

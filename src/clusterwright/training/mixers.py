@@ -28,6 +28,8 @@ def add_mixer(ops: Operators, block: Block, work: Work) -> None:
         else:
             rows = rows / shapes.sequence_shards
         ops.linear(work, rows, columns, depth)
+        if projection.split == "row" and ops.machine.software.selective == "mlp":
+            ops.matmul(work.selective, rows, columns, depth)
     if block.projections:
         norm = ops.norm(work)
         if ops.job.flash_attention:
