@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from training_cases import dense, sparse
 
 from clusterwright import __version__
@@ -22,6 +25,7 @@ from clusterwright.planner import (
     run_totals,
     save_plan,
 )
+from clusterwright.strategy import Strategy
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 
 SMALL = {
@@ -202,6 +206,8 @@ def test_dp_takes_what_the_other_axes_leave():
         ({"micro_batch": 0}, "micro_batch is 0"),
         ({"ep": 0}, "ep is 0"),
         ({"shard_group": -1}, "shard_group is -1, but must be 0"),
+        ({"ep": 8}, r"has no experts to cut: leave ep\(8\)"),
+        ({"pp": 32, "dp": 1}, r"tp \* cp \* pp alone|pp can be at most 16"),
         ({"cp": 3, "dp": 1}, r"4096 tokens does not divide into cp\(3\); cp can be 2 or 4"),
         ({"dp": 32}, r"= 32 but .* has 16 accelerators; dp can be at most 16"),
         ({"tp": 32, "dp": 1}, r"tp \* cp \* pp alone are 32"),
@@ -224,3 +230,32 @@ def test_what_would_hold_it_does():
     [more] = re.findall(r"about (\d+) accelerators", str(caught.value))
     enough = ask_training("llama-3.1-405b", accelerators=int(more), **asked)
     assert plan_training(enough, catalogue_hash="").best.fits
+
+
+COUNTS = ("tp", "cp", "pp", "vpp", "dp", "ep", "etp", "micro_batch", "zero", "recompute_layers")
+CHOICES = {
+    field.name: get_args(field.type)
+    for field in msgspec.structs.fields(Strategy)
+    if get_args(field.type)
+}
+some_pins = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(COUNTS, st.integers(0, 9)),
+        **{name: st.sampled_from(values) for name, values in CHOICES.items()},
+        "sequence_parallel": st.booleans(),
+        "shard_group": st.sampled_from([0, 2, 4]),
+    },
+).filter(lambda pins: len(pins) <= 4)
+
+
+@settings(max_examples=120)
+@given(pins=some_pins)
+def test_any_pins_are_obeyed_or_refused_in_one_sentence(pins):
+    try:
+        found = planned(accelerators=8, pins=pins, software="any")
+    except (InputError, InfeasibleError) as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
+        return
+    for estimate in (found.best, *(other.estimate for other in found.alternatives)):
+        assert {name: getattr(estimate.strategy, name) for name in pins} == pins

@@ -1,6 +1,6 @@
-"""What the parameter test needs to know of transformers: which types, and how to make them.
+"""What the parameter test knows of transformers: which types to compare, and how to make them.
 
-Each table says why an entry is there. Nothing here is needed without transformers.
+Each table says why an entry is there. Nothing here imports transformers.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from typing import Any
 _ROPE = {"rope_theta": 10000.0, "rope_type": "default"}
 
 CHANGES: dict[str, dict[str, Any]] = {
-    # Default configurations of transformers that it cannot build itself, or that leave the
-    # interesting part out; changed by as little as does it.
     "bamba": {"attn_layer_indices": [3, 9]},
     "cohere_compass_text": {"rope_parameters": {"full_attention": _ROPE}},
     "dbrx": {
@@ -45,12 +43,15 @@ CHANGES: dict[str, dict[str, Any]] = {
         "eos_token_id": 1,
     },
 }
+"""Default configurations that transformers cannot build, or that leave the interesting part out,
+changed by as little as does it."""
 
-_ENCODER = "an encoder; its language-model head serves other ends than generation"
-_SPEECH = "reads sound; its text decoder is a type of its own that is tested"
-_HALF = "also an encoder–decoder, and tested and read as that; this is its decoder alone"
+_ENCODER = "an encoder; its language-model head is for training or for pairing with a decoder"
+_HALF = "read as the encoder–decoder that it also is, and compared as that"
+_DRAFT = "drafts for a Gemma 4 whose cache it reads; not a model by itself"
+_SOUND = "reads or writes sound, and has no text part of its own"
 
-NOT_READ: dict[str, str] = {
+NOT_COMPARED: dict[str, str] = {
     **dict.fromkeys(
         [
             "bert",
@@ -74,96 +75,78 @@ NOT_READ: dict[str, str] = {
         _ENCODER,
     ),
     **dict.fromkeys(
-        [
-            "audioflamingo3",
-            "glmasr",
-            "granite_speech",
-            "granite_speech_plus",
-            "moss_transcribe_diarize",
-            "musicflamingo",
-            "nemo_speechlm",
-            "qwen2_audio",
-            "qwen3_asr",
-            "vibevoice_asr",
-            "voxtral",
-            "voxtral_realtime",
-        ],
-        _SPEECH,
+        ["musicgen", "musicgen_melody", "seamless_m4t", "seamless_m4t_v2", "whisper"], _SOUND
     ),
     "blt": "four transformers of different widths, each at a pace of its own",
-    "encoder-decoder": "a pair of any two models, which has no numbers of its own",
-    "gemma4_assistant": "drafts for a Gemma 4 whose cache it reads; not a model by itself",
-    "gemma4_unified_assistant": "drafts for a Gemma 4 whose cache it reads; not a model by itself",
-    "git": "its own layers hold an encoder of images",
-    "musicgen": "writes sound codes",
-    "musicgen_melody": "writes sound codes",
-    "reformer": "reversible layers with axial positions and hashing; nobody trains it",
-    "seamless_m4t": "reads and writes sound; its text halves are one part of six",
-    "seamless_m4t_v2": "reads and writes sound; its text halves are one part of six",
-    "whisper": "reads sound",
+    "encoder-decoder": "a pair of any two models, with no numbers of its own",
+    "gemma3n": "its picture tower needs a package for pictures; gemma3n_text is compared",
+    "gemma4_assistant": _DRAFT,
+    "gemma4_unified_assistant": _DRAFT,
+    "git": "text and picture pass through one stack of layers after an encoder of pictures",
+    "qwen4_exp": "transformers cannot build its default; qwen4_exp_text is compared",
+    "reformer": "reversible layers, hashed attention, factored positions: not this cost model",
 }
-"""Types that are not read, and why."""
+"""Types that are not compared, and why."""
 
-DECODER_HALVES = frozenset(
-    """bart bigbird_pegasus blenderbot blenderbot-small marian mbart mvp pegasus plbart
-    prophetnet""".split()
+CAUSAL_HALVES = frozenset(
+    [
+        "bart",
+        "bigbird_pegasus",
+        "blenderbot",
+        "blenderbot-small",
+        "marian",
+        "mbart",
+        "mvp",
+        "pegasus",
+        "plbart",
+        "prophetnet",
+        "moss_transcribe_diarize",
+    ]
 )
-"""Causal types that are read as the encoder–decoders that they also are."""
+"""Types of the causal list that are compared in the list of encoder–decoders."""
 
-WRAPPERS: dict[str, str] = {
-    "aria_text": "",
-    "cwm": "",
-}
-
-TEXT_PARTS: dict[str, str] = {
-    # Types with parts for images or sound: their text part is read, and compared by itself.
-    "cohere_compass_text": "",
-    "dots3_note": "dots3_note_text",
-    "emu3": "emu3_text_model",
-    "fuyu": "persimmon",
-    "gemma3": "gemma3_text",
-    "gemma3n": "gemma3n_text",
-    "gemma4": "gemma4_text",
-    "gemma4_unified": "gemma4_unified_text",
-    "got_ocr2": "qwen2",
-    "llama4": "llama4_text",
-    "mllama": "mllama_text_model",
-    "phi4_multimodal": "phi3",
-    "qwen3_5": "qwen3_5_text",
-    "qwen3_5_moe": "qwen3_5_moe_text",
-    "qwen4_exp": "qwen4_exp_text",
-}
-"""Multimodal types and the type of their text part."""
+_TIES = "untied, it also makes tables that nothing reads"
 
 QUIRKS: dict[str, dict[str, str]] = {
-    # Keys that are not changed in a family, because transformers then builds something else than
-    # the published models of the family are.
-    "helium": {
-        "hidden_size": "the output projection takes hidden_size inputs, whatever the heads give",
-        "num_attention_heads": "as hidden_size",
-        "head_dim": "as hidden_size",
-    },
-    "mpt": {"expansion_ratio": "read and then not used: four times the width in any case"},
+    "helium": dict.fromkeys(
+        ["hidden_size", "num_attention_heads", "head_dim"],
+        "its output projection takes hidden_size inputs, whatever the heads give",
+    ),
+    "mpt": {"expansion_ratio": "read, and then four times the width in any case"},
     "prophetnet": {"add_cross_attention": "would be a decoder without its encoder"},
-    "xlstm": {
-        "hidden_size": "embedding_dim is a second name of it, and used beside it",
-        "embedding_dim": "as hidden_size",
-        "use_bias": "one norm in the state has no bias although its kin have",
-    },
-    **{
-        family: {"tie_word_embeddings": "untied, it makes a table of which nothing reads a row"}
-        for family in (
-            "bart bigbird_pegasus blenderbot blenderbot-small led m2m_100 marian mbart mvp "
-            "nllb-moe pegasus pegasus_x plbart prophetnet switch_transformers t5gemma2"
-        ).split()
-        if family != "prophetnet"
-    },
-    **{
-        family: {"tie_word_embeddings": "tied in any case, unlike the checkpoints of T5 1.1"}
-        for family in "t5 mt5 umt5 longt5".split()
-    },
-    **{
-        family: {"tie_word_embeddings": "untied, the shared transformer blocks come apart too"}
-        for family in ("zamba", "zamba2")
-    },
+    "xlstm": dict.fromkeys(
+        ["hidden_size", "embedding_dim"], "two names of one width, used side by side"
+    )
+    | {"use_bias": "of all norms one has no bias"},
+    "t5": {"tie_word_embeddings": "tied in any case, unlike the checkpoints of T5 1.1"},
+    "zamba": {"tie_word_embeddings": "untied, the shared blocks come apart as well"},
 }
+QUIRKS |= dict.fromkeys(("longt5", "mt5", "umt5"), QUIRKS["t5"])
+QUIRKS |= {"zamba2": QUIRKS["zamba"]}
+QUIRKS |= {
+    family: {"tie_word_embeddings": "the class for text alone asks its own part"}
+    for family in ("dots3_note", "emu3", "llama4", "qwen3_5", "qwen3_5_moe")
+}
+for _family in [
+    "bart",
+    "bigbird_pegasus",
+    "blenderbot",
+    "blenderbot-small",
+    "led",
+    "m2m_100",
+    "marian",
+    "mbart",
+    "mvp",
+    "nllb-moe",
+    "pegasus",
+    "pegasus_x",
+    "plbart",
+    "prophetnet",
+    "switch_transformers",
+    "t5gemma2",
+]:
+    QUIRKS[_family] = QUIRKS.get(_family, {}) | {"tie_word_embeddings": _TIES}
+"""Keys that are not changed in a family, because transformers then builds what no checkpoint is."""
+
+PICTURE_PARTS = ("vision", "embed_tokens_extend", "multi_modal")
+"""In names of parameters: parts for pictures that sit inside the text model of some types."""

@@ -61,10 +61,10 @@ def load_config(
 def read_config(keys: Keys, name: str) -> Model:
     """Read an opened configuration; `load_config` is the door."""
     family = keys.word("model_type")
-    if family in READERS:
-        model = READERS[family](completed(keys, family), name)
-    elif (part := _text_part(keys)) is not None:
+    if (part := _text_part(keys)) is not None:
         model = _read_text(keys, part, name)
+    elif family in READERS:
+        model = READERS[family](completed(keys, family), name)
     else:
         model = _read_unknown(keys, family, name)
     unknown = (*keys.notes, *(key for key in keys.unused(()) if not is_irrelevant(key)))

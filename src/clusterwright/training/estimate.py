@@ -171,6 +171,11 @@ def _check_sizes(model: Model, workload: TrainingWorkload, strategy: Strategy) -
             f"cp({strategy.cp}); cp can be "
             f"{_divisors_near(workload.sequence_length, strategy.cp)}"
         )
+    if strategy.ep * strategy.etp > 1 and not any(block.experts for block in model.blocks):
+        raise InputError(
+            f"{model.name} has no experts to cut: leave ep({strategy.ep}) and "
+            f"etp({strategy.etp}) at 1"
+        )
     if strategy.pp > model.num_layers:
         raise InputError(
             f"pp({strategy.pp}) stages but {model.name} has {model.num_layers} layers; "

@@ -311,12 +311,14 @@ def _spread(front: list[int], most: int) -> list[int]:
 
 
 def _no_cut(evaluator: Evaluator, rejected: Counter[str]) -> str:
-    rules = ", ".join(f"{rule} {count}" for rule, count in rejected.most_common(3)) or "the pins"
+    counted = [f"{rule} {count}" for rule, count in rejected.most_common(3) if count]
+    rules = ", ".join(counted) or "the pins"
     batch = evaluator.workload.global_batch
     return (
         f"no way to cut {evaluator.model.name} over {evaluator.machine.cluster.count} accelerators "
-        f"with a batch of {batch} sequences obeys the rules ({rules}); drop a --pin, or choose "
-        f"a batch that has more divisors, such as {1 << max(0, batch - 1).bit_length()}"
+        f"with a batch of {batch} sequences obeys the rules and uses half of them ({rules}); drop "
+        f"a --pin, use fewer accelerators, or take a larger batch, such as "
+        f"{1 << batch.bit_length()}"
     )
 
 

@@ -198,6 +198,8 @@ def enumerate_runs(software: Software, pins: Pins, *, can_offload: bool) -> Runs
         recomputes = [("full", 1.0, int(pins["recompute_layers"]))]
     elif "recompute" in pins:
         recomputes = [row for row in recomputes if row[0] == pins["recompute"]]
+    if pins.get("recompute_layers") == 0:
+        recomputes = [row for row in recomputes if row[1] == 1.0]  # 0 says: all of them
     return run_grid(
         zeros=[int(pins["zero"])] if "zero" in pins else [0, 1, 2, 3],
         recomputes=recomputes,
