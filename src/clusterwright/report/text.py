@@ -102,6 +102,13 @@ def headline_lines(estimate: TrainingEstimate) -> list[str]:
     ]
 
 
+def _broken_lines(estimate: TrainingEstimate) -> list[str]:
+    """Rules for which the planner would not have chosen the strategy."""
+    return [
+        f"  {'note':<12} {rule}: {RULES[rule].why}; {RULES[rule].fix}" for rule in estimate.breaks
+    ]
+
+
 def _host(estimate: TrainingEstimate) -> str:
     """What the host holds of it, if anything."""
     if not estimate.host_bytes:
@@ -140,7 +147,7 @@ def estimate_text(question: TrainingQuestion, estimate: TrainingEstimate) -> str
     """One strategy, explained."""
     blocks = [
         question_lines(question),
-        headline_lines(estimate),
+        [*headline_lines(estimate), *_broken_lines(estimate)],
         waterfall_lines(estimate),
         memory_lines(estimate.stages, estimate.memory_limit),
     ]

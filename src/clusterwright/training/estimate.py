@@ -19,6 +19,7 @@ from clusterwright.training.evaluate import Estimates, Evaluator
 from clusterwright.training.flops import forward_flops_per_token
 from clusterwright.training.machine import Machine, peak_rate
 from clusterwright.training.prepared import Prepared
+from clusterwright.training.rules import rules_broken
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
@@ -51,6 +52,7 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
     ``step_time`` [s] is the sum of ``waterfall``; ``step_time_interval`` its 80 % interval.
     ``mfu``: model FLOPs (no recompute, attention counted causally) over peak; ``mfu_full``: with
     attention counted in full, as PaLM and most papers print it; ``hfu``: recompute counted.
+    ``breaks``: rules for which the planner would not choose it (a framework may still run it).
     """
 
     strategy: Strategy
@@ -70,6 +72,7 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
     waterfall: tuple[Term, ...]
     num_micro_batches: float
     model_flops: float
+    breaks: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -242,6 +245,7 @@ def estimate_with(
         waterfall=waterfall(prepared, found, ideal=causal / rate * step_time),
         num_micro_batches=float(found.num_micro_batches.flat[0]),
         model_flops=causal,
+        breaks=rules_broken(cuts, runs, found.num_micro_batches),
     )
 
 

@@ -133,6 +133,14 @@ def explain_rule(rule_id: str) -> Rule:
     return RULES[rule_id.upper()]
 
 
+def rules_broken(cuts: Cuts, runs: Runs, num_micro_batches: Array) -> tuple[str, ...]:
+    """Rules of schedules and sharding that one strategy breaks, by id."""
+    _, broken = allowed_runs(cuts, runs, slice(0, 1), num_micro_batches)
+    if np.any((cuts.vpp > 1) & (np.mod(np.ravel(num_micro_batches), cuts.pp) > 0)):
+        broken["SCH001"] += 1
+    return tuple(sorted(rule for rule, count in broken.items() if count and rule != "SHD002"))
+
+
 def allowed_runs(
     cuts: Cuts, runs: Runs, block: slice, num_micro_batches: Array
 ) -> tuple[Array, Counter[str]]:
