@@ -7,8 +7,9 @@ import json
 import pytest
 from training_cases import LLAMA, dense
 
-from clusterwright.asking import ask_training, default_batch_tokens, parse_pins, whole_number
+from clusterwright.asking import ask_training, default_batch_tokens, whole_number
 from clusterwright.errors import ConfigError, InputError, UnitError, UnknownNameError
+from clusterwright.training.pins import parse_pins
 from clusterwright.training.plan import TrainingQuestion
 
 MODEL = "llama-3.1-8b"
@@ -62,6 +63,20 @@ WRONG = {
     "pin of nothing": ({"pins": {"tp": 0}}, InputError, "tp=0: .*at least 1"),
     "pin of a stage": ({"pins": {"zero": 4}}, InputError, "zero=4: choose from 0, 1, 2, 3"),
     "pin of experts": ({"pins": {"ep": 8}}, InputError, "has no experts"),
+    "pin of layers": ({"pins": {"recompute_layers": 99}}, InputError, "has 32 layers in all"),
+    "no model": ({"model": " "}, InputError, "the model has no name: give one, such as llama"),
+    "more than there are": ({"accelerators": "1e30"}, InputError, "can be 100,000,000 at most"),
+    "endless batch": ({"batch_tokens": "1e18"}, InputError, "--batch-sequences.*at most"),
+    "endless sequence": ({"sequence_length": "1e12"}, InputError, "--seq-len.*at most"),
+    "unit of the count": ({"accelerators": "8 GB"}, UnitError, "--accelerators: '8 GB' is a mem"),
+    "no rank": ({"method": "lora", "lora_rank": 0}, InputError, "--lora-rank is 0, but must be 1"),
+    "rank above all": ({"lora_rank": 10**6}, InputError, "must be 1 to 4096"),
+    "fp8 without it": (
+        {"accelerator": "a100", "precision": "fp8"},
+        InputError,
+        "nv-a100-80-sxm has no published fp8 rate .*leave out --precision fp8",
+    ),
+    "fp4 without it": ({"precision": "nvfp4"}, InputError, "has no published fp4 rate"),
     "pins at odds": (
         {"pins": {"recompute": "none", "recompute_layers": 4}},
         InputError,
@@ -86,10 +101,12 @@ def test_every_mistake_gets_one_sentence_and_a_mend(mistake):
     [
         ("tp", InputError, "should be name=value, such as --pin tp=8"),
         ("tp=", InputError, "should be name=value"),
-        ("=8", UnknownNameError, "no strategy field called ''"),
-        ("tpp=8", UnknownNameError, "did you mean tp"),
+        ("=8", InputError, "should be name=value"),
+        ("tpp=8", InputError, "a strategy has no 'tpp'; did you mean tp"),
         ("tp=eight", InputError, "tp=eight: write a whole number, such as tp=8"),
         ("tp=-8", InputError, "write a whole number"),
+        ("tp=²", InputError, "write a whole number"),
+        ("tp=" + "9" * 20, InputError, "write a whole number"),
         ("recompute=ful", InputError, "did you mean full"),
         ("schedule=xyzzy", InputError, "choose from 1f1b, interleaved"),
         ("overlap_tp=maybe", InputError, "write true or false"),
@@ -183,3 +200,19 @@ def test_the_framework_sets_the_formats():
     assert question.workload.gradient_bytes == question.software.gradient_bytes
     assert question.workload.state_bytes == question.software.state_bytes
     assert question.error_share == question.settings.error_share
+
+
+def test_a_pin_given_twice_is_refused():
+    with pytest.raises(InputError, match="--pin tp is given twice"):
+        parse_pins(["tp=2", "tp=4"])
+
+
+def test_a_rate_that_stands_in_for_another_is_said():
+    volta = ask(accelerator="v100")
+    assert any("bf16 at the fp16 rate of nv-v100" in note for note in volta.assumed)
+    assert any("mxfp8 at the fp8 rate" in note for note in ask(precision="mxfp8").assumed)
+    assert not any("rate" in note for note in ask(precision="fp8").assumed)
+
+
+def test_a_sequence_beyond_the_models_positions_is_said():
+    assert any("positions extended to 262,144" in n for n in ask(sequence_length=2**18).assumed)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import msgspec
@@ -259,3 +261,47 @@ def test_any_pins_are_obeyed_or_refused_in_one_sentence(pins):
         return
     for estimate in (found.best, *(other.estimate for other in found.alternatives)):
         assert {name: getattr(estimate.strategy, name) for name in pins} == pins
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        (b'"count":8', b'"count":-8', "cluster.count -8, which must be above zero"),
+        (b'"global_batch":32', b'"global_batch":0', "workload.global_batch 0"),
+        (b'"pins":{}', b'"pins":{"tp":"many"}', "tp=many: write a whole number"),
+        (b'"pins":{}', b'"pins":{"foo":3}', "a strategy has no 'foo'"),
+    ],
+)
+def test_an_edited_question_gets_one_sentence(was, now, said, tmp_path):
+    edited = encode_plan(plan_training(question(accelerators=8, batch_sequences=32)))
+    assert was in edited
+    path = tmp_path / "plan.json"
+    path.write_bytes(edited.replace(was, now, 1))
+    with pytest.raises(InputError, match=re.escape(said)):
+        replay_plan(load_plan(path))
+
+
+def test_a_plan_is_saved_whole_or_not_at_all(plan, tmp_path):
+    for path in (tmp_path, tmp_path / "none" / "plan.json", Path()):
+        with pytest.raises(InputError, match="cannot save"):
+            save_plan(plan, path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "real.json").touch()
+    (tmp_path / "link.json").symlink_to("real.json")
+    save_plan(plan, tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert load_plan(tmp_path / "real.json") == plan
+
+
+def test_a_device_is_written_to_and_never_replaced(plan):
+    save_plan(plan, Path(os.devnull))
+    assert not Path(os.devnull).is_file()
+
+
+def test_more_accelerators_than_the_batch_feeds_are_never_slower():
+    few, many = (
+        plan_training(ask_training("gpt-2-124m", accelerator="h100", accelerators=count)).best
+        for count in (256, 1024)
+    )
+    assert many.step_time <= few.step_time
+    assert many.strategy.pp == 1

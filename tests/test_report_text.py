@@ -9,8 +9,10 @@ import pytest
 from test_planner import planned, question
 from training_cases import sparse
 
-from clusterwright.planner import estimate_question
+from clusterwright.asking import ask_training
+from clusterwright.planner import estimate_question, plan_training
 from clusterwright.report.text import (
+    WIDTH,
     comparison_text,
     estimate_text,
     memory_lines,
@@ -192,3 +194,24 @@ def test_a_comparison_is_in_order_of_time_and_aligned(plan):
     assert "Wh" in lines[1]
     bare = comparison_text(["quick"], [replace(plan, totals=None)])
     assert " - " in bare
+
+
+def test_idle_accelerators_are_counted_and_the_batch_that_feeds_them_is_named():
+    odd = ask_training("llama-3.1-8b", accelerator="h100", accelerators=1000, batch_sequences=256)
+    plan = plan_training(odd)
+    idle = 1000 - plan.best.accelerators
+    assert idle > 0
+    [said] = [line for line in plan_text(plan).splitlines() if " idle" in line]
+    assert f"of 1,000 used, {idle} idle" in said
+    batch = int(re.search(r"a batch of ([\d,]+) sequences", said)[1].replace(",", ""))
+    fed = plan_training(
+        ask_training("llama-3.1-8b", accelerator="h100", accelerators=1000, batch_sequences=batch)
+    )
+    assert fed.best.accelerators == 1000
+    assert " idle" not in plan_text(fed)
+
+
+def test_no_line_of_a_plan_is_wider_than_a_terminal():
+    many = ask_training("mixtral-8x7b", accelerator="h100", accelerators=256)
+    wide = max(plan_text(plan_training(many)).splitlines(), key=len)
+    assert len(wide) <= WIDTH

@@ -11,16 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import msgspec
-
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import InputError, UnknownNameError, nearest_names
-from clusterwright.hardware import Cluster
+from clusterwright.errors import InputError, UnitError
+from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.model.config import load_config
 from clusterwright.model.parameters import count_parameters
 from clusterwright.model.records import Model
-from clusterwright.strategy import Strategy
 from clusterwright.training.api import profile_of, settings_of, shipped, software_named
+from clusterwright.training.machine import LOW_PRECISIONS, peak_rate
+from clusterwright.training.pins import check_pins
 from clusterwright.training.plan import Objective, TrainingQuestion
 from clusterwright.units import format_count, parse
 from clusterwright.workload import Method, Optimizer, Precision, TrainingWorkload
@@ -29,6 +28,8 @@ DEFAULT_SOFTWARE = "megatron-bridge"
 LONGEST_DEFAULT_SEQUENCE = 8192
 REFERENCE_BATCH_TOKENS = 4 * 2**20
 REFERENCE_PARAMETERS = 70e9
+MOST = {"--accelerators": 10**8, "--seq-len": 10**9, "--batch-sequences": 10**9}
+"""More than this nobody has; a slip of the keyboard should not search for hours."""
 
 
 def catalogue_with(files: Sequence[str | Path]) -> Catalogue:
@@ -46,6 +47,8 @@ def find_model(name: str, catalogue: Catalogue) -> Model:
     ConfigError
         The file cannot be read as a transformer.
     """
+    if not name.strip():
+        raise InputError("the model has no name: give one, such as llama-3.1-8b, or a config.json")
     if Path(name).exists() or name.endswith(".json"):
         return load_config(name)
     entry = catalogue.entry("models", name)
@@ -79,11 +82,16 @@ def whole_number(given: str | float, option: str) -> int:
     Raises
     ------
     InputError
-        Not a whole positive number.
+        Not a whole positive number, or more than anybody has.
     """
-    value = parse(given if isinstance(given, str) else repr(given), "1")
+    try:
+        value = parse(given if isinstance(given, str) else repr(given), "1")
+    except UnitError as error:
+        raise UnitError(f"{option}: {error}") from None
     if value < 1 or value != int(value):
         raise InputError(f"{option} is {str(given)!r}, but must be a whole number of at least 1")
+    if value > MOST.get(option, math.inf):
+        raise InputError(f"{option} is {str(given)!r}, but can be {MOST[option]:,} at most")
     return int(value)
 
 
@@ -113,6 +121,11 @@ def make_workload(
     lora_rank: int = 16,
 ) -> TrainingWorkload:
     """The workload of a training run; ``assumed`` is told what was filled in."""
+    if not 1 <= lora_rank <= model.hidden_size:
+        raise InputError(
+            f"--lora-rank is {lora_rank}, but must be 1 to {model.hidden_size} (the hidden size "
+            f"of {model.name}), such as 16"
+        )
     length = _sequence_length(model, sequence_length, assumed)
     batch = _global_batch(model, length, batch_tokens, batch_sequences, assumed)
     gradient, state, master = software_bytes
@@ -132,7 +145,12 @@ def make_workload(
 
 def _sequence_length(model: Model, given: str | int | None, assumed: list[str]) -> int:
     if given is not None:
-        return whole_number(given, "--seq-len")
+        length = whole_number(given, "--seq-len")
+        if model.max_positions and length > model.max_positions:
+            assumed.append(
+                f"positions extended to {length:,} (the model has {model.max_positions:,})"
+            )
+        return length
     longest = model.max_positions or LONGEST_DEFAULT_SEQUENCE
     length = min(longest, LONGEST_DEFAULT_SEQUENCE)
     assumed.append(f"sequence length {length:,}")
@@ -155,7 +173,7 @@ def _global_batch(
         assumed.append(f"batch of {format_count(wanted)} tokens ({wanted // length:,} sequences)")
         return wanted // length
     wanted = whole_number(tokens, "--batch-tokens")
-    batch = _divisible_near(max(1, round(wanted / length)))
+    batch = _divisible_near(whole_number(max(1, round(wanted / length)), "--batch-sequences"))
     if batch * length != wanted:
         assumed.append(
             f"batch of {batch:,} sequences x {length:,} = {format_count(batch * length)} tokens, "
@@ -171,70 +189,41 @@ def _divisible_near(batch: int) -> int:
     (15360, 1000)
     """
     reach = batch // 200
-    near = sorted(range(batch - reach, batch + reach + 1), key=lambda n: abs(n - batch))
-    return max(near, key=lambda n: n & -n)
+    for power in reversed(range(batch.bit_length())):
+        step = 1 << power
+        below = batch // step * step
+        above = below + step
+        near = below if below and batch - below <= above - batch else above
+        if abs(near - batch) <= reach:
+            return near
+    return batch
 
 
-def parse_pins(pins: Sequence[str]) -> dict[str, int | str | bool]:
-    """``["tp=8", "recompute=full"]`` to fields of `Strategy`.
-
-    Raises
-    ------
-    InputError
-        Not ``name=value``, an unknown name, or a value of the wrong kind.
-    """
-    found: dict[str, int | str | bool] = {}
-    fields = {field.name: field for field in msgspec.structs.fields(Strategy)}
-    for pin in pins:
-        name, equals, text = pin.partition("=")
-        name = name.strip().replace("-", "_")
-        if not equals or not text:
-            raise InputError(f"--pin {pin!r} should be name=value, such as --pin tp=8")
-        if name not in fields:
-            raise UnknownNameError("strategy field", name, fields)
-        found[name] = _pin_value(name, text.strip(), fields[name].type)
-    return found
-
-
-def _pin_value(name: str, text: str, kind: Any) -> int | str | bool:  # noqa: ANN401 - a type
-    choices = get_args(kind)
-    if choices:
-        if text not in choices:
-            near = nearest_names(text, choices)
-            offer = f"did you mean {near[0]}?" if near else f"choose from {', '.join(choices)}"
-            raise InputError(f"--pin {name}={text}: {offer}")
-        return text
-    if kind is bool:
-        if text.lower() not in ("true", "false", "on", "off", "1", "0"):
-            raise InputError(f"--pin {name}={text}: write true or false")
-        return text.lower() in ("true", "on", "1")
-    if not text.isdigit():
-        raise InputError(f"--pin {name}={text}: write a whole number, such as {name}=8")
-    return int(text)
-
-
-def check_pins(model: Model, pins: Mapping[str, int | str | bool]) -> None:
-    """Refuse pins that no strategy of the model can have.
+def precision_notes(accelerator: Accelerator, precision: Precision) -> tuple[str, ...]:
+    """What is assumed of a chip that does not publish the very rate of a precision.
 
     Raises
     ------
     InputError
-        A size below 1, a sharding stage that does not exist, or experts that the model lacks.
+        A format below 16 bits that the chip does not have: it would run as something else.
     """
-    for name in ("tp", "cp", "pp", "vpp", "dp", "ep", "etp", "micro_batch"):
-        if name in pins and pins[name] < 1:  # type: ignore[operator]
-            raise InputError(f"--pin {name}={pins[name]}: write a whole number of at least 1")
-    if pins.get("zero", 0) not in (0, 1, 2, 3):
-        raise InputError(f"--pin zero={pins['zero']}: choose from 0, 1, 2, 3")
-    if pins.get("recompute_layers") and pins.get("recompute", "full") != "full":
+    low = LOW_PRECISIONS.get(precision)
+    if low is None:
+        rate = peak_rate(accelerator, precision)
+        if accelerator.peaks.get(precision):
+            return ()
+        used = next(name for name, peak in accelerator.peaks.items() if peak == rate)
+        return (f"{precision} at the {used} rate of {accelerator.id}, which publishes no other",)
+    if not accelerator.peaks.get(low):
+        known = ", ".join(name for name in sorted(accelerator.peaks) if name in get_args(Precision))
         raise InputError(
-            f"--pin recompute_layers={pins['recompute_layers']} needs recompute=full, "
-            f"not recompute={pins['recompute']}"
+            f"{accelerator.id} has no published {low} rate (known: {known or 'none'}); leave out "
+            f"--precision {precision}, choose another chip, or add the rate to a catalogue file "
+            f"of your own"
         )
-    if not any(block.experts for block in model.blocks):
-        for name in ("ep", "etp"):
-            if pins.get(name, 1) != 1:
-                raise InputError(f"--pin {name}={pins[name]}: {model.name} has no experts to cut")
+    if precision == "mxfp8" and not accelerator.peaks.get("fp4"):
+        return (f"mxfp8 at the fp8 rate: {accelerator.id} may lack block scaling in hardware",)
+    return ()
 
 
 def ask_training(
@@ -279,6 +268,7 @@ def ask_training(
     framework = software_named(facts, software)
     check_pins(found, pins or {})
     assumed: list[str] = []
+    notes = precision_notes(machine.accelerator, workload.get("precision", "bf16"))
     job = make_workload(
         found,
         assumed=assumed,
@@ -300,5 +290,5 @@ def ask_training(
         error_share=settings.error_share,
         objective=objective,
         pins=dict(pins or {}),
-        assumed=(*assumed, *machine.assumed),
+        assumed=(*assumed, *notes, *machine.assumed),
     )

@@ -14,6 +14,7 @@ from clusterwright.strategy import Strategy
 from clusterwright.training.api import shipped
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.pins import check_pins, parse_pins
 from clusterwright.training.plan import (
     Alternative,
     FrontPoint,
@@ -27,9 +28,9 @@ from clusterwright.training.search import REACH, Found, best_of_each_kind, paret
 Array = Any
 
 NUM_ALTERNATIVES = 5
-REACHES = {"time": REACH, "cost": 2.0, "memory": np.inf}
-"""How much slower than the fastest the best by an objective can be: by cost twice, for a strategy
-uses at least half of the accelerators; by memory anything."""
+REACHES = {"time": REACH, "cost": np.inf, "memory": np.inf}
+"""How much slower than the fastest the best by an objective can be: for a batch that feeds few
+accelerators, the cheapest uses few of them; by memory it can be anything."""
 
 SWEPT_AXES = ("tp", "cp", "pp", "ep", "micro_batch")
 
@@ -62,16 +63,21 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
     chosen = best_of_each_kind(found, objective, NUM_ALTERNATIVES + 1)
     estimates = [
         estimate_with(evaluator, found.strategy(index), error_share=question.error_share)
-        for index in chosen
+        for index in chosen[1:]
     ]
-    best = estimates[0]
+    best = estimate_with(
+        evaluator,
+        found.strategy(chosen[0]),
+        error_share=question.error_share,
+        every_rank=True,
+    )
     return TrainingPlan(
         version=__version__,
         catalogue=shipped().hash if catalogue_hash is None else catalogue_hash,
         question=question,
         best=best,
         totals=run_totals(best, question.workload.tokens),
-        alternatives=tuple(alternative(best, other) for other in estimates[1:]),
+        alternatives=tuple(alternative(best, other) for other in estimates),
         front=tuple(_front_point(found, index) for index in pareto_front(found)),
         sweeps=tuple(_sweep(found, axis) for axis in SWEPT_AXES),
         evaluated=found.num_strategies,
@@ -153,7 +159,9 @@ def estimate_question(question: TrainingQuestion, **choices: Any) -> TrainingEst
         for name in ("overlap_tp", "overlap_dp", "overlap_ep", "overlap_pp")
     }
     strategy = Strategy(**{**overlaps, **choices})
-    return estimate_with(evaluator_of(question), strategy, error_share=question.error_share)
+    return estimate_with(
+        evaluator_of(question), strategy, error_share=question.error_share, every_rank=True
+    )
 
 
 def _remaining_dp(question: TrainingQuestion, choices: dict[str, Any]) -> int:
@@ -172,11 +180,29 @@ def _remaining_dp(question: TrainingQuestion, choices: dict[str, Any]) -> int:
 
 
 def save_plan(plan: TrainingPlan, path: Path) -> None:
-    """Write a plan; whole or not at all."""
+    """Write a plan; whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When the path names no file that can be written.
+    """
     encoded = encode_plan(plan)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(encoded)
-    temporary.replace(path)
+    if path.is_dir() or not path.name:
+        raise InputError(f"cannot save to the folder {str(path)!r}: name a file, such as plan.json")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}")
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        target.write_bytes(encoded)  # a device or a pipe: never put a file in its place
+        return
+    temporary = target.with_name(target.name + ".part")
+    try:
+        temporary.write_bytes(encoded)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot save {str(path)!r}: {error.strerror}") from None
 
 
 def encode_plan(plan: TrainingPlan) -> bytes:
@@ -201,6 +227,41 @@ def load_plan(path: Path) -> TrainingPlan:
 
 
 def replay_plan(saved: TrainingPlan) -> tuple[TrainingPlan, bool]:
-    """Compute a saved plan's question again; tell whether the bytes are the same."""
+    """Compute a saved plan's question again; tell whether the bytes are the same.
+
+    Raises
+    ------
+    InputError
+        When the question was edited into one that nobody could have asked.
+    """
+    _check_question(saved.question)
     fresh = plan_training(saved.question, catalogue_hash=saved.catalogue)
     return fresh, encode_plan(fresh) == encode_plan(saved)
+
+
+def _check_question(question: TrainingQuestion) -> None:
+    """Refuse what `ask_training` cannot have put together."""
+    cluster, job = question.cluster, question.workload
+    numbers = {
+        "cluster.count": cluster.count,
+        "cluster.accelerator.memory_bytes": cluster.accelerator.memory_bytes or 0.0,
+        "cluster.accelerator.memory_bandwidth": cluster.accelerator.memory_bandwidth or 0.0,
+        "cluster.levels": len(cluster.levels),
+        "workload.global_batch": job.global_batch,
+        "workload.sequence_length": job.sequence_length,
+        "model.blocks": len(question.model.blocks),
+        "model.num_layers": question.model.num_layers,
+        "model.hidden_size": question.model.hidden_size,
+        "model.vocab_size": question.model.vocab_size,
+    }
+    for level in cluster.levels:
+        numbers[f"size of level {level.name}"] = level.size
+        numbers[f"bandwidth of level {level.name}"] = level.bandwidth
+    for name, value in numbers.items():
+        if not value > 0:
+            raise InputError(
+                f"the saved question has {name} {value:g}, which must be above zero: was the file "
+                f"edited? plan again with --save"
+            )
+    parse_pins([f"{name}={value}" for name, value in question.pins.items()])
+    check_pins(question.model, question.pins)

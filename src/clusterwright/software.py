@@ -29,7 +29,7 @@ class Software(Record, frozen=True, kw_only=True):
     ``selective``: what its selective recompute covers: the attention core with norms and activation
     functions, or the feed-forward network as well. ``logit_bytes``: memory of one logit and its
     gradient in all copies that the loss holds. [B] ``reserve_bytes``: memory that driver, runtime
-    and communicators hold. [B] ``dropout``: whether its recipes train with dropout.
+    and the communicators hold. [B] ``dropout``: whether its recipes train with dropout.
     ``scatter_gather``: tensor-parallel ranks send a share each between pipeline stages even without
     sequence parallelism. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
@@ -62,7 +62,7 @@ class Software(Record, frozen=True, kw_only=True):
     attention_kernel: str = ""
     selective: Literal["core", "mlp"] = "core"
     logit_bytes: float = 8.0
-    reserve_bytes: float = 2.5e9
+    reserve_bytes: float = 2.0e9
     dropout: bool = False
     scatter_gather: bool = False
     sequence_parallel: bool = True

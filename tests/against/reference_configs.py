@@ -127,6 +127,10 @@ QUIRKS |= {
     family: {"tie_word_embeddings": "the class for text alone asks its own part"}
     for family in ("dots3_note", "emu3", "llama4", "qwen3_5", "qwen3_5_moe")
 }
+QUIRKS |= {
+    family: {"tie_word_embeddings": "missing outside, it is the default of the class"}
+    for family in ("glmasr", "granite_speech", "granite_speech_plus", "moss_transcribe_diarize")
+}
 for _family in [
     "bart",
     "bigbird_pegasus",

@@ -52,6 +52,8 @@ class Reading(Record, frozen=True, kw_only=True):
         """
         if not self.problems:
             return self.entries
+        if len(self.problems) == 1:
+            raise CatalogueError(f"to mend in the catalogue: {self.problems[0]}")
         shown = "\n  ".join(str(problem) for problem in self.problems[:20])
         more = len(self.problems) - 20
         tail = f"\n  … and {more} more" if more > 0 else ""
@@ -107,7 +109,7 @@ class _Reader:
             text = path.read_text(encoding="utf-8")
             tables = tomllib.loads(text)
         except FileNotFoundError:
-            self._problem(path, "no such file")
+            self._problem(path, "no such file; name a TOML file of your own")
             return
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             self._problem(path, f"not readable as TOML: {error}")

@@ -93,6 +93,8 @@ def check_catalogue(
     """
     rows: list[dict[str, Any]] = []
     if folder is not None:
+        if not (folder / "schema").is_dir():
+            raise InputError(f"{folder} is no authored catalogue: it has no folder 'schema'")
         reading = read_folder(folder, read_schema(folder / "schema"))
         rows += [
             {"finding": "schema", "kind": "", "id": problem.entry, "message": str(problem)}

@@ -43,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"this command needs {error.name!r}, which is not installed", 1)
     except OSError as error:
         if error.filename is None:
-            raise
+            return _stop_writing(error)
         return _refuse(f"cannot use {str(error.filename)!r}: {error.strerror}", USAGE)
     return code
 
 
 def _run(words: list[str]) -> int:
     """Parse, load the one command that was asked for, run it."""
-    from cyclopts import CycloptsError, UnknownCommandError
+    from cyclopts import CycloptsError, UnknownCommandError, UnusedCliTokensError
 
     from clusterwright.cli.tree import build
 
@@ -64,6 +64,9 @@ def _run(words: list[str]) -> int:
     except UnknownCommandError as error:
         # Its own message would import every command to look for a near one.
         return _refuse(_unknown_command(error), USAGE)
+    except UnusedCliTokensError as error:
+        left = " ".join(error.unused_tokens or ())
+        return _refuse(f"nothing takes the word {left!r} here; see --help", USAGE)
     except CycloptsError as error:
         return _refuse(" ".join(str(error).split()), USAGE)
     except ImportError as error:
@@ -86,6 +89,12 @@ def _refuse(message: str, code: int) -> int:
     """Say in one line what is wrong."""
     print(f"error: {message}", file=sys.stderr)
     return code
+
+
+def _stop_writing(error: OSError) -> int:
+    """Say why the result cannot be written: a full disk, an output that was closed."""
+    _hang_up()
+    return _refuse(f"cannot write the result: {error.strerror or error}", 1)
 
 
 def _hang_up() -> int:

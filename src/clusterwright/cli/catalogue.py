@@ -24,7 +24,7 @@ Own = Annotated[tuple[Path, ...], Parameter(name="--catalogue", negative=())]
 
 
 @app.command(name="list")
-def list_command(kind: str | None = None, *, as_json: Json = False, own: Own = ()) -> None:
+def list_command(kind: str | None = None, /, *, as_json: Json = False, own: Own = ()) -> None:
     """List the kinds of facts, or all entries of one kind.
 
     Parameters
@@ -42,7 +42,7 @@ def list_command(kind: str | None = None, *, as_json: Json = False, own: Own = (
 
 
 @app.command(name="show")
-def show_command(name: str, *, as_json: Json = False, own: Own = ()) -> None:
+def show_command(name: str, /, *, as_json: Json = False, own: Own = ()) -> None:
     """Show all that is known of one thing, each figure with its source.
 
     Parameters

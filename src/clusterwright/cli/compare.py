@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from clusterwright.asking import ask_training, catalogue_with
+from clusterwright.asking import ask_training, catalogue_with, whole_number
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.options import JobOptions, write, write_json
 from clusterwright.errors import ClusterwrightError, InputError, UnknownNameError
@@ -59,10 +59,13 @@ def train(
         if not count.replace(",", "").isdigit():
             count, kind = "", machine
         number = count or accelerators
+        if number is not None:
+            whole_number(number, "--accelerators")
+        place = _place(kind, facts)
         try:
             question = ask_training(
                 model,
-                **_place(kind, facts),
+                **place,
                 accelerators=number,
                 software=software,
                 objective=objective,
@@ -85,9 +88,10 @@ def train(
 
 
 def _place(name: str, facts: Catalogue) -> dict[str, Any]:
-    """A cluster if there is one of that name, else an accelerator."""
+    """A cluster if there is one of that name, else an accelerator; a misspelt one is refused."""
     try:
         facts.entry("clusters", name)
     except UnknownNameError:
+        facts.entry("accelerators", name)
         return {"accelerator": name}
     return {"cluster": name}

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
-from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
+from clusterwright.cli.options import JobOptions, MachineOptions, Whole, write, write_json
 from clusterwright.planner import estimate_question
 from clusterwright.report.text import estimate_text
 
@@ -56,18 +56,18 @@ class StrategyOptions:
         Cut norms and residuals over tp as well.
     """
 
-    tp: int = 1
-    cp: int = 1
-    pp: int = 1
-    vpp: int = 1
-    dp: int | None = None
-    ep: int = 1
-    etp: int = 1
-    micro_batch: int = 1
+    tp: Whole = 1
+    cp: Whole = 1
+    pp: Whole = 1
+    vpp: Whole = 1
+    dp: Whole | None = None
+    ep: Whole = 1
+    etp: Whole = 1
+    micro_batch: Whole = 1
     zero: Literal[0, 1, 2, 3] = 1
-    shard_group: int = 0
+    shard_group: Whole = 0
     recompute: Literal["none", "selective", "full"] = "none"
-    recompute_layers: int = 0
+    recompute_layers: Whole = 0
     schedule: Literal["1f1b", "interleaved", "zero-bubble", "dualpipe", "gpipe"] = "1f1b"
     context_scheme: Literal["all-gather", "ring", "all-to-all"] = "ring"
     offload: Literal["none", "optimizer", "activations", "both"] = "none"

@@ -5,10 +5,30 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from cyclopts import Parameter
+
+from clusterwright.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyclopts import Token
+
+
+def _whole(_kind: object, tokens: Sequence[Token]) -> int:
+    """Read a whole number; left to itself the parser would cut 1.5 down to 1."""
+    token = tokens[0]
+    text = token.value
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        raise InputError(f"{token.keyword} is {text!r}, but must be a whole number, such as 8")
+    return int(text)
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
 
@@ -45,7 +65,7 @@ class JobOptions:
     precision: Precision = "bf16"
     optimizer: Literal["adam", "muon", "sgd"] = "adam"
     method: Literal["full", "lora", "qlora"] = "full"
-    lora_rank: int = 16
+    lora_rank: Whole = 16
 
     def workload(self) -> dict[str, Any]:
         """As the keyword arguments of ``ask_training``."""

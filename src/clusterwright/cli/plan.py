@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from clusterwright.asking import ask_training, catalogue_with, parse_pins
+from clusterwright.asking import ask_training, catalogue_with
 from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
 from clusterwright.planner import plan_training, save_plan
 from clusterwright.report.text import plan_text
+from clusterwright.training.pins import parse_pins
 
 JOB, MACHINE = JobOptions(), MachineOptions()
 

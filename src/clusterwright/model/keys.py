@@ -39,6 +39,22 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Spellings of one idea over the families; the first is the one that messages use."""
 
 
+MOST: tuple[tuple[str, int], ...] = (
+    ("cycles", 1_000),
+    ("ngram_size", 100),
+    ("per_ngram", 100),
+    ("layers", 10_000),
+    ("n_layer", 10_000),
+    ("per_stack", 10_000),
+    ("num_blocks", 10_000),
+    ("heads", 1_000_000),
+    ("n_head", 1_000_000),
+    ("size_base", 1_000_000_000),
+    ("", 100_000_000_000),
+)
+"""The largest number believed, by the end of the key's name: beyond it somebody has slipped."""
+
+
 class Keys:
     """The keys of one configuration (or of one part of it).
 
@@ -77,6 +93,9 @@ class Keys:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self.wrong(key, value, f"a whole number of at least {least}")
+        most = next(limit for end, limit in MOST if key.endswith(end))
+        if value > most:
+            raise self.wrong(key, value, f"a whole number of at most {most}")
         return value
 
     def optional(self, name: str, *, least: int = 1) -> int | None:
@@ -84,14 +103,14 @@ class Keys:
         return self.count(name, least=least) if self.has(name) else None
 
     def number(self, name: str, *, default: float | None = None) -> float:
-        """Return any finite number."""
+        """Return a number that is not negative."""
         key, value = self._find(name)
         if value is None:
             if default is None:
                 raise self.missing(name, "a number")
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.wrong(key, value, "a number")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
+            raise self.wrong(key, value, "a number between 0 and 1e9")
         return float(value)
 
     def flag(self, name: str, *, default: bool) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from clusterwright.model.parameters import count_parameters
@@ -11,7 +13,9 @@ from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.rules import RULES
 from clusterwright.units import format_count, format_quantity, format_time
 
-BAR = 28
+BAR = 20
+WIDTH = 120
+"""Columns of a terminal; what is longer goes on, indented, in the next line."""
 
 
 def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> list[str]:
@@ -24,6 +28,22 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> list[str]:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  " + "  ".join(cells).rstrip())
     return lines
+
+
+def fold(line: str, indent: int) -> list[str]:
+    """A line as one or more that fit a terminal, all but the first indented.
+
+    It is broken between the items of a list only.
+
+    >>> fold("assumed: " + "; ".join(["host memory: 128 GB"] * 6), 9)[1]
+    '         host memory: 128 GB'
+    """
+    held = re.sub(r"(?<=[^\s,;]) (?=\S)", "\N{NO-BREAK SPACE}", line)
+    blanks = " " * indent
+    parts = textwrap.wrap(
+        held, WIDTH, subsequent_indent=blanks, break_long_words=False, break_on_hyphens=False
+    )
+    return [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
 
 
 def strategy_words(strategy: Strategy) -> str:
@@ -60,10 +80,11 @@ def question_lines(question: TrainingQuestion) -> list[str]:
     count = count_parameters(model)
     active = f", {format_count(count.active)} active" if count.active != count.total else ""
     batch = job.global_batch * job.sequence_length
+    name = "" if cluster.accelerator.name in cluster.name else f", {cluster.name}"
     lines = [
         (
             f"{model.name} ({format_count(count.total)} parameters{active}) on "
-            f"{cluster.count:,} x {cluster.accelerator.name}, {cluster.name}"
+            f"{cluster.count:,} x {cluster.accelerator.name}{name}"
         ),
         (
             f"{job.method} training in {job.precision}, {format_count(batch)} tokens per step "
@@ -71,9 +92,9 @@ def question_lines(question: TrainingQuestion) -> list[str]:
         ),
     ]
     if question.assumed:
-        lines.append("assumed: " + "; ".join(question.assumed))
+        lines += fold("assumed: " + "; ".join(question.assumed), 9)
     if model.unknown_keys:
-        lines.append("keys of config.json not used: " + ", ".join(model.unknown_keys))
+        lines += fold("keys of config.json not used: " + ", ".join(model.unknown_keys), 9)
     return lines
 
 
@@ -109,6 +130,20 @@ def _broken_lines(estimate: TrainingEstimate) -> list[str]:
     ]
 
 
+def _idle_lines(question: TrainingQuestion, estimate: TrainingEstimate) -> list[str]:
+    """How many accelerators have nothing to do, and the batch that would feed them."""
+    count, used = question.cluster.count, estimate.accelerators
+    if used == count:
+        return []
+    strategy, batch = estimate.strategy, question.workload.global_batch
+    said = f"  accelerators {used:,} of {count:,} used, {count - used:,} idle"
+    cut = strategy.tp * strategy.cp * strategy.pp
+    step = count // cut * strategy.micro_batch
+    if count % cut == 0 and question.objective == "time":
+        said += f"; a batch of {max(1, round(batch / step)) * step:,} sequences would feed all"
+    return fold(said, 15)
+
+
 def _host(estimate: TrainingEstimate) -> str:
     """What the host holds of it, if anything."""
     if not estimate.host_bytes:
@@ -133,7 +168,10 @@ def waterfall_lines(estimate: TrainingEstimate) -> list[str]:
 
 
 def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
-    """Memory by part, one column per representative pipeline stage. [GiB]"""
+    """Memory by part of the first, the fullest, a middle and the last pipeline stage. [GiB]"""
+    fullest = max(range(len(stages)), key=lambda i: stages[i].total)
+    shown = sorted({0, fullest, len(stages) // 2, len(stages) - 1})
+    stages = [stages[index] for index in shown]
     names = [name for name in stages[0].parts if any(s.parts[name] >= 2**20 for s in stages)]
     header = ["Memory, GiB", *[f"stage {stage.rank}" for stage in stages]]
     rows = [[name, *[gigabytes(stage.parts[name]) for stage in stages]] for name in names]
@@ -147,7 +185,11 @@ def estimate_text(question: TrainingQuestion, estimate: TrainingEstimate) -> str
     """One strategy, explained."""
     blocks = [
         question_lines(question),
-        [*headline_lines(estimate), *_broken_lines(estimate)],
+        [
+            *headline_lines(estimate),
+            *_idle_lines(question, estimate),
+            *_broken_lines(estimate),
+        ],
         waterfall_lines(estimate),
         memory_lines(estimate.stages, estimate.memory_limit),
     ]
@@ -158,7 +200,12 @@ def plan_text(plan: TrainingPlan) -> str:
     """A plan: decision, reasons, runners-up, front, and why the rest lost."""
     blocks = [
         question_lines(plan.question),
-        ["Best plan", *headline_lines(plan.best), *_totals_lines(plan)],
+        [
+            "Best plan",
+            *headline_lines(plan.best),
+            *_idle_lines(plan.question, plan.best),
+            *_totals_lines(plan),
+        ],
         waterfall_lines(plan.best),
         memory_lines(plan.best.stages, plan.best.memory_limit),
     ]
@@ -191,7 +238,7 @@ def _alternative_lines(plan: TrainingPlan) -> list[str]:
     for other in plan.alternatives:
         why = ", ".join(f"{name} {_signed_time(time)}" for name, time in other.because if time > 0)
         share = other.slower_by / plan.best.step_time
-        rows.append(f"  {share:>+6.1%}  {strategy_words(other.estimate.strategy)}")
+        rows += fold(f"  {share:>+6.1%}  {strategy_words(other.estimate.strategy)}", 10)
         rows.append(
             f"          {gigabytes(other.estimate.memory_bytes)} GiB"
             + (f"; loses by {why}" if why else "")
@@ -216,7 +263,7 @@ def _sweep_lines(plan: TrainingPlan) -> list[str]:
             for value, time in zip(sweep.values, sweep.step_times, strict=True)
         ]
         shown = cells if len(cells) <= 12 else [*cells[:11], "…"]
-        lines.append(f"  {sweep.axis:<12} {'  '.join(shown)}")
+        lines += fold(f"  {sweep.axis:<12} {'  '.join(shown)}", 15)
     return lines
 
 
@@ -234,7 +281,8 @@ def _front_lines(plan: TrainingPlan) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True)]
-        lines.append(f"  {cells[0]}  {cells[1]} GiB  {cells[2]}  {row[3]}")
+        start = f"  {cells[0]}  {cells[1]} GiB  {cells[2]}  "
+        lines += fold(start + row[3], len(start))
     return lines
 
 

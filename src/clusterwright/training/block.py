@@ -115,7 +115,7 @@ class Block:
             kept=(
                 over_layers([cost.kept_none for cost in costs]),
                 over_layers([cost.kept_selective for cost in costs]),
-                over_layers([cost.kept_full for cost in costs]),
+                over_layers([cost.kept.full for cost in costs]),
             ),
             dense=split / self.c.tp + whole,
             expert=expert / (self.c.ep * self.c.etp),

@@ -93,28 +93,43 @@ class Work:
     selective: Cost = field(default_factory=Cost)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Bytes kept of one layer and micro-batch for its backward pass, (shapes,). [B]
+
+    ``none``, ``selective``: without recompute and with a selective one, by half layer; ``full``:
+    the layer's input alone.
+    """
+
+    none: dict[str, Array]
+    selective: dict[str, Array]
+    full: Array
+
+
 @dataclass(slots=True)
 class LayerCosts:
     """One block kind: time forward, backward, of a selective recompute; bytes kept.
 
     ``forward``, ``backward``, ``selective``: (parts, shapes) [s]. ``weight_gradient``: the share
-    of backward that may be delayed (shapes,) [s]. ``kept_*``: bytes kept for the backward pass of
-    one micro-batch under each recompute mode (shapes,) [B].
+    of backward that may be delayed (shapes,) [s]. ``kept``: bytes for the backward pass of one
+    micro-batch; ``kept_none``, ``kept_selective``: their sums over half layers (shapes,) [B].
     """
 
     forward: Array
     backward: Array
     selective: Array
     weight_gradient: Array
-    kept_none: Array
-    kept_selective: Array
-    kept_full: Array
+    kept: Kept
+    kept_none: Array = None
+    kept_selective: Array = None
     forward_total: Array = None
     backward_total: Array = None
     selective_total: Array = None
 
     def __post_init__(self) -> None:
         """Sum the parts once; the table of strategies gathers the sums."""
+        self.kept_none = sum(self.kept.none.values())
+        self.kept_selective = sum(self.kept.selective.values())
         self.forward_total = self.forward.sum(axis=0)
         self.backward_total = self.backward.sum(axis=0)
         self.selective_total = self.selective.sum(axis=0)

@@ -89,7 +89,7 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
 MEANINGS = {
     "ideal": "model FLOPs at the accelerator's peak",
     "kernels": "matrix and attention kernels below peak",
-    "extra work": "slowest stage above the mean, attention's own recompute, 16-bit parts",
+    "extra work": "slowest stage over the mean, attention's recompute, 16-bit parts",
     "memory-bound": "norms, activations, casts: bound by memory bandwidth",
     "host": "the device waits for kernel launches",
     "recompute": "activations computed again",
@@ -168,6 +168,22 @@ def _check_sizes(model: Model, workload: TrainingWorkload, strategy: Strategy) -
     for name in ("shard_group", "recompute_layers"):
         if getattr(strategy, name) < 0:
             raise InputError(f"{name} is {getattr(strategy, name)}, but must be 0 (all) or more")
+    if strategy.recompute_layers and strategy.recompute != "full":
+        raise InputError(
+            f"recompute_layers({strategy.recompute_layers}) needs recompute full, not "
+            f"{strategy.recompute}"
+        )
+    if strategy.recompute_layers > model.num_layers:
+        raise InputError(
+            f"recompute_layers is {strategy.recompute_layers} but {model.name} has "
+            f"{model.num_layers} layers in all"
+        )
+    ranks = strategy.dp * strategy.cp
+    if strategy.shard_group and ranks % strategy.shard_group:
+        raise InputError(
+            f"shard_group({strategy.shard_group}) does not divide dp * cp = {ranks}; it can be "
+            f"{_divisors_near(ranks, strategy.shard_group)}, or 0 for all"
+        )
     if workload.sequence_length % strategy.cp:
         raise InputError(
             f"a sequence of {workload.sequence_length} tokens does not divide into "
@@ -208,16 +224,17 @@ def memory_limit(machine: Machine) -> float:
 
 
 def estimate_with(
-    evaluator: Evaluator, strategy: Strategy, *, error_share: float
+    evaluator: Evaluator, strategy: Strategy, *, error_share: float, every_rank: bool = False
 ) -> TrainingEstimate:
     """Estimate one strategy with an evaluator already bound to model, machine and workload.
 
     ``error_share``: half-width of the 80 % interval as a share of the step time.
+    ``every_rank``: give the memory of every pipeline rank, not only of those that can be the worst.
     """
     model, workload, machine = evaluator.model, evaluator.workload, evaluator.machine
     check_strategy(model, machine.cluster, workload, strategy)
     cuts, runs = columns_of(strategy)
-    prepared = evaluator.prepare(cuts)
+    prepared = evaluator.prepare(cuts, every_rank=every_rank)
     found = evaluator.evaluate(prepared, runs)
     step_time = float(found.step_time.flat[0])
     tokens = float(workload.global_batch * workload.sequence_length)
@@ -241,7 +258,7 @@ def estimate_with(
         memory_limit=memory_limit(machine),
         host_bytes=float(found.host_bytes.flat[0]),
         host_limit=machine.cluster.host_memory_bytes,
-        stages=_stages(found, strategy.pp),
+        stages=_stages(prepared, found, strategy),
         waterfall=waterfall(prepared, found, ideal=causal / rate * step_time),
         num_micro_batches=float(found.num_micro_batches.flat[0]),
         model_flops=causal,
@@ -260,13 +277,40 @@ def _recomputed_flops(strategy: Strategy, model: Model, length: int) -> float:
     return share * (forward_flops_per_token(model, length) - head)
 
 
-def _stages(found: Estimates, num_stages: int) -> tuple[StageMemory, ...]:
+def _stages(prepared: Prepared, found: Estimates, strategy: Strategy) -> tuple[StageMemory, ...]:
+    """Memory of each rank that was looked at, activations by what they are kept for."""
     stages: dict[int, StageMemory] = {}
+    stage, shape = found.stage_index[0], found.shape_index[0]
     for slot, parts in enumerate(found.slot_memory):
-        rank = int(found.slots.rank[slot][found.stage_index[0]])
-        values = {name: float(np.ravel(value)[0]) for name, value in parts.items()}
+        rank = int(found.slots.rank[slot][stage])
+        counts = found.slots.counts[slot][:, stage]
+        values: dict[str, float] = {}
+        for name, value in parts.items():
+            amount = float(np.ravel(value)[0])
+            if name == "activations":
+                shares = _activation_shares(prepared, strategy, counts, shape)
+                values.update({kind: amount * share for kind, share in shares.items()})
+            else:
+                values[name] = amount
         stages.setdefault(rank, StageMemory(rank=rank, parts=values))
-    return tuple(stages[rank] for rank in sorted(stages) if rank < num_stages)
+    return tuple(stages[rank] for rank in sorted(stages) if rank < strategy.pp)
+
+
+def _activation_shares(
+    prepared: Prepared, strategy: Strategy, counts: Array, shape: int
+) -> dict[str, float]:
+    """What the activations of a rank consist of; shares that sum to 1."""
+    layers = max(1.0, float(counts.sum()))
+    again = strategy.recompute_layers / layers if strategy.recompute_layers else 1.0
+    full = min(1.0, again) if strategy.recompute == "full" else 0.0
+    kept = dict.fromkeys(("attention", "feed-forward", "experts", "layer inputs"), 0.0)
+    for number, cost in zip(counts, prepared.costs, strict=True):
+        mode = cost.kept.selective if strategy.recompute == "selective" else cost.kept.none
+        for kind, array in mode.items():
+            kept[kind] += float(number * (1.0 - full) * array[shape])
+        kept["layer inputs"] += float(number * full * cost.kept.full[shape])
+    total = sum(kept.values()) or 1.0
+    return {kind: value / total for kind, value in kept.items()}
 
 
 def waterfall(prepared: Prepared, found: Estimates, *, ideal: float) -> tuple[Term, ...]:

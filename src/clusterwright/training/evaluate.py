@@ -22,6 +22,7 @@ from clusterwright.training.columns import Cuts, Runs, columns_of
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
 from clusterwright.training.flops import head_layers
+from clusterwright.training.kept import exchange_bytes, hop_bytes
 from clusterwright.training.layers import layer_costs
 from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
@@ -83,8 +84,12 @@ class Evaluator:
             model, machine, workload, StateBytes.of(workload), self.job.adapter_rank
         )
 
-    def prepare(self, cuts: Cuts) -> Prepared:
-        """Evaluate each distinct operator shape and stage layout of the cuts, once."""
+    def prepare(self, cuts: Cuts, *, every_rank: bool = False) -> Prepared:
+        """Evaluate each distinct operator shape and stage layout of the cuts, once.
+
+        ``every_rank``: look at every pipeline rank, not only at those that can be the worst (for
+        a single cut).
+        """
         shape_columns = [getattr(cuts, f.name) for f in fields(Shapes)]
         unique, shape_index = unique_rows(shape_columns)
         shapes = Shapes(**{f.name: unique[i] for i, f in enumerate(fields(Shapes))})
@@ -96,11 +101,15 @@ class Evaluator:
             len(self.model.blocks),
             [(int(pp), int(vpp)) for pp, vpp in pairs.T],
             head_layers=head_layers(self.model, self.workload.sequence_length),
+            every_rank=every_rank,
         )
         # Each multi-token-prediction layer is one more of the last kind, on the last rank.
         stages.counts[:, self.model.layout[-1]] += stages.last * self.model.mtp_layers
         ends = end_costs(self.model, ops)
-        return Prepared(cuts, costs, ends, stages, shape_index, stage_index)
+        exchange = largest_of([exchange_bytes(ops, block) for block in self.model.blocks])
+        return Prepared(
+            cuts, costs, ends, stages, exchange, hop_bytes(ops), shape_index, stage_index
+        )
 
     def lower_bound(self, prepared: Prepared, runs: Runs) -> Array:
         """Time that no way of running a cut can undercut. (cuts,) [s]

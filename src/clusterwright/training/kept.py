@@ -8,14 +8,14 @@ import numpy as np
 
 from clusterwright.formulas import memory
 from clusterwright.model.records import Block, Experts
-from clusterwright.training.costs import BF16
+from clusterwright.training.costs import BF16, SCHEMES, Kept
 from clusterwright.training.operators import Operators
 
 Array = Any
 
 
-def kept_bytes(ops: Operators, block: Block) -> tuple[Array, Array, Array]:
-    """Bytes kept for the backward pass: none, selective, full recompute."""
+def kept_bytes(ops: Operators, block: Block) -> Kept:
+    """Bytes kept of one layer and micro-batch, by half layer and recompute mode."""
     job, shapes = ops.job, ops.shapes
     shared = {
         "hidden_size": job.hidden_size,
@@ -23,11 +23,12 @@ def kept_bytes(ops: Operators, block: Block) -> tuple[Array, Array, Array]:
         "linear_input_bytes": job.linear_input_bytes,
         "mask_bytes": 1.0 if job.dropout else 0.0,
     }
-    kept: Array = np.zeros(ops.num_shapes)
+    zero: Array = np.zeros(ops.num_shapes)
+    none = {"attention": zero, "feed-forward": zero, "experts": zero}
     if block.projections:
-        kept = kept + _mixer_bytes(ops, block, shared)
+        none["attention"] = _mixer_bytes(ops, block, shared)
     if block.mlp:
-        kept = kept + memory.mlp_activation_bytes(
+        none["feed-forward"] = memory.mlp_activation_bytes(
             ops.tokens,
             width=float(block.mlp.width),
             num_up=2.0 if block.mlp.gated else 1.0,
@@ -35,13 +36,17 @@ def kept_bytes(ops: Operators, block: Block) -> tuple[Array, Array, Array]:
             **shared,
         )
     if block.experts:
-        kept = kept + _expert_bytes(ops, block.experts, shared)
+        none["experts"] = _expert_bytes(ops, block.experts, shared)
+    saved = _saved_by_selective(ops, block)
     full = ops.tokens * BF16 * job.hidden_size / shapes.sequence_shards
-    light = kept - _saved_by_selective(ops, block)
-    return kept, light, np.broadcast_to(full, ops.num_shapes)
+    return Kept(
+        none=none,
+        selective={name: kept - saved.get(name, zero) for name, kept in none.items()},
+        full=np.broadcast_to(full, ops.num_shapes),
+    )
 
 
-def _saved_by_selective(ops: Operators, block: Block) -> Array:
+def _saved_by_selective(ops: Operators, block: Block) -> dict[str, Array]:
     """Bytes that a selective recompute does not keep.
 
     The scores of unfused attention; else the outputs of norms and activation functions, and where
@@ -49,21 +54,40 @@ def _saved_by_selective(ops: Operators, block: Block) -> Array:
     """
     job, shapes = ops.job, ops.shapes
     if not job.flash_attention:
-        return _score_bytes(ops, block)
+        return {"attention": _score_bytes(ops, block)}
     residual = ops.tokens * job.hidden_size / shapes.sequence_shards
-    saved: Array = np.zeros(ops.num_shapes)
+    saved: dict[str, Array] = {}
     if block.projections:
-        saved = saved + job.linear_input_bytes * residual
+        saved["attention"] = job.linear_input_bytes * residual
     if block.mlp:
         inner = ops.tokens * block.mlp.width / shapes.tp
-        saved = saved + job.linear_input_bytes * (residual + inner)
+        saved["feed-forward"] = job.linear_input_bytes * (residual + inner)
         if ops.machine.software.selective == "mlp":
             num_up = 2.0 if block.mlp.gated else 1.0
-            saved = saved + BF16 * (residual + num_up * inner)
+            saved["feed-forward"] = saved["feed-forward"] + BF16 * (residual + num_up * inner)
     if block.experts:
         inner = ops.routed_tokens(block.experts) * block.experts.width / shapes.etp
-        saved = saved + job.linear_input_bytes * (residual + inner)
+        saved["experts"] = job.linear_input_bytes * (residual + inner)
     return saved
+
+
+def exchange_bytes(ops: Operators, block: Block) -> Array:
+    """Buffers that a layer's traffic needs while it runs: gathered inputs, keys, routed tokens."""
+    job, shapes = ops.job, ops.shapes
+    gathered = ops.tokens * job.hidden_size * BF16 * ((shapes.sequence_shards > 1) * 1.0)
+    width = max((c.num_kv_heads * (c.query_key_dim + c.value_dim) for c in block.cores), default=0)
+    keys = ops.tokens * width / shapes.tp * BF16
+    held = np.where(shapes.scheme == SCHEMES.index("all-gather"), shapes.cp, 2.0)
+    total = gathered + keys * held * (shapes.cp > 1)
+    if block.experts:
+        routed = ops.routed_tokens(block.experts) * job.hidden_size * BF16
+        total = total + 2.0 * routed * (shapes.ep > 1)
+    return total
+
+
+def hop_bytes(ops: Operators) -> Array:
+    """Buffers of one pipeline rank for what it receives: an activation and a gradient."""
+    return 2.0 * ops.tokens * ops.job.hidden_size * BF16 / ops.shapes.sequence_shards
 
 
 def _mixer_bytes(ops: Operators, block: Block, shared: dict[str, Any]) -> Array:

@@ -30,15 +30,12 @@ def layer_costs(ops: Operators, block: Block) -> LayerCosts:
         traffic.overlap_expert_traffic(ops, cost)
     for cost in (work.forward, work.backward, work.selective):
         cost.add("host", ops.host_wait(cost))
-    kept_none, kept_selective, kept_full = kept_bytes(ops, block)
     return LayerCosts(
         forward=work.forward.matrix(ops.num_shapes),
         backward=work.backward.matrix(ops.num_shapes),
         selective=work.selective.matrix(ops.num_shapes),
         weight_gradient=np.broadcast_to(work.weight.total(), ops.num_shapes),
-        kept_none=kept_none,
-        kept_selective=kept_selective,
-        kept_full=kept_full,
+        kept=kept_bytes(ops, block),
     )
 
 

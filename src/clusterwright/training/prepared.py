@@ -47,12 +47,17 @@ class StateBytes:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Cuts with their gathered tables; what `Evaluator.evaluate` needs, made once."""
+    """Cuts with their gathered tables; what `Evaluator.evaluate` needs, made once.
+
+    ``exchange_bytes``, ``hop_bytes``: communication buffers, (shapes,). [B]
+    """
 
     cuts: Cuts
     costs: list[LayerCosts]
     ends: EndCosts
     stages: Stages
+    exchange_bytes: Array
+    hop_bytes: Array
     shape_index: Array
     stage_index: Array
 

@@ -33,6 +33,8 @@ def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
         "adapters": slot.adapter * state.adapter,
         "activations": np.where(_offloads_kept(block), two_layers, kept * _in_flight(block, slot)),
         "recompute": _recompute_bytes(block, slot),
+        "communication": block.gather(block.prepared.exchange_bytes)
+        + np.where(block.c.pp > 1, block.gather(block.prepared.hop_bytes), 0.0),
         "logits": slot.is_last * block.gather(block.prepared.ends.logit_bytes),
         "gathered": np.where(r.zero == 3, gathered, 0.0),
         "reserve": np.float64(block.machine.software.reserve_bytes),

@@ -70,7 +70,7 @@ RULES = {
         ),
         Rule(
             id="SCH001",
-            checks="with virtual stages, pp divides the micro-batches",
+            checks="with virtual stages, pp is above 1 and divides the micro-batches",
             why="the interleaved schedule works in rounds of pp micro-batches",
             fix="lower vpp to 1, or change the micro-batch",
         ),
@@ -94,7 +94,7 @@ RULES = {
         ),
         Rule(
             id="SHD002",
-            checks="sharding has ranks to shard over",
+            checks="sharding has ranks to shard over, and groups that divide them",
             why="with dp × cp = 1 every zero stage is the same",
             fix="use zero 0",
         ),
@@ -136,7 +136,8 @@ def explain_rule(rule_id: str) -> Rule:
 def rules_broken(cuts: Cuts, runs: Runs, num_micro_batches: Array) -> tuple[str, ...]:
     """Rules of schedules and sharding that one strategy breaks, by id."""
     _, broken = allowed_runs(cuts, runs, slice(0, 1), num_micro_batches)
-    if np.any((cuts.vpp > 1) & (np.mod(np.ravel(num_micro_batches), cuts.pp) > 0)):
+    uneven = np.mod(np.ravel(num_micro_batches), cuts.pp) > 0
+    if np.any((cuts.vpp > 1) & ((cuts.pp < 2) | uneven)):
         broken["SCH001"] += 1
     return tuple(sorted(rule for rule, count in broken.items() if count and rule != "SHD002"))
 

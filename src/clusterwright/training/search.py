@@ -138,7 +138,7 @@ def search(evaluator: Evaluator, pins: Pins | None = None, *, reach: float = REA
         evaluator.model, evaluator.workload, machine.software, machine.cluster.count, pins
     )
     if not len(cuts):
-        raise InfeasibleError(_no_cut(evaluator, rejected))
+        raise InfeasibleError(_no_cut(evaluator, rejected, pins))
     offload = machine.cluster.host_bandwidth is not None
     whole = enumerate_runs(machine.software, pins, can_offload=offload)
     found = Found(
@@ -310,15 +310,19 @@ def _spread(front: list[int], most: int) -> list[int]:
     return [front[i] for i in picks]
 
 
-def _no_cut(evaluator: Evaluator, rejected: Counter[str]) -> str:
-    counted = [f"{rule} {count}" for rule, count in rejected.most_common(3) if count]
-    rules = ", ".join(counted) or "the pins"
+def _no_cut(evaluator: Evaluator, rejected: Counter[str], pins: Pins) -> str:
+    # What stopped the last that were left says more than what stopped the most.
+    order = ("SCH001", "SHD002", "PAR005", "PAR004", "PAR002", "PAR001", "PAR003", "PAR006")
+    rule = RULES[next((name for name in order if rejected[name]), "PAR006")]
     batch = evaluator.workload.global_batch
+    step = int(pins.get("dp", 1)) * int(pins.get("micro_batch", 1))
+    fix = rule.fix
+    if rule.id == "PAR004" and batch % step:
+        fix += f", such as to a batch of {max(1, round(batch / step)) * step:,}"
     return (
-        f"no way to cut {evaluator.model.name} over {evaluator.machine.cluster.count} accelerators "
-        f"with a batch of {batch} sequences obeys the rules and uses half of them ({rules}); drop "
-        f"a --pin, use fewer accelerators, or take a larger batch, such as "
-        f"{1 << batch.bit_length()}"
+        f"no way to cut {evaluator.model.name} over {evaluator.machine.cluster.count:,} "
+        f"accelerators with a batch of {batch:,} sequences obeys the "
+        f"rules and the pins, {rule.id} above all ({rule.checks}); {fix}, or drop a --pin"
     )
 
 
@@ -341,10 +345,15 @@ def _nothing_fits(evaluator: Evaluator, found: Found) -> str:
     parts = evaluator.memory_parts(found.strategy(index))
     biggest = max(parts, key=lambda name: parts[name])
     domain = evaluator.machine.cluster.levels[0].size
-    more = int(np.ceil(count * least / found.limit / domain)) * domain
+    # What every accelerator holds back does not shrink with their number.
+    reserve = parts.get("reserve", 0.0)
+    share = (least - reserve) / max(found.limit - reserve, 1.0)
+    more = int(np.ceil(count * share / domain)) * domain
+    larger = f"{least / found.limit:,.1f} times the memory"
+    mend = f"about {more:,} accelerators, or {larger}," if found.limit > reserve else larger
     return (
         f"{evaluator.model.name} does not fit: the least any strategy needs is "
-        f"{least / 1e9:.1f} GB per accelerator ({biggest} alone {parts[biggest] / 1e9:.1f} GB) "
-        f"and {evaluator.machine.cluster.accelerator.name} offers {found.limit / 1e9:.1f} GB; "
-        f"about {more} accelerators, or {least / found.limit:.1f} times the memory, would hold it"
+        f"{least / 1e9:,.1f} GB per accelerator ({biggest} alone {parts[biggest] / 1e9:,.1f} GB) "
+        f"and {evaluator.machine.cluster.accelerator.name} offers {found.limit / 1e9:,.1f} GB; "
+        f"{mend} would hold it"
     )

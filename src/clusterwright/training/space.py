@@ -94,7 +94,7 @@ def _meshes(
     *,
     pipeline: bool,
 ) -> list[tuple[int, int, int, int]]:
-    """(tp, cp, pp, dp) whose product uses at least half of the accelerators."""
+    """(tp, cp, pp, dp) that use at least half of the accelerators, or all that the batch feeds."""
     heads, length = _query_heads(model), workload.sequence_length
     tps = _pinned([d for d in divisors(heads) if d <= accelerators], pins, "tp")
     cps = _pinned([d for d in divisors(length) if d <= max(1, length // FEWEST_TOKENS)], pins, "cp")
@@ -113,10 +113,16 @@ def _meshes(
             rejected["PAR006"] += 1
         else:
             most = accelerators // (tp * cp * pp)
-            fitting = [d for d in batches if most // 2 < d <= most]
-            dps = _pinned(fitting, pins, "dp")
-            found += [(tp, cp, pp, dp) for dp in dps if dp <= most and dp in batches]
-            rejected["PAR004"] += int(not fitting)
+            # A batch too small for half of them still has a best: the most ranks that it feeds.
+            largest = max(d for d in batches if d <= most)
+            fitting = [d for d in batches if most // 2 < d <= most] or [largest]
+            for dp in _pinned(fitting, pins, "dp"):
+                if dp > most:
+                    rejected["PAR006"] += 1
+                elif dp not in batches:
+                    rejected["PAR004"] += 1
+                else:
+                    found.append((tp, cp, pp, dp))
     return found
 
 
@@ -164,7 +170,9 @@ def enumerate_cuts(
         ):
             if per_rank % micro:
                 rejected["PAR004"] += 1
-            elif vpp > 1 and (per_rank // micro) % pp:
+            elif "shard_group" in pins and (dp * cp) % max(1, int(pins["shard_group"])):
+                rejected["SHD002"] += 1
+            elif vpp > 1 and (pp == 1 or (per_rank // micro) % pp):
                 rejected["SCH001"] += 1
             else:
                 rows.append((tp, cp, pp, vpp, dp, ep, etp, micro, scheme))

@@ -94,9 +94,17 @@ def stages_of(
     pairs: list[tuple[int, int]],
     *,
     head_layers: float,
+    every_rank: bool = False,
 ) -> Stages:
-    """Slots of every (pp, vpp) pair; ``head_layers`` as in `chunk_sizes`."""
+    """Slots of every (pp, vpp) pair; ``head_layers`` as in `chunk_sizes`.
+
+    ``every_rank``: after the worst, all the other ranks (for one pair alone).
+    """
     found = [_slots(layout, num_kinds, pp, vpp, head_layers) for pp, vpp in pairs]
+    if every_rank:
+        [(pp, vpp)], [(worst, _)] = pairs, found
+        every = [*worst, *(rank for rank in range(pp) if rank not in worst)]
+        found = [(every, rank_counts(layout, num_kinds, pp, vpp, head_layers)[every])]
     ranks = np.array([ranks for ranks, _ in found], dtype=float).T
     counts = np.array([counts for _, counts in found], dtype=float).transpose(1, 2, 0)
     pipeline = np.array([pp for pp, _ in pairs], dtype=float)

@@ -312,6 +312,7 @@ def read_nemotron_h(keys: Keys, name: str) -> Model:
             return build.vectors(0)
         if kinds[at.number] == "moe":
             own.count("num_experts")
+            own.count("moe_intermediate_size")
         made = plain(own, at)
         return _in_latent(own, made, at.shape.hidden) if made.experts else made
 

@@ -45,7 +45,7 @@ def indexed_attention(keys: Keys, at: Layer) -> Block:
     """
     if at.window is not None:
         return latent_attention(keys, at)
-    kinds = keys.words("indexer_types")
+    kinds = keys.words("indexer_types", length=at.shape.layers)
     own = kinds is None or kinds[at.number] != "shared"
     made = latent_attention(keys, at, window=keys.count("index_topk", default=2048))
     return build.join(made, indexer(keys, at.shape.hidden)) if own else made

@@ -10,36 +10,37 @@ from clusterwright.model.keys import ALIASES, Keys
 
 _LATENT = (
     "axk1 axk2 bailing_hybrid deepseek_v2 deepseek_v3 deepseek_v32 dots3_note_text glm4_moe_lite "
-    "glm_moe_dsa hy_v4 kimi_k2 kimi_linear minicpm3 youtu"
+    "glm_moe_dsa hy_v4 kimi_k2 kimi_linear longcat_flash minicpm3 youtu"
 )
 _EXPERTS = (
     "afmoe aria_text axk1 axk2 bailing_hybrid beam cohere2_moe deepseek_v2 deepseek_v3 "
     "deepseek_v32 deepseek_v4 dots1 dots3_note_text ernie4_5_moe exaone_moe flex_olmo flint "
     "glm4_moe glm4_moe_lite glm_moe_dsa gpt_oss granitemoe granitemoe_swa granitemoehybrid "
-    "granitemoeshared hunyuan_v1_moe hy_v3 hy_v4 jamba jetmoe kimi_k2 kimi_linear kolibri1 laguna "
-    "lfm2_moe llama4_text mellum mimo_v2_flash minimax minimax_m2 minimax_m3_vl_text mixtral "
-    "olmoe phimoe qwen2_moe qwen3_5_moe_text qwen3_moe qwen3_next solar_open"
+    "granitemoeshared hunyuan_v1_moe hy_v3 hy_v4 inkling2_text inkling_text jamba jetmoe kimi_k2 "
+    "kimi_linear kolibri1 laguna lfm2_moe llama4_text mellum mimo_v2_flash minimax minimax_m2 "
+    "minimax_m3_vl_text mixtral olmoe phimoe qwen2_moe qwen3_5_moe_text qwen3_moe qwen3_next "
+    "solar_open"
 )
 _NARROW_EXPERTS = (
     "afmoe axk1 axk2 bailing_hybrid beam deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 dots1 "
-    "dots3_note_text ernie4_5_moe exaone_moe flint glm4_moe glm4_moe_lite glm_moe_dsa hy_v3 hy_v4 "
-    "kimi_k2 kimi_linear kolibri1 laguna lfm2_moe mellum mimo_v2_flash qwen2_moe qwen3_5_moe_text "
-    "qwen3_moe qwen3_next solar_open"
+    "dots3_note_text ernie4_5_moe exaone_moe flint glm4_moe glm4_moe_lite glm_moe_dsa hy_v3 "
+    "hy_v4 inkling2_text inkling_text kimi_k2 kimi_linear kolibri1 laguna lfm2_moe mellum "
+    "mimo_v2_flash qwen2_moe qwen3_5_moe_text qwen3_moe qwen3_next solar_open"
 )
 _GROUPS = (
     "bamba beam bitnet cwm ernie4_5 ernie4_5_moe falcon_h1 flint glm glm4 glm4_moe gpt_oss "
-    "granite_swa hy_v3 internlm3 iquestcoder jamba kolibri1 laguna lfm2 lfm2_moe lfm3 llama4_text "
-    "mellum minimax minimax_m2 minimax_m3_vl_text ministral ministral3 mistral mixtral nemotron_h "
-    "phimoe qwen3_5_moe_text qwen3_5_text qwen3_moe qwen3_next seed_oss smollm3 solar_open "
-    "starcoder2 vaultgemma"
+    "granite_swa hy_v3 inkling2_text inkling_text internlm3 iquestcoder jamba kolibri1 laguna "
+    "lfm2 lfm2_moe lfm3 llama4_text mellum minimax minimax_m2 minimax_m3_vl_text ministral "
+    "ministral3 mistral mixtral nemotron_h phi4_multimodal phimoe qwen3_5_moe_text qwen3_5_text "
+    "qwen3_moe qwen3_next seed_oss smollm3 solar_open starcoder2 vaultgemma zaya"
 )
 _SHARED_COUNT = (
     "afmoe axk1 axk2 bailing_hybrid deepseek_v2 deepseek_v3 deepseek_v32 exaone_moe glm4_moe "
-    "glm4_moe_lite glm_moe_dsa hy_v3 hy_v4 kimi_k2 kimi_linear solar_open"
+    "glm4_moe_lite glm_moe_dsa hy_v3 hy_v4 inkling_text kimi_k2 kimi_linear solar_open"
 )
 _HEAD_WIDTH = (
-    "beam ernie4_5 flint gpt_oss hy_v3 kolibri1 laguna mellum mimo_v2_flash minimax_m2 "
-    "minimax_m3_vl_text seed_oss solar_open"
+    "beam ernie4_5 flint gpt_oss hy_v3 inkling2_text inkling_text kolibri1 laguna mellum "
+    "mimo_v2_flash minimax_m2 minimax_m3_vl_text seed_oss solar_open zaya"
 )
 _FIRST_DENSE = (
     "axk1 axk2 beam deepseek_v3 deepseek_v32 dots3_note_text glm4_moe glm4_moe_lite glm_moe_dsa "
@@ -53,7 +54,7 @@ NEEDED: dict[str, str] = {
     "moe_intermediate_size": _NARROW_EXPERTS,
     "num_shared_experts": _SHARED_COUNT,
     "shared_expert_intermediate_size": (
-        "flint kolibri1 laguna qwen2_moe qwen3_5_moe_text qwen3_next"
+        "flint kolibri1 laguna qwen2_moe qwen3_5_moe_text qwen3_next qwen4_exp_text"
     ),
     "shared_intermediate_size": "granitemoehybrid minimax_m3_vl_text",
     "mlp_layer_types|first_k_dense_replace|moe_layer_freq": _FIRST_DENSE,
@@ -68,6 +69,9 @@ NEEDED: dict[str, str] = {
     "layer_types|attn_type_list": "minimax",
     "indexer_types": "hy_v4",
     "conv_L_cache": "lfm3",
+    "swa_num_key_value_heads": "inkling2_text inkling_text",
+    "sliding_window_size": "inkling2_text inkling_text",
+    "zero_expert_num": "longcat_flash",
     "intermediate_size": "lfm2_moe",
     "mamba_d_ssm": "falcon_h1",
     "num_sparse_encoder_layers": "switch_transformers",
