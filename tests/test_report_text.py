@@ -100,9 +100,11 @@ def test_memory_columns_are_aligned_and_add_up():
     assert tuple(heads) == tuple(end for end in ends.pop())
     figures = [[float(cell) for cell in line.split()[1:]] for line in body]
     parts, total = figures[:-2], figures[-2]
-    for i, whole in enumerate(total):
+    held = {stage.rank: stage.total / 2**30 for stage in found.stages}
+    ranks = [int(number) for number in re.findall(r"stage (\d+)", lines[0])]
+    for i, (rank, whole) in enumerate(zip(ranks, total, strict=True)):
         assert sum(row[i] for row in parts) == pytest.approx(whole, abs=0.06 * len(parts))
-        assert whole == pytest.approx(found.stages[i].total / 2**30, abs=0.051)
+        assert whole == pytest.approx(held[rank], abs=0.051)
 
 
 def test_a_table_aligns_any_widths():
@@ -215,3 +217,11 @@ def test_no_line_of_a_plan_is_wider_than_a_terminal():
     many = ask_training("mixtral-8x7b", accelerator="h100", accelerators=256)
     wide = max(plan_text(plan_training(many)).splitlines(), key=len)
     assert len(wide) <= WIDTH
+
+
+def test_a_comparison_of_long_strategies_stays_within_a_terminal(plan):
+    long = replace(plan.best.strategy, tp=16, cp=16, pp=16, vpp=16, ep=16, offload="optimizer")
+    wide = replace(plan, best=replace(plan.best, strategy=long))
+    shown = comparison_text(["one", "another"], [plan, wide])
+    assert max(map(len, shown.splitlines())) <= WIDTH
+    assert f"another: {strategy_words(long)}" in shown

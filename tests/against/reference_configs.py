@@ -112,6 +112,10 @@ QUIRKS: dict[str, dict[str, str]] = {
         ["hidden_size", "num_attention_heads", "head_dim"],
         "its output projection takes hidden_size inputs, whatever the heads give",
     ),
+    "longcat_flash": dict.fromkeys(
+        ["qk_nope_head_dim", "qk_rope_head_dim", "qk_head_dim"],
+        "their sum is stored beside them, and not made anew",
+    ),
     "mpt": {"expansion_ratio": "read, and then four times the width in any case"},
     "prophetnet": {"add_cross_attention": "would be a decoder without its encoder"},
     "xlstm": dict.fromkeys(

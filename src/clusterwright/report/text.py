@@ -322,4 +322,9 @@ def comparison_text(names: Sequence[str], plans: Sequence[TrainingPlan]) -> str:
             ]
         )
     header = ["machine", "used", "step", "tokens/s", "MFU", "spare", "run", "acc-hours"]
-    return "\n".join(table(rows, [*header, "board energy", "strategy"]))
+    lines = table(rows, [*header, "board energy", "strategy"])
+    if max(map(len, lines)) > WIDTH:
+        lines = [*table([row[:-1] for row in rows], [*header, "board energy"]), ""]
+        for row in rows:
+            lines += fold(f"  {row[0]}: {row[-1]}", 4)
+    return "\n".join(lines)

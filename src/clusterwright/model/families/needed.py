@@ -32,7 +32,7 @@ _GROUPS = (
     "granite_swa hy_v3 inkling2_text inkling_text internlm3 iquestcoder jamba kolibri1 laguna "
     "lfm2 lfm2_moe lfm3 llama4_text mellum minimax minimax_m2 minimax_m3_vl_text ministral "
     "ministral3 mistral mixtral nemotron_h phi4_multimodal phimoe qwen3_5_moe_text qwen3_5_text "
-    "qwen3_moe qwen3_next seed_oss smollm3 solar_open starcoder2 vaultgemma zaya"
+    "qwen3_moe qwen3_next qwen4_exp_text seed_oss smollm3 solar_open starcoder2 vaultgemma zaya"
 )
 _SHARED_COUNT = (
     "afmoe axk1 axk2 bailing_hybrid deepseek_v2 deepseek_v3 deepseek_v32 exaone_moe glm4_moe "
