@@ -17,6 +17,7 @@ from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.model.config import load_config
 from clusterwright.model.parameters import count_parameters
 from clusterwright.model.records import Model
+from clusterwright.software import Software
 from clusterwright.training.api import profile_of, settings_of, shipped, software_named
 from clusterwright.training.machine import LOW_PRECISIONS, peak_rate
 from clusterwright.training.pins import check_pins
@@ -24,7 +25,7 @@ from clusterwright.training.plan import Objective, TrainingQuestion
 from clusterwright.units import format_count, parse
 from clusterwright.workload import Method, Optimizer, Precision, TrainingWorkload
 
-DEFAULT_SOFTWARE = "megatron-bridge"
+GENERAL_SOFTWARE = "pytorch"
 LONGEST_DEFAULT_SEQUENCE = 8192
 REFERENCE_BATCH_TOKENS = 4 * 2**20
 REFERENCE_PARAMETERS = 70e9
@@ -95,22 +96,36 @@ def whole_number(given: str | float, option: str) -> int:
     return int(value)
 
 
-def default_batch_tokens(model: Model, sequence_length: int) -> int:
+def default_batch_tokens(model: Model, sequence_length: int, accelerators: int = 1) -> int:
     """Tokens per step where none are asked for: grows with the root of the active parameters.
 
-    4 Mi tokens at 70 B, rounded up to a power of two of sequences; Llama 3 used 16 Mi at 405 B.
+    4 Mi tokens at 70 B; Llama 3 used 16 Mi at 405 B. As a number of sequences it is a power of two,
+    times what the number of accelerators has beside one, so that the batch divides over them.
     """
     active = count_parameters(model).active
-    wanted = REFERENCE_BATCH_TOKENS * math.sqrt(active / REFERENCE_PARAMETERS)
-    sequences = max(1, math.ceil(wanted / sequence_length))
-    return sequence_length * int(2 ** math.ceil(math.log2(sequences)))
+    wanted = REFERENCE_BATCH_TOKENS * math.sqrt(active / REFERENCE_PARAMETERS) / sequence_length
+    sequences = 2 ** max(0, math.ceil(math.log2(wanted)))
+    odd = accelerators // (accelerators & -accelerators)
+    if 1 < odd <= 2 * sequences:
+        sequences = odd * 2 ** max(0, math.ceil(math.log2(0.75 * sequences / odd)))
+    return sequence_length * int(sequences)
+
+
+def default_software(vendor: str, catalogue: Catalogue) -> str:
+    """The framework that a vendor's accelerators are usually trained with."""
+    entries = catalogue.entries("software")
+    for name, entry in entries.items():
+        if vendor in entry.data.get("default_for", ()):
+            return name
+    return GENERAL_SOFTWARE
 
 
 def make_workload(
     model: Model,
     *,
     assumed: list[str],
-    software_bytes: tuple[float, float, bool],
+    software: Software,
+    accelerators: int,
     tokens: str | float | None = None,
     sequence_length: str | int | None = None,
     batch_tokens: str | float | None = None,
@@ -127,17 +142,21 @@ def make_workload(
             f"of {model.name}), such as 16"
         )
     length = _sequence_length(model, sequence_length, assumed)
-    batch = _global_batch(model, length, batch_tokens, batch_sequences, assumed)
-    gradient, state, master = software_bytes
+    if batch_tokens is None and batch_sequences is None:
+        wanted = default_batch_tokens(model, length, accelerators)
+        assumed.append(f"batch of {format_count(wanted)} tokens ({wanted // length:,} sequences)")
+        batch = wanted // length
+    else:
+        batch = _global_batch(length, batch_tokens, batch_sequences, assumed)
     return TrainingWorkload(
         sequence_length=length,
         global_batch=batch,
         tokens=None if tokens is None else float(whole_number(tokens, "--tokens")),
         precision=precision,
         optimizer=optimizer,
-        state_bytes=state,
-        gradient_bytes=gradient,
-        master_weights=master,
+        state_bytes=software.state_bytes,
+        gradient_bytes=software.gradient_bytes,
+        master_weights=software.master_weights,
         method=method,
         lora_rank=lora_rank,
     )
@@ -158,20 +177,16 @@ def _sequence_length(model: Model, given: str | int | None, assumed: list[str]) 
 
 
 def _global_batch(
-    model: Model,
     length: int,
     tokens: str | float | None,
     sequences: str | int | None,
     assumed: list[str],
 ) -> int:
+    """The batch in sequences, given as that or as tokens."""
     if tokens is not None and sequences is not None:
         raise InputError("--batch-tokens and --batch-sequences say the same; give one of them")
-    if sequences is not None:
-        return whole_number(sequences, "--batch-sequences")
-    if tokens is None:
-        wanted = default_batch_tokens(model, length)
-        assumed.append(f"batch of {format_count(wanted)} tokens ({wanted // length:,} sequences)")
-        return wanted // length
+    if sequences is not None or tokens is None:
+        return whole_number(sequences or 0, "--batch-sequences")
     wanted = whole_number(tokens, "--batch-tokens")
     batch = _divisible_near(whole_number(max(1, round(wanted / length)), "--batch-sequences"))
     if batch * length != wanted:
@@ -232,7 +247,7 @@ def ask_training(
     cluster: str | None = None,
     accelerator: str | None = None,
     accelerators: str | int | None = None,
-    software: str = DEFAULT_SOFTWARE,
+    software: str | None = None,
     objective: Objective = "time",
     pins: Mapping[str, int | str | bool] | None = None,
     catalogue: Catalogue | None = None,
@@ -247,7 +262,8 @@ def ask_training(
     cluster, accelerator, accelerators
         A cluster by name (``accelerators`` of it), or a number of accelerators of one kind.
     software
-        Framework whose features and defaults are assumed; ``any`` opens the whole space.
+        Framework whose features and defaults are assumed; ``any`` opens the whole space. By
+        default the usual one for the accelerator's vendor.
     objective
         ``time`` of a step, ``cost`` (accelerator-seconds) or ``memory``.
     pins
@@ -265,18 +281,16 @@ def ask_training(
     found = find_model(model, facts) if isinstance(model, str) else model
     count = None if accelerators is None else whole_number(accelerators, "--accelerators")
     machine = find_cluster(cluster, accelerator, count, facts)
-    framework = software_named(facts, software)
+    vendor = machine.accelerator.vendor
+    framework = software_named(facts, software or default_software(vendor, facts))
     check_pins(found, pins or {})
     assumed: list[str] = []
     notes = precision_notes(machine.accelerator, workload.get("precision", "bf16"))
     job = make_workload(
         found,
         assumed=assumed,
-        software_bytes=(
-            framework.gradient_bytes,
-            framework.state_bytes,
-            framework.master_weights,
-        ),
+        software=framework,
+        accelerators=machine.count,
         **workload,
     )
     settings = settings_of(facts)

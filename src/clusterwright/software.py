@@ -14,7 +14,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``match``: lower-case fragments by which a published run's framework is recognised (the longest
     fragment found wins, and a trainer, of higher ``priority``, over the library it stands on);
     ``until``: the last date (ISO, or its beginning) to which the match applies;
-    ``vendors``: the accelerator vendors it runs on (none: any).
+    ``vendors``: the accelerator vendors it runs on (none: any); ``default_for``: those whose
+    accelerators it is planned for unless another is named.
     ``launch_time``: host time to issue one kernel, with the Python, autograd and small
     operators around it. [s]  ``graphs``: launches are replayed by the
     device (CUDA graphs, XLA programs) and cost the host nothing per kernel.
@@ -72,6 +73,7 @@ class Software(Record, frozen=True, kw_only=True):
     lora_rank: int = 16
     causal_flops: bool = False
     mtp: bool = False
+    default_for: tuple[str, ...] = ()
     schedules: tuple[Schedule, ...] = ("1f1b",)
     offloads: tuple[Offload, ...] = ("none",)
     context_schemes: tuple[ContextScheme, ...] = ("all-gather", "ring", "all-to-all")

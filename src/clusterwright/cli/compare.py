@@ -23,7 +23,7 @@ def train(
     *machines: str,
     job: JobOptions = JOB,
     accelerators: str | None = None,
-    software: str = "megatron-bridge",
+    software: str | None = None,
     objective: Literal["time", "cost", "memory"] = "time",
     catalogue: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,

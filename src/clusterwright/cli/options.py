@@ -95,7 +95,8 @@ class MachineOptions:
     accelerators
         How many of them [default: the whole cluster].
     software
-        Framework whose features and defaults are assumed; "any" opens the whole space.
+        Framework whose features and defaults are assumed; "any" opens the whole space
+        [default: the usual one for the accelerator's vendor].
     catalogue
         A catalogue file of one's own (may be repeated).
     """
@@ -103,7 +104,7 @@ class MachineOptions:
     cluster: str | None = None
     accelerator: str | None = None
     accelerators: str | None = None
-    software: str = "megatron-bridge"
+    software: str | None = None
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = ()
 
 

@@ -5,10 +5,11 @@ consecutive members are numbered (``stride``, :math:`s`): the product of the axe
 of the network joins ``level_size`` consecutive accelerators, each of which can send
 ``level_bandwidth`` through it while all others do the same. Inside level :math:`\ell` a group has
 
-.. math:: r_\ell = \min(g, \max(1, \mathrm{size}_\ell / s))
+.. math:: r_\ell = \gcd(g, \lfloor \mathrm{size}_\ell / s \rfloor)
 
-members. All groups of an axis communicate at once, so one accelerator's share of a node's NICs is
-what the level says, and a group with :math:`r` members in a node drives :math:`r` shares.
+members; the last level joins all. All groups of an axis communicate at once, so one accelerator's
+share of a node's NICs is what the level says, and a group with :math:`r` members in a node drives
+:math:`r` shares.
 
 Every time has the form *bytes × inverse bandwidth + latency*; the two halves are separate functions
 so that they can be evaluated once for each distinct group and gathered into a table of strategies.
@@ -32,7 +33,12 @@ Floats = Any
 
 
 def members_inside(group_size: Floats, stride: Floats, *, level_size: Floats) -> Floats:
-    r"""Members of a group inside one domain of a level, :math:`r_\ell`. [1]
+    r"""Members that every group has inside one domain of a level, :math:`r_\ell`. [1]
+
+    .. math:: r_\ell = \gcd(g, \lfloor \mathrm{size}_\ell / s \rfloor)
+
+    A group that does not divide the domain (6 of 8) straddles two somewhere along the cluster, and
+    the smaller piece sets its pace.
 
     Parameters
     ----------
@@ -43,12 +49,30 @@ def members_inside(group_size: Floats, stride: Floats, *, level_size: Floats) ->
     level_size
         Accelerators joined by the level. [1]
 
-    Leaves out: domains that a group covers only partly at its ends.
+    Leaves out: placements that leave accelerators idle to avoid straddling.
 
-    >>> float(members_inside(16, 8, level_size=8)), float(members_inside(16, 2, level_size=8))
-    (1.0, 4.0)
+    References
+    ----------
+    .. [1] D. Narayanan et al., SC21, section 5.7: tensor parallelism within a server.
+
+    >>> [float(members_inside(g, 1, level_size=8)) for g in (2, 6, 8, 16)]
+    [2.0, 2.0, 8.0, 8.0]
+    >>> float(members_inside(16, 2, level_size=8))
+    4.0
     """
-    return np.minimum(group_size, np.maximum(1.0, np.floor(level_size / stride)))
+    places = np.maximum(1.0, np.floor(level_size / stride))
+    larger, smaller = np.maximum(group_size, places), np.minimum(group_size, places)
+    while np.any(smaller > 0.0):
+        rest = np.where(smaller > 0.0, np.mod(larger, np.maximum(smaller, 1.0)), 0.0)
+        larger, smaller = np.where(smaller > 0.0, smaller, larger), rest
+    return larger
+
+
+def _inside(group_size: Floats, stride: Floats, level_size: float, *, last: bool) -> Floats:
+    """Members inside a level; the last level joins the whole group, wherever it lies."""
+    if last:
+        return group_size * 1.0
+    return members_inside(group_size, stride, level_size=level_size)
 
 
 def ring_inverse_bandwidth(
@@ -91,7 +115,7 @@ def ring_inverse_bandwidth(
     slowest: Floats = 0.0
     inner: Floats = np.ones_like(group_size * 1.0)
     for size, bandwidth in zip(level_sizes, level_bandwidths, strict=True):
-        inside = members_inside(group_size, stride, level_size=size)
+        inside = np.maximum(inner, _inside(group_size, stride, size, last=size == level_sizes[-1]))
         crossing = np.where(inside > inner, 1.0 / (inner * bandwidth), 0.0 / bandwidth)
         slowest = np.maximum(slowest, crossing) if size != level_sizes[0] else crossing
         inner = inside
@@ -133,7 +157,7 @@ def ring_latency(
     total: Floats = 0.0 * level_latencies[0]
     inner: Floats = np.ones_like(group_size * 1.0)
     for size, latency in zip(level_sizes, level_latencies, strict=True):
-        inside = members_inside(group_size, stride, level_size=size)
+        inside = np.maximum(inner, _inside(group_size, stride, size, last=size == level_sizes[-1]))
         total = total + (group_size / inner - group_size / inside) * latency
         inner = inside
     return total
@@ -172,10 +196,11 @@ def tree_latency(
     >>> round(float(latency) * 1e6, 3)
     37.0
     """
-    inner: Floats = members_inside(group_size, stride, level_size=level_sizes[0])
+    alone = len(level_sizes) == 1
+    inner: Floats = _inside(group_size, stride, level_sizes[0], last=alone)
     total: Floats = (inner - 1.0) * level_latencies[0]
     for size, latency in zip(level_sizes[1:], level_latencies[1:], strict=True):
-        inside = members_inside(group_size, stride, level_size=size)
+        inside = np.maximum(inner, _inside(group_size, stride, size, last=size == level_sizes[-1]))
         total = total + np.log2(inside / inner) * latency
         inner = inside
     return total
@@ -258,7 +283,7 @@ def all_to_all_inverse_bandwidth(
     slowest: Floats = 0.0 / level_bandwidths[0]
     inner: Floats = np.ones_like(group_size * 1.0)
     for size, bandwidth in zip(level_sizes, level_bandwidths, strict=True):
-        inside = members_inside(group_size, stride, level_size=size)
+        inside = np.maximum(inner, _inside(group_size, stride, size, last=size == level_sizes[-1]))
         leaving = np.where(inside > inner, 1.0 - inner / group_size, 0.0)
         slowest = np.maximum(slowest, leaving / bandwidth)
         inner = inside
