@@ -8,6 +8,7 @@ import pytest
 from training_cases import JOB, dense, evaluator, machine, sparse
 
 from clusterwright.errors import InfeasibleError, UnknownNameError
+from clusterwright.hardware import Cluster
 from clusterwright.training import search as search_module
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.rules import RULES, explain_rule
@@ -21,12 +22,20 @@ replace = msgspec.structs.replace
 def rejected(bound: Evaluator, pins: dict[str, object]) -> dict[str, int]:
     """What each rule turned away: of cuts where no cut is left, else of strategies."""
     software, count = bound.machine.software, bound.machine.cluster.count
-    cuts, by_cut = enumerate_cuts(bound.model, bound.workload, software, count, pins)
+    domain = bound.machine.cluster.levels[0].size
+    cuts, by_cut = enumerate_cuts(bound.model, bound.workload, software, count, pins, domain=domain)
     return by_cut if not len(cuts) else search(bound, pins).rejected
 
 
 def job(**changes: object) -> TrainingWorkload:
     return replace(JOB, **changes)
+
+
+def domains_of_six() -> Cluster:
+    """24 accelerators in four scale-up domains."""
+    cluster = machine(24)
+    levels = (replace(cluster.levels[0], size=6), *cluster.levels[1:])
+    return replace(cluster, levels=levels)
 
 
 TRIGGERS = {
@@ -36,6 +45,7 @@ TRIGGERS = {
     "PAR004": (evaluator(cluster=machine(8)), {"micro_batch": 3}),
     "PAR005": (evaluator(sparse(), machine(8)), {"ep": 3}),
     "PAR006": (evaluator(cluster=machine(8)), {"tp": 16}),
+    "PAR007": (evaluator(cluster=domains_of_six()), {"tp": 16}),
     "SCH001": (evaluator(cluster=machine(8), workload=job(global_batch=6)), {"pp": 4, "vpp": 2}),
     "SCH002": (evaluator(cluster=machine(8)), {"schedule": "dualpipe"}),
     "SCH003": (evaluator(cluster=machine(8)), {}),

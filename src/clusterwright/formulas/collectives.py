@@ -5,7 +5,7 @@ consecutive members are numbered (``stride``, :math:`s`): the product of the axe
 of the network joins ``level_size`` consecutive accelerators, each of which can send
 ``level_bandwidth`` through it while all others do the same. Inside level :math:`\ell` a group has
 
-.. math:: r_\ell = \gcd(g, \lfloor \mathrm{size}_\ell / s \rfloor)
+.. math:: r_\ell = \min(g, \max(1, \lfloor \mathrm{size}_\ell / s \rfloor))
 
 members; the last level joins all. All groups of an axis communicate at once, so one accelerator's
 share of a node's NICs is what the level says, and a group with :math:`r` members in a node drives
@@ -33,12 +33,9 @@ Floats = Any
 
 
 def members_inside(group_size: Floats, stride: Floats, *, level_size: Floats) -> Floats:
-    r"""Members that every group has inside one domain of a level, :math:`r_\ell`. [1]
+    r"""Members of a group inside one domain of a level, :math:`r_\ell`. [1]
 
-    .. math:: r_\ell = \gcd(g, \lfloor \mathrm{size}_\ell / s \rfloor)
-
-    A group that does not divide the domain (6 of 8) straddles two somewhere along the cluster, and
-    the smaller piece sets its pace.
+    .. math:: r_\ell = \min(g, \max(1, \lfloor \mathrm{size}_\ell / s \rfloor))
 
     Parameters
     ----------
@@ -49,23 +46,17 @@ def members_inside(group_size: Floats, stride: Floats, *, level_size: Floats) ->
     level_size
         Accelerators joined by the level. [1]
 
-    Leaves out: placements that leave accelerators idle to avoid straddling.
+    Leaves out: groups that straddle domains which they do not divide; ranks are taken to be placed
+    so that none does (64 of the 72 accelerators of a rack).
 
     References
     ----------
     .. [1] D. Narayanan et al., SC21, section 5.7: tensor parallelism within a server.
 
-    >>> [float(members_inside(g, 1, level_size=8)) for g in (2, 6, 8, 16)]
-    [2.0, 2.0, 8.0, 8.0]
-    >>> float(members_inside(16, 2, level_size=8))
-    4.0
+    >>> float(members_inside(16, 8, level_size=8)), float(members_inside(16, 2, level_size=8))
+    (1.0, 4.0)
     """
-    places = np.maximum(1.0, np.floor(level_size / stride))
-    larger, smaller = np.maximum(group_size, places), np.minimum(group_size, places)
-    while np.any(smaller > 0.0):
-        rest = np.where(smaller > 0.0, np.mod(larger, np.maximum(smaller, 1.0)), 0.0)
-        larger, smaller = np.where(smaller > 0.0, smaller, larger), rest
-    return larger
+    return np.minimum(group_size, np.maximum(1.0, np.floor(level_size / stride)))
 
 
 def _inside(group_size: Floats, stride: Floats, level_size: float, *, last: bool) -> Floats:

@@ -13,7 +13,8 @@ def core_flops_per_token(core: Core, sequence_length: int, *, causal_half: bool)
     """
     if core.kind == "linear":
         return 4.0 * core.num_heads * core.state_dim * core.value_dim
-    keys = min(sequence_length, core.window) if core.window else sequence_length
+    keys = sequence_length / core.stride
+    keys = min(keys, core.window) if core.window else keys
     share = 0.5 if causal_half and core.causal and not core.window else 1.0
     return 2.0 * core.num_heads * (core.query_key_dim + core.value_dim) * keys * share
 

@@ -57,8 +57,9 @@ def _softmax_core(ops: Operators, core: Core, work: Work) -> None:
     """Scores, softmax and values, fused or not."""
     shapes, machine = ops.shapes, ops.machine
     heads = core.num_heads / shapes.tp
-    keys: Array = np.full(ops.num_shapes, ops.job.sequence_length)
-    queries = keys / shapes.cp
+    tokens: Array = np.full(ops.num_shapes, ops.job.sequence_length)
+    keys = tokens / core.stride
+    queries = tokens / shapes.cp
     visible = np.minimum(keys, core.window) if core.window else keys
     masked = core.causal and not core.window and ops.job.flash_attention
     share = 0.5 if masked else 1.0
@@ -67,11 +68,12 @@ def _softmax_core(ops: Operators, core: Core, work: Work) -> None:
     if ops.job.flash_attention:
         times = machine.attention_times(
             {
-                # Zig-zag context parallelism gives every rank its even share of the pairs.
-                "batch_size": shapes.micro_batch / shapes.cp,
+                # Zig-zag context parallelism gives every rank its even share of the pairs, and
+                # compressed keys leave one pair of ``stride``.
+                "batch_size": shapes.micro_batch / shapes.cp / (1 if core.window else core.stride),
                 "num_heads": heads,
-                "query_length": keys,
-                "key_length": keys,
+                "query_length": tokens,
+                "key_length": tokens,
                 "num_kv_heads": np.maximum(1.0, core.num_kv_heads / shapes.tp),
                 "qk_dim": float(core.query_key_dim),
                 "value_dim": float(core.value_dim),

@@ -69,6 +69,12 @@ RULES = {
             fix="lower an axis",
         ),
         Rule(
+            id="PAR007",
+            checks="tensor-parallel groups fit into scale-up domains without straddling two",
+            why="a group over two domains runs at the pace of the network between them",
+            fix="choose a tp that divides the scale-up domain, or leave some accelerators idle",
+        ),
+        Rule(
             id="SCH001",
             checks="with virtual stages, pp is above 1 and divides the micro-batches",
             why="the interleaved schedule works in rounds of pp micro-batches",

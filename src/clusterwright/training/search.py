@@ -135,7 +135,12 @@ def search(evaluator: Evaluator, pins: Pins | None = None, *, reach: float = REA
     pins = pins or {}
     machine = evaluator.machine
     cuts, rejected = enumerate_cuts(
-        evaluator.model, evaluator.workload, machine.software, machine.cluster.count, pins
+        evaluator.model,
+        evaluator.workload,
+        machine.software,
+        machine.cluster.count,
+        pins,
+        domain=machine.cluster.levels[0].size,
     )
     if not len(cuts):
         raise InfeasibleError(_no_cut(evaluator, rejected, pins))

@@ -85,6 +85,18 @@ def _even(layers: int, chunks: int) -> bool:
     return chunks <= layers + 2 and -layers % chunks <= 2
 
 
+def usable(accelerators: int, tp: int, domain: int) -> int:
+    """Accelerators that groups of ``tp`` can use without straddling a scale-up domain.
+
+    >>> usable(64, 6, 8), usable(64, 8, 8), usable(64, 12, 8), usable(64, 16, 8)
+    (48, 64, 0, 64)
+    """
+    if tp > domain:
+        return accelerators if tp % domain == 0 else 0
+    whole, rest = divmod(accelerators, domain)
+    return whole * (domain // tp * tp) + rest // tp * tp
+
+
 def _meshes(
     model: Model,
     workload: TrainingWorkload,
@@ -93,6 +105,7 @@ def _meshes(
     rejected: Counter[str],
     *,
     pipeline: bool,
+    domain: int,
 ) -> list[tuple[int, int, int, int]]:
     """(tp, cp, pp, dp) that use at least half of the accelerators, or all that the batch feeds."""
     heads, length = _query_heads(model), workload.sequence_length
@@ -109,10 +122,10 @@ def _meshes(
             rejected["PAR002"] += 1
         elif pp > model.num_layers:
             rejected["PAR003"] += 1
-        elif tp * cp * pp > accelerators:
-            rejected["PAR006"] += 1
+        elif tp * cp * pp > usable(accelerators, tp, domain):
+            rejected["PAR007" if tp * cp * pp <= accelerators else "PAR006"] += 1
         else:
-            most = accelerators // (tp * cp * pp)
+            most = usable(accelerators, tp, domain) // (tp * cp * pp)
             # A batch too small for half of them still has a best: the most ranks that it feeds.
             largest = max(d for d in batches if d <= most)
             fitting = [d for d in batches if most // 2 < d <= most] or [largest]
@@ -148,14 +161,22 @@ def enumerate_cuts(
     software: Software,
     accelerators: int,
     pins: Pins,
+    *,
+    domain: int = 1,
 ) -> tuple[Cuts, Counter[str]]:
-    """Every cut of the job over at most ``accelerators``, and counts of rejections by rule."""
+    """Every cut of the job over at most ``accelerators``, and counts of rejections by rule.
+
+    ``domain``: accelerators of a scale-up domain, which tensor-parallel groups do not straddle.
+    """
     rejected: Counter[str] = Counter()
     rows = []
     names = [pins["context_scheme"]] if "context_scheme" in pins else software.context_schemes
     schemes = [SCHEMES.index(name) for name in names]
     heads = _query_heads(model)
-    for mesh in _meshes(model, workload, accelerators, pins, rejected, pipeline=software.pipeline):
+    meshes = _meshes(
+        model, workload, accelerators, pins, rejected, pipeline=software.pipeline, domain=domain
+    )
+    for mesh in meshes:
         tp, cp, pp, dp = mesh
         per_rank = workload.global_batch // dp
         sizes = [d for d in divisors(per_rank) if d <= MOST_MICRO_BATCH]
@@ -163,10 +184,10 @@ def enumerate_cuts(
         expert_cuts = _expert_cuts(model, mesh, pins)
         if not expert_cuts:
             rejected["PAR005"] += 1
-        usable = [s for s in schemes if cp > 1 or s == schemes[0]]
-        usable = [s for s in usable if s != 2 or heads % (tp * cp) == 0 or cp == 1]
+        exchanges = [s for s in schemes if cp > 1 or s == schemes[0]]
+        exchanges = [s for s in exchanges if s != 2 or heads % (tp * cp) == 0 or cp == 1]
         for (ep, etp), micro, vpp, scheme in product(
-            expert_cuts, _pinned(sizes, pins, "micro_batch"), chunks, usable
+            expert_cuts, _pinned(sizes, pins, "micro_batch"), chunks, exchanges
         ):
             if per_rank % micro:
                 rejected["PAR004"] += 1
