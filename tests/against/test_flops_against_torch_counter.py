@@ -42,6 +42,7 @@ EXPERTS = [
     "deepseek_v3",
     "ernie4_5_moe",
     "glm4_moe_lite",
+    "gpt_oss",
     "granitemoeshared",
     "mixtral",
     "qwen3_moe",

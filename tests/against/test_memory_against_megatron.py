@@ -299,7 +299,8 @@ def our_activations(job: Job, *, logit_bytes: float = 4.0) -> float:
     """Activations of the first rank, with the loss where it is also the last. [B]"""
     first = our_stages(job, logit_bytes=logit_bytes)[0]
     assert first.rank == 0
-    return first.parts["activations"] + first.parts["logits"]
+    kept = ("attention", "feed-forward", "experts", "layer inputs", "logits")
+    return sum(first.parts[part] for part in kept)
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *GATED, *EXPERTS])
