@@ -108,6 +108,15 @@ class MachineOptions:
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = ()
 
 
+def show_progress(done: int, total: int) -> None:
+    """Keep one line on a terminal up to date; nothing where nobody looks."""
+    if not sys.stderr.isatty() or (done % 64 and done != total):
+        return
+    end = "\r" + " " * 40 + "\r" if done == total else ""
+    sys.stderr.write(f"\r{done:,} of {total:,} runs{end}")
+    sys.stderr.flush()
+
+
 def write(text: str) -> None:
     """Print a result."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from clusterwright.cli.options import write, write_json
+from clusterwright.cli.options import show_progress, write, write_json
 from clusterwright.validation import output, scoring
 from clusterwright.validation.api import validate as run_validation
 
@@ -30,7 +30,7 @@ def validate(
     json
         Print the score as JSON.
     """
-    found = run_validation(runs)
+    found = run_validation(runs, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
     if json:

@@ -10,7 +10,7 @@ from clusterwright.records import Record
 from clusterwright.training.api import estimate_training
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.runs import default_runs_path, read_runs
-from clusterwright.validation.scoring import Predict, Result, Score, score, score_runs
+from clusterwright.validation.scoring import Predict, Result, Score, Watch, score, score_runs
 
 
 class Validation(Record, frozen=True, kw_only=True):
@@ -26,6 +26,7 @@ def validate(
     *,
     catalogue: Catalogue | None = None,
     predict: Predict | None = None,
+    watch: Watch | None = None,
 ) -> Validation:
     """Hold the cost model against measured runs.
 
@@ -37,6 +38,8 @@ def validate(
         Facts to use instead of the shipped ones.
     predict
         A cost model to use instead of `estimate_training`.
+    watch
+        Told how many runs are done, of how many.
 
     Raises
     ------
@@ -48,5 +51,5 @@ def validate(
     where = default_runs_path() if path is None else Path(path)
     facts = catalogue or Catalogue()
     model = predict or partial(estimate_training, catalogue=facts)
-    results = score_runs(read_runs(where), Lookup(facts), model)
+    results = score_runs(read_runs(where), Lookup(facts), model, watch)
     return Validation(path=str(where), results=tuple(results), score=score(results))

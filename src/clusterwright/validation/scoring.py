@@ -28,6 +28,9 @@ from clusterwright.validation.runs import Run
 from clusterwright.validation.strategies import LIGHTEST_FIRST
 from clusterwright.workload import TrainingWorkload
 
+Watch = Callable[[int, int], None]
+"""Progress: how many are done, of how many."""
+
 
 class Prediction(Protocol):
     """What is needed of an estimate (`clusterwright.training` has it)."""
@@ -127,9 +130,22 @@ class Score(Record, frozen=True, kw_only=True):
     false_oom: float | None
 
 
-def score_runs(runs: Iterable[Run], lookup: Lookup, predict: Predict) -> list[Result]:
-    """Predict every run and hold the predictions against what was measured."""
-    return [result_of(run, question_of(run, lookup), predict) for run in runs]
+def score_runs(
+    runs: Sequence[Run], lookup: Lookup, predict: Predict, watch: Watch | None = None
+) -> list[Result]:
+    """Predict every run and hold the predictions against what was measured.
+
+    Parameters
+    ----------
+    watch
+        Told how many runs are done, of how many.
+    """
+    results = []
+    for done, run in enumerate(runs, start=1):
+        results.append(result_of(run, question_of(run, lookup), predict))
+        if watch is not None:
+            watch(done, len(runs))
+    return results
 
 
 def result_of(run: Run, question: Question | Unasked, predict: Predict) -> Result:
