@@ -94,6 +94,9 @@ CASES: dict[str, Case] = {
     ),
     "flops.gpt_model_flops": case("FLOP", **GPT),
     "flops.gpt_hardware_flops": case("FLOP", **GPT),
+    "flops.newton_schulz_flops": case(
+        "FLOP", parameters="1e9 FLOP", hidden_size=4096, num_iterations=5
+    ),
     "flops.utilization": case(
         "1",
         step_flops="3e18 FLOP",

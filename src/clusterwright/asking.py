@@ -26,6 +26,9 @@ from clusterwright.units import format_count, parse
 from clusterwright.workload import Method, Optimizer, Precision, TrainingWorkload
 
 GENERAL_SOFTWARE = "pytorch"
+STATE_BYTES = {"fp32": 4.0, "bf16": 2.0, "8bit": 1.0}
+"""Formats of an optimizer moment. [B]"""
+
 LONGEST_DEFAULT_SEQUENCE = 8192
 REFERENCE_BATCH_TOKENS = 4 * 2**20
 REFERENCE_PARAMETERS = 70e9
@@ -132,6 +135,7 @@ def make_workload(
     batch_sequences: str | int | None = None,
     precision: Precision = "bf16",
     optimizer: Optimizer = "adam",
+    optimizer_state: str | None = None,
     method: Method = "full",
     lora_rank: int = 16,
 ) -> TrainingWorkload:
@@ -154,12 +158,21 @@ def make_workload(
         tokens=None if tokens is None else float(whole_number(tokens, "--tokens")),
         precision=precision,
         optimizer=optimizer,
-        state_bytes=software.state_bytes,
+        state_bytes=_state_bytes(optimizer_state, software),
         gradient_bytes=software.gradient_bytes,
         master_weights=software.master_weights,
         method=method,
         lora_rank=lora_rank,
     )
+
+
+def _state_bytes(name: str | None, software: Software) -> float:
+    """Bytes of one optimizer moment: as asked for, or the framework's default."""
+    if name is None:
+        return software.state_bytes
+    if name not in STATE_BYTES:
+        raise InputError(f"--optimizer-state is {name!r}; choose from {', '.join(STATE_BYTES)}")
+    return STATE_BYTES[name]
 
 
 def _sequence_length(model: Model, given: str | int | None, assumed: list[str]) -> int:

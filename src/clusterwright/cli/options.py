@@ -52,6 +52,8 @@ class JobOptions:
         Format of the large matrix products.
     optimizer
         Optimizer, for its states.
+    optimizer_state
+        Format of each optimizer moment [default: the framework's].
     method
         Train all weights, or low-rank adapters on frozen (4-bit: qlora) weights.
     lora_rank
@@ -64,6 +66,7 @@ class JobOptions:
     batch_sequences: str | None = None
     precision: Precision = "bf16"
     optimizer: Literal["adam", "muon", "sgd"] = "adam"
+    optimizer_state: Literal["fp32", "bf16", "8bit"] | None = None
     method: Literal["full", "lora", "qlora"] = "full"
     lora_rank: Whole = 16
 
@@ -76,6 +79,7 @@ class JobOptions:
             "batch_sequences": self.batch_sequences,
             "precision": self.precision,
             "optimizer": self.optimizer,
+            "optimizer_state": self.optimizer_state,
             "method": self.method,
             "lora_rank": self.lora_rank,
         }

@@ -199,3 +199,35 @@ def utilization(
     0.5
     """
     return step_flops / (step_time * num_accelerators * peak_flops)
+
+
+def newton_schulz_flops(
+    parameters: Floats, *, hidden_size: Floats, num_iterations: Floats = 5.0
+) -> Floats:
+    r"""FLOPs of orthogonalising Muon's update of some weights. [FLOP]
+
+    .. math:: F = i\,(4 h + 2 h^2 / w)\,N \approx 6\,i\,h\,N
+
+    A weight of :math:`h \times w` (:math:`w \ge h`) takes, in each iteration, the products
+    :math:`X X^\top` and :math:`B X`, :math:`2 h^2 w` each, and one :math:`h \times h` square
+    between; square weights (:math:`w = h`) are taken for all.
+
+    Parameters
+    ----------
+    parameters
+        Weights updated, :math:`N`. [1]
+    hidden_size
+        Their smaller side, :math:`h`. [1]
+    num_iterations
+        Newton–Schulz iterations, :math:`i`. [1]
+
+    Leaves out: gathering a weight that is cut over ranks before its products.
+
+    References
+    ----------
+    .. [1] K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks," 2024.
+
+    >>> newton_schulz_flops(4096.0 * 4096.0, hidden_size=4096.0) / 1e12
+    2.06158430208
+    """
+    return 6.0 * num_iterations * hidden_size * parameters

@@ -166,6 +166,11 @@ class Machine:
         arguments["peak_efficiency"] *= self.profile.sustained
         return arguments
 
+    @property
+    def product_rate(self) -> float:
+        """What large 16-bit matrix products reach. [FLOP/s]"""
+        return self.attention_peak * self._wide_matmul["peak_efficiency"]
+
     def matmul_time(
         self,
         rows: Array,

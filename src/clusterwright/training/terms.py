@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clusterwright.formulas import pipeline, variation
+from clusterwright.formulas import flops, pipeline, variation
 from clusterwright.training.block import Block, Slot
 from clusterwright.training.columns import SCHEDULES
 
@@ -115,6 +115,9 @@ def _slot_update_time(block: Block, slot: Slot) -> Array:
     passes = block.machine.settings.optimizer_passes * (state.gradient > 0)
     num_bytes = (dense + expert) * (touched + passes)
     on_device = block.machine.memory_time(num_bytes, kernels=1.0)
+    if block.subject.workload.optimizer == "muon":
+        work = flops.newton_schulz_flops(dense + expert, hidden_size=block.model.hidden_size)
+        on_device = on_device + work / block.machine.product_rate
     host = block.machine.cluster.host_bandwidth
     if not host:
         return on_device
