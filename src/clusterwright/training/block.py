@@ -51,7 +51,6 @@ class Slot:
     expert: Array
     adapter: Array
     rank: Array
-    is_first: Array
     is_last: Array
 
 
@@ -121,7 +120,6 @@ class Block:
             expert=expert / (self.c.ep * self.c.etp),
             adapter=adapter * self.subject.adapter_rank / self.c.tp,
             rank=stages.rank[index][self.stage_index][LIFT],
-            is_first=first,
             is_last=last,
         )
 

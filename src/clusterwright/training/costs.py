@@ -28,7 +28,6 @@ PARTS = (
 """What a layer's time is made of: ideal is FLOPs at peak, loss the kernels' distance from it."""
 
 DEVICE_PARTS = PARTS[:5]
-SCHEMES = ("all-gather", "ring", "all-to-all")
 BF16 = 2.0
 
 

@@ -17,7 +17,7 @@ from clusterwright.training.columns import columns_of
 from clusterwright.training.costs import PARTS
 from clusterwright.training.evaluate import Estimates, Evaluator
 from clusterwright.training.flops import forward_flops_per_token
-from clusterwright.training.machine import Machine, peak_rate
+from clusterwright.training.machine import Machine
 from clusterwright.training.prepared import Prepared
 from clusterwright.training.rules import rules_broken
 from clusterwright.training.settings import Settings
@@ -366,15 +366,3 @@ def make_evaluator(
     """Bind a model, a machine and a workload."""
     machine = Machine(cluster, profile, software, settings, precision=workload.precision)
     return Evaluator(model, machine, workload)
-
-
-__all__ = [
-    "StageMemory",
-    "Term",
-    "TrainingEstimate",
-    "check_strategy",
-    "estimate_with",
-    "make_evaluator",
-    "memory_limit",
-    "peak_rate",
-]

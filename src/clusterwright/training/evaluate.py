@@ -36,8 +36,6 @@ Array = Any
 UNPACK_BYTES = STORED_4_BIT + 2.0
 """Read a 4-bit weight and its scale, write it in 16 bits. [B]"""
 
-TERMS = ("stage", "bubble", "pp", "stragglers", "dp", "optimizer", "offload")
-
 
 @dataclass(slots=True)
 class Estimates:

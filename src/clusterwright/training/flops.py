@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusterwright.formulas import flops
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Core, Model
 
@@ -16,14 +17,23 @@ def core_flops_per_token(core: Core, sequence_length: int, *, causal_half: bool)
     keys = sequence_length / core.stride
     keys = min(keys, core.window) if core.window else keys
     share = 0.5 if causal_half and core.causal and not core.window else 1.0
-    return 2.0 * core.num_heads * (core.query_key_dim + core.value_dim) * keys * share
+    width = 0.5 * core.num_heads * (core.query_key_dim + core.value_dim)
+    whole = flops.attention_flops(
+        1.0,
+        sequence_length,
+        num_layers=1.0,
+        attention_width=width,
+        visible_share=share * keys / sequence_length,
+        passes=1.0,
+    )
+    return float(whole / sequence_length)
 
 
 def forward_flops_per_token(
     model: Model, sequence_length: int, *, causal_half: bool = True, cores_only: bool = False
 ) -> float:
     """Forward FLOPs of one token: every matrix product, the cores, the head; no look-ups."""
-    total = 0.0 if cores_only else 2.0 * model.vocab_size * model.hidden_size
+    total = 0.0 if cores_only else _product(model.vocab_size * model.hidden_size)
     for block, number in zip(model.blocks, model.count_of, strict=True):
         count = count_block(block, model.hidden_size)
         weights = count.mixer + count.mlp + count.experts - count.idle_experts
@@ -34,12 +44,17 @@ def forward_flops_per_token(
             core_flops_per_token(core, sequence_length, causal_half=causal_half)
             for core in block.cores
         )
-        total += number * (cores + (0.0 if cores_only else 2.0 * weights))
+        total += number * (cores + (0.0 if cores_only else _product(weights)))
     return total
+
+
+def _product(weights: int) -> float:
+    """FLOPs of multiplying one token by some weights, forward."""
+    return float(flops.parameter_flops(float(weights), 1.0, passes=1.0))
 
 
 def head_layers(model: Model, sequence_length: int) -> float:
     """Work of the last rank beyond its layers, in mean layers: heads and multi-token prediction."""
-    head = 2.0 * model.vocab_size * model.hidden_size
+    head = _product(model.vocab_size * model.hidden_size)
     layer = (forward_flops_per_token(model, sequence_length) - head) / model.num_layers
     return head * (1 + model.mtp_layers) / layer + model.mtp_layers

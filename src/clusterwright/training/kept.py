@@ -8,7 +8,8 @@ import numpy as np
 
 from clusterwright.formulas import memory
 from clusterwright.model.records import Block, Experts
-from clusterwright.training.costs import BF16, SCHEMES, Kept
+from clusterwright.training.columns import SCHEMES
+from clusterwright.training.costs import BF16, Kept
 from clusterwright.training.operators import Operators
 
 Array = Any

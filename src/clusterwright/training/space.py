@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -26,18 +25,6 @@ MOST_MICRO_BATCH = 32
 MOST_CHUNKS = 24
 FEWEST_TOKENS = 1024
 """A context-parallel rank with fewer tokens than this only communicates."""
-
-
-@dataclass(slots=True)
-class Space:
-    """Every cut and run that the rules let in, and how many cuts each rule turned away."""
-
-    cuts: Cuts
-    runs: Runs
-    rejected: Counter[str]
-
-    def __len__(self) -> int:
-        return len(self.cuts) * len(self.runs)
 
 
 def divisors(number: int) -> list[int]:

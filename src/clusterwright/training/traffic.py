@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from clusterwright.model.records import Block, Core, Experts
-from clusterwright.training.costs import BF16, DEVICE_PARTS, SCHEMES, Cost, Work
+from clusterwright.training.columns import SCHEMES
+from clusterwright.training.costs import BF16, DEVICE_PARTS, Cost, Work
 from clusterwright.training.operators import Operators
 
 Array = Any
