@@ -103,15 +103,30 @@ def default_batch_tokens(model: Model, sequence_length: int, accelerators: int =
     """Tokens per step where none are asked for: grows with the root of the active parameters.
 
     4 Mi tokens at 70 B; Llama 3 used 16 Mi at 405 B. As a number of sequences it is a power of two,
-    times what the number of accelerators has beside one, so that the batch divides over them.
+    times a small odd factor where that lets more of the accelerators be used.
     """
     active = count_parameters(model).active
     wanted = REFERENCE_BATCH_TOKENS * math.sqrt(active / REFERENCE_PARAMETERS) / sequence_length
     sequences = 2 ** max(0, math.ceil(math.log2(wanted)))
-    odd = accelerators // (accelerators & -accelerators)
-    if 1 < odd <= 2 * sequences:
+    odd = _feeding_factor(accelerators, sequences // 2)
+    if odd > 1:
         sequences = odd * 2 ** max(0, math.ceil(math.log2(0.75 * sequences / odd)))
     return sequence_length * int(sequences)
+
+
+def _feeding_factor(accelerators: int, largest: int) -> int:
+    """The odd factor of a batch with which the most accelerators can be used, the least first.
+
+    >>> _feeding_factor(24, 128), _feeding_factor(1000, 128), _feeding_factor(100_000, 512)
+    (3, 125, 3)
+    """
+    own = accelerators // (accelerators & -accelerators)
+    usable = {
+        odd: odd * 2 ** int(math.log2(accelerators / odd))
+        for odd in sorted({1, 3, 5, own})
+        if odd <= min(accelerators, max(1, largest))
+    }
+    return max(usable, key=lambda odd: usable[odd])
 
 
 def default_software(vendor: str, catalogue: Catalogue) -> str:
