@@ -143,10 +143,6 @@ class Machine:
         self._grouped = self._matmul_parameters(low if self.is_low and low else wide, grouped=True)
         self._element_bytes = ELEMENT_BYTES[precision] if self.is_low else ELEMENT_BYTES[wide]
         self.cast_bytes_per_element = settings.cast_bytes if self.is_low else 0.0
-        self.unfused_norm_passes = settings.unfused_norm_passes
-        self.scan_chunk = settings.scan_chunk
-        self.scan_efficiency = settings.scan_efficiency
-        self.overlap_slowdown = settings.overlap_slowdown
 
     def wide(self) -> Self:
         """The same machine at 16 bits (or wider), which loss heads keep even in fp8 training."""

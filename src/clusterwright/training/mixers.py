@@ -117,11 +117,11 @@ def _unfused_attention(ops: Operators, core: Core, work: Work) -> tuple[Array, A
 def _linear_core(ops: Operators, core: Core, work: Work) -> None:
     """Chunked scan: two products with the state and two within a chunk, per token and head."""
     heads = core.num_heads / ops.shapes.tp
-    chunk = ops.machine.scan_chunk
+    chunk = ops.machine.settings.scan_chunk
     state = float(core.state_dim * core.value_dim)
     inner = chunk * float(core.state_dim + core.value_dim)
     flops = 2.0 * ops.tokens * heads * (2.0 * state + inner)
-    time = flops / (ops.machine.attention_peak * ops.machine.scan_efficiency)
+    time = flops / (ops.machine.attention_peak * ops.machine.settings.scan_efficiency)
     for cost, factor in ((work.forward, 1.0), (work.backward, 2.5)):
         cost.add("attention_ideal", factor * flops / ops.machine.attention_peak)
         cost.add("attention_loss", factor * (time - flops / ops.machine.attention_peak))
@@ -132,6 +132,6 @@ def _linear_core(ops: Operators, core: Core, work: Work) -> None:
 def _rotary(ops: Operators, core: Core, work: Work) -> None:
     """Rotary embedding of queries and keys, a memory-bound pass."""
     elements = ops.tokens * (core.num_heads + core.num_kv_heads) * core.query_key_dim
-    passes = 1.0 if ops.machine.software.fused else ops.machine.unfused_norm_passes
+    passes = 1.0 if ops.machine.software.fused else ops.machine.settings.unfused_norm_passes
     for cost in (work.forward, work.backward):
         ops.stream(cost, 2.0 * BF16 * passes * elements / ops.shapes.tp, kernels=passes)

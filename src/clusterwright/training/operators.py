@@ -85,7 +85,7 @@ class Operators:
     def norm(self, work: Work) -> Cost:
         """Add a norm and the residual addition beside it; returns the norm alone (recompute)."""
         elements = self.tokens * self.job.hidden_size / self.shapes.sequence_shards
-        passes = 1.0 if self.machine.software.fused else self.machine.unfused_norm_passes
+        passes = 1.0 if self.machine.software.fused else self.machine.settings.unfused_norm_passes
         norm = Cost()
         self.stream(norm, 2.0 * BF16 * elements * passes, kernels=passes)
         work.forward.merge(norm)

@@ -88,7 +88,7 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
     across = slot.dense / dense_shards * state.gradient * 2.0 * across_inverse
     across = (across + across_latency) * (replicas > 1)
     reduce = reduce + across
-    slowdown = block.machine.overlap_slowdown
+    slowdown = block.machine.settings.overlap_slowdown
     overlap = c.overlap_dp > 0
 
     def shown(traffic: Array, window: Array) -> Array:

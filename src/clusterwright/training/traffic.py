@@ -90,7 +90,7 @@ def overlap_tensor_traffic(ops: Operators, cost: Cost) -> None:
     traffic = cost.parts.get("tp", 0.0)
     products = cost.total(("matmul_ideal", "matmul_loss"))
     hidden = np.minimum(traffic - traffic / shapes.tp, products)
-    shown = traffic - hidden * (1.0 - ops.machine.overlap_slowdown)
+    shown = traffic - hidden * (1.0 - ops.machine.settings.overlap_slowdown)
     cost.parts["tp"] = np.where(on, shown, traffic)
 
 
@@ -101,5 +101,5 @@ def overlap_expert_traffic(ops: Operators, cost: Cost) -> None:
         return
     traffic = cost.parts.get("ep", 0.0)
     hidden = np.minimum(traffic, cost.total(DEVICE_PARTS))
-    shown = traffic - hidden * (1.0 - ops.machine.overlap_slowdown)
+    shown = traffic - hidden * (1.0 - ops.machine.settings.overlap_slowdown)
     cost.parts["ep"] = np.where(on, shown, traffic)
