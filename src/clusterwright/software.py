@@ -16,9 +16,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``until``: the last date (ISO, or its beginning) to which the match applies;
     ``vendors``: the accelerator vendors it runs on (none: any); ``default_for``: those whose
     accelerators it is planned for unless another is named.
-    ``launch_time``: host time to issue one kernel, with the Python, autograd and small
-    operators around it. [s]  ``graphs``: launches are replayed by the
-    device (CUDA graphs, XLA programs) and cost the host nothing per kernel.
+    ``graphs``: launches are replayed by the device (CUDA graphs, XLA programs) and cost the host
+    nothing per kernel.
     ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation.
     ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
     the same with ``fp16``, where it differs). [B]
@@ -30,7 +29,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``selective``: what its selective recompute covers: the attention core with norms and activation
     functions, or the feed-forward network as well. ``logit_bytes``: memory of one logit and its
     gradient in all copies that the loss holds. [B] ``reserve_bytes``: memory that driver, runtime
-    and the communicators hold. [B] ``dropout``: whether its recipes train with dropout.
+    and the communicators hold (none: the usual of the settings). [B] ``dropout``: whether its
+    recipes train with dropout.
     ``scatter_gather``: tensor-parallel ranks send a share each between pipeline stages even without
     sequence parallelism. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
@@ -47,7 +47,6 @@ class Software(Record, frozen=True, kw_only=True):
     priority: int = 0
     until: str = ""
     vendors: tuple[str, ...] = ()
-    launch_time: float = 6e-5
     graphs: bool = False
     fused: bool = True
     gradient_bytes: float = 4.0
@@ -63,7 +62,7 @@ class Software(Record, frozen=True, kw_only=True):
     attention_kernel: str = ""
     selective: Literal["core", "mlp"] = "core"
     logit_bytes: float = 8.0
-    reserve_bytes: float = 2.0e9
+    reserve_bytes: float | None = None
     dropout: bool = False
     scatter_gather: bool = False
     sequence_parallel: bool = True

@@ -143,6 +143,8 @@ class Machine:
         self._grouped = self._matmul_parameters(low if self.is_low and low else wide, grouped=True)
         self._element_bytes = ELEMENT_BYTES[precision] if self.is_low else ELEMENT_BYTES[wide]
         self.cast_bytes_per_element = settings.cast_bytes if self.is_low else 0.0
+        own = software.reserve_bytes
+        self.reserve_bytes = settings.reserve_bytes if own is None else own
 
     def wide(self) -> Self:
         """The same machine at 16 bits (or wider), which loss heads keep even in fp8 training."""

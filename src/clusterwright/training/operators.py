@@ -111,8 +111,7 @@ class Operators:
 
     def host_wait(self, cost: Cost) -> Array:
         """Time the device waits for the host to launch kernels; nothing with graphs."""
-        software = self.machine.software
-        if software.graphs:
+        if self.machine.software.graphs:
             return np.zeros(self.num_shapes)
-        issue = cost.kernels * software.launch_time
+        issue = cost.kernels * self.machine.settings.launch_time
         return np.maximum(0.0, issue - cost.total())

@@ -37,7 +37,7 @@ def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
         + np.where(block.c.pp > 1, block.gather(block.prepared.hop_bytes), 0.0),
         "logits": slot.is_last * block.gather(block.prepared.ends.logit_bytes),
         "gathered": np.where(r.zero == 3, gathered, 0.0),
-        "reserve": np.float64(block.machine.software.reserve_bytes),
+        "reserve": np.float64(block.machine.reserve_bytes),
     }
 
 

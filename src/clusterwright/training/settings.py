@@ -8,6 +8,10 @@ from clusterwright.records import Record
 class Settings(Record, frozen=True, kw_only=True):
     """Assumptions that belong to no chip, model or framework.
 
+    ``launch_time``: host time to issue one kernel, with the Python, autograd and small operators
+    around it. [s]
+    ``reserve_bytes``: memory that driver, runtime and communicators hold, where the framework's
+    entry does not say. [B]
     ``reserve_share``: share of memory lost to fragmentation. [1]
     ``cast_bytes``: traffic to quantise one operand element below 16 bits. [B]
     ``unfused_norm_passes``: kernels that one fused norm or rotation is made of when written
@@ -23,6 +27,8 @@ class Settings(Record, frozen=True, kw_only=True):
     ``validate`` over all published runs. [1]
     """
 
+    launch_time: float
+    reserve_bytes: float
     reserve_share: float
     cast_bytes: float
     unfused_norm_passes: float
