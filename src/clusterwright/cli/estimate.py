@@ -96,15 +96,7 @@ def train(
         Print the estimate as JSON.
     """
     facts = catalogue_with(machine.catalogue)
-    question = ask_training(
-        model,
-        cluster=machine.cluster,
-        accelerator=machine.accelerator,
-        accelerators=machine.accelerators,
-        software=machine.software,
-        catalogue=facts,
-        **job.workload(),
-    )
+    question = ask_training(model, catalogue=facts, **machine.place(), **job.workload())
     estimate = estimate_question(question, **vars(strategy))
     if json:
         write_json(estimate)

@@ -111,6 +111,15 @@ class MachineOptions:
     software: str | None = None
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = ()
 
+    def place(self) -> dict[str, Any]:
+        """As the keyword arguments of ``ask_training``."""
+        return {
+            "cluster": self.cluster,
+            "accelerator": self.accelerator,
+            "accelerators": self.accelerators,
+            "software": self.software,
+        }
+
 
 def show_progress(done: int, total: int) -> None:
     """Keep one line on a terminal up to date; nothing where nobody looks."""

@@ -45,13 +45,10 @@ def train(
     facts = catalogue_with(machine.catalogue)
     question = ask_training(
         model,
-        cluster=machine.cluster,
-        accelerator=machine.accelerator,
-        accelerators=machine.accelerators,
-        software=machine.software,
         objective=objective,
         pins=parse_pins(pin),
         catalogue=facts,
+        **machine.place(),
         **job.workload(),
     )
     plan = plan_training(question, catalogue_hash=facts.hash)
