@@ -92,6 +92,14 @@ CASES: dict[str, Case] = {
         attention_width="4096 element",
         visible_share=0.5,
     ),
+    "flops.scan_flops": case(
+        "token*element**2",
+        tokens="4 Mtoken",
+        num_heads=80,
+        state_dim="128 element",
+        value_dim="64 element",
+        chunk_length="256 element",
+    ),
     "flops.gpt_model_flops": case("FLOP", **GPT),
     "flops.gpt_hardware_flops": case("FLOP", **GPT),
     "flops.newton_schulz_flops": case(

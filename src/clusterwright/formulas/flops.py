@@ -92,6 +92,50 @@ def attention_flops(
     return 4.0 * passes * visible_share * scores
 
 
+def scan_flops(
+    tokens: Floats,
+    *,
+    num_heads: Floats,
+    state_dim: Floats,
+    value_dim: Floats,
+    chunk_length: Floats = 0.0,
+) -> Floats:
+    r"""Forward FLOPs of linear attention or of a state-space core. [FLOP]
+
+    .. math:: F = 2\,T\,a \left(2\,d_s d_v + c\,(d_s + d_v)\right)
+
+    A token updates each head's state and reads it; in a chunked scan it also attends to the
+    :math:`c` tokens of its own chunk, in full [1]_.
+
+    Parameters
+    ----------
+    tokens
+        :math:`T`. [1]
+    num_heads
+        :math:`a`. [1]
+    state_dim, value_dim
+        Size of a head's state :math:`d_s \times d_v`. [1]
+    chunk_length
+        :math:`c`; 0 counts the recurrence alone, as model FLOPs do. [1]
+
+    Leaves out: the pass between chunks, decay, gates, the short convolution.
+
+    References
+    ----------
+    .. [1] T. Dao and A. Gu, "Transformers are SSMs," arXiv:2405.21060, section 6.
+
+    A chunk as long as the state is wide doubles the work of the recurrence:
+
+    >>> scan_flops(1, num_heads=1, state_dim=64, value_dim=64)
+    16384.0
+    >>> scan_flops(1, num_heads=1, state_dim=64, value_dim=64, chunk_length=64)
+    32768.0
+    """
+    recurrence = 2.0 * state_dim * value_dim
+    within = chunk_length * (state_dim + value_dim)
+    return 2.0 * tokens * num_heads * (recurrence + within)
+
+
 def gpt_model_flops(
     sequences: Floats,
     sequence_length: Floats,

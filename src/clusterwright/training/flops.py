@@ -13,7 +13,10 @@ def core_flops_per_token(core: Core, sequence_length: int, *, causal_half: bool)
     ``causal_half``: count the masked half of the scores as absent, else as computed.
     """
     if core.kind == "linear":
-        return 4.0 * core.num_heads * core.state_dim * core.value_dim
+        update = flops.scan_flops(
+            1.0, num_heads=core.num_heads, state_dim=core.state_dim, value_dim=core.value_dim
+        )
+        return float(update)
     keys = sequence_length / core.stride
     keys = min(keys, core.window) if core.window else keys
     share = 0.5 if causal_half and core.causal and not core.window else 1.0

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from clusterwright.formulas.flops import scan_flops
 from clusterwright.model.records import Block, Core
 from clusterwright.training.costs import BF16, Work
 from clusterwright.training.operators import Operators
@@ -117,10 +118,13 @@ def _unfused_attention(ops: Operators, core: Core, work: Work) -> tuple[Array, A
 def _linear_core(ops: Operators, core: Core, work: Work) -> None:
     """Chunked scan: two products with the state and two within a chunk, per token and head."""
     heads = core.num_heads / ops.shapes.tp
-    chunk = ops.machine.settings.scan_chunk
-    state = float(core.state_dim * core.value_dim)
-    inner = chunk * float(core.state_dim + core.value_dim)
-    flops = 2.0 * ops.tokens * heads * (2.0 * state + inner)
+    flops = scan_flops(
+        ops.tokens,
+        num_heads=heads,
+        state_dim=core.state_dim,
+        value_dim=core.value_dim,
+        chunk_length=ops.machine.settings.scan_chunk,
+    )
     time = flops / (ops.machine.attention_peak * ops.machine.settings.scan_efficiency)
     for cost, factor in ((work.forward, 1.0), (work.backward, 2.5)):
         cost.add("attention_ideal", factor * flops / ops.machine.attention_peak)
