@@ -7,6 +7,7 @@ import pytest
 from clusterwright import Strategy, ask_training
 from clusterwright.planner import evaluator_of
 from clusterwright.training.estimate import estimate_with
+from training_cases import INTERVALS
 
 JOBS = {
     "dense, uneven": ("llama-3.1-405b", {"tp": 8, "pp": 16, "vpp": 8, "dp": 8}),
@@ -30,8 +31,8 @@ def test_the_worst_of_the_few_is_the_worst_of_all(job):
         sequence_length="4096",
     )
     evaluator = evaluator_of(question)
-    few = estimate_with(evaluator, strategy, error_share=0.2)
-    every = estimate_with(evaluator, strategy, error_share=0.2, every_rank=True)
+    few = estimate_with(evaluator, strategy, intervals=INTERVALS)
+    every = estimate_with(evaluator, strategy, intervals=INTERVALS, every_rank=True)
     assert [stage.rank for stage in every.stages] == list(range(strategy.pp))
     assert every.memory_bytes == pytest.approx(few.memory_bytes, rel=1e-12)
     assert every.step_time == pytest.approx(few.step_time, rel=1e-12)

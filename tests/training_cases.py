@@ -15,6 +15,7 @@ from clusterwright.strategy import Strategy
 from clusterwright.training.api import profile_of, settings_of, shipped, software_named
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.intervals import IntervalGroup, Intervals
 from clusterwright.workload import TrainingWorkload
 
 LAYERS, SEQUENCE, BATCH, ACCELERATORS = 16, 4096, 64, 64
@@ -58,6 +59,10 @@ def machine(count: int = ACCELERATORS) -> Cluster:
     return shipped().any_cluster("nv-h100-sxm", count)
 
 
+INTERVALS = Intervals(groups=(IntervalGroup(low=0.8, high=1.25),))
+"""One interval for everything."""
+
+
 def evaluator(
     model: Model | None = None,
     cluster: Cluster | None = None,
@@ -78,7 +83,7 @@ def evaluator(
 
 def estimate(bound: Evaluator, strategy: Strategy) -> TrainingEstimate:
     """Estimate one strategy."""
-    return estimate_with(bound, strategy, error_share=0.2)
+    return estimate_with(bound, strategy, intervals=INTERVALS)
 
 
 def with_accelerator(cluster: Cluster, **changes: Any) -> Cluster:

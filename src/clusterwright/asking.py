@@ -18,7 +18,13 @@ from clusterwright.model.config import load_config
 from clusterwright.model.parameters import count_parameters
 from clusterwright.model.records import Model
 from clusterwright.software import Software
-from clusterwright.training.api import profile_of, settings_of, shipped, software_named
+from clusterwright.training.api import (
+    intervals_of,
+    profile_of,
+    settings_of,
+    shipped,
+    software_named,
+)
 from clusterwright.training.machine import LOW_PRECISIONS, peak_rate
 from clusterwright.training.pins import check_pins
 from clusterwright.training.plan import Objective, TrainingQuestion
@@ -321,15 +327,14 @@ def ask_training(
         accelerators=machine.count,
         **workload,
     )
-    settings = settings_of(facts)
     return TrainingQuestion(
         model=found,
         cluster=machine,
         workload=job,
         software=framework,
         profile=profile_of(facts, machine),
-        settings=settings,
-        error_share=settings.error_share,
+        settings=settings_of(facts),
+        intervals=intervals_of(facts).of_software(framework.id),
         objective=objective,
         pins=dict(pins or {}),
         assumed=(*assumed, *notes, *machine.assumed),

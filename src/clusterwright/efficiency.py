@@ -209,6 +209,11 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
             name = entry.get("id", "without an id")
             raise CatalogueError(f"efficiency profile {name!r}: {error}") from None
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether matrix products of these chips were measured, or are a neighbour's."""
+        return any(matmul.evidence.rows for matmul in self.matmul.values())
+
     def stand_in(self, precision: str) -> str:
         """Return the precision whose efficiencies are used for this one.
 

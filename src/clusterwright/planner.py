@@ -62,13 +62,13 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
     objective = objective_column(found, question.objective)
     chosen = best_of_each_kind(found, objective, NUM_ALTERNATIVES + 1)
     estimates = [
-        estimate_with(evaluator, found.strategy(index), error_share=question.error_share)
+        estimate_with(evaluator, found.strategy(index), intervals=question.intervals)
         for index in chosen[1:]
     ]
     best = estimate_with(
         evaluator,
         found.strategy(chosen[0]),
-        error_share=question.error_share,
+        intervals=question.intervals,
         every_rank=True,
     )
     return TrainingPlan(
@@ -160,7 +160,7 @@ def estimate_question(question: TrainingQuestion, **choices: Any) -> TrainingEst
     }
     strategy = Strategy(**{**overlaps, **choices})
     return estimate_with(
-        evaluator_of(question), strategy, error_share=question.error_share, every_rank=True
+        evaluator_of(question), strategy, intervals=question.intervals, every_rank=True
     )
 
 

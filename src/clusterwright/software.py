@@ -8,11 +8,41 @@ from clusterwright.records import Record
 from clusterwright.strategy import ContextScheme, Offload, Recompute, Schedule
 
 
+class Stack(Record, frozen=True, kw_only=True):
+    """What the hardware cannot explain of a framework's speed: few factors, fitted on many rows.
+
+    ``product_share``, ``expert_share``, ``attention_share``, ``memory_share``: rate of matrix
+    products, of the grouped products of experts, of attention and of memory-bound kernels over what
+    the chip's profile says. [1]
+    ``network_share``: bandwidth between nodes over the fabric's own. [1]
+    ``launch_time``: host time per kernel (none: the usual of the settings). [s]
+    ``activation_share``: bytes kept for the backward pass over those that the operators need. [1]
+    ``tensor_sync_time``: least time of a layer and micro-batch, per tensor-parallel rank, while
+    pipeline transfers cross nodes. [s]
+    ``rows``, ``sources``: published runs it was fitted on; ``residual``: median absolute relative
+    error that is left, each source weighing the same. [1]
+    """
+
+    product_share: float = 1.0
+    expert_share: float = 1.0
+    attention_share: float = 1.0
+    memory_share: float = 1.0
+    network_share: float = 1.0
+    activation_share: float = 1.0
+    launch_time: float | None = None
+    tensor_sync_time: float = 0.0
+    rows: int = 0
+    sources: int = 0
+    residual: float | None = None
+    note: str = ""
+
+
 class Software(Record, frozen=True, kw_only=True):
-    """What a training framework does by default; documented behaviour, not a fit.
+    """What a training framework does by default.
 
     ``match``: lower-case fragments by which a published run's framework is recognised (the longest
     fragment found wins, and a trainer, of higher ``priority``, over the library it stands on);
+    ``made``: fragments of a publication's name all of whose runs it made, whatever they call it;
     ``until``: the last date (ISO, or its beginning) to which the match applies;
     ``vendors``: the accelerator vendors it runs on (none: any); ``default_for``: those whose
     accelerators it is planned for unless another is named.
@@ -21,6 +51,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation.
     ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
     the same with ``fp16``, where it differs). [B]
+    ``gradient_copy_bytes``: 16-bit gradients that stay beside the wider sum. [B]
+    ``gathers_fp8``: sharded weights are gathered in 8 bits when products run in 8 bits.
     ``state_bytes``: format of each optimizer moment. [B]
     ``overlap_*``: whether it hides that axis's traffic behind computation by default;
     ``overlap_pp_needs_vpp``: pipeline traffic is hidden under the interleaved schedule alone.
@@ -39,11 +71,13 @@ class Software(Record, frozen=True, kw_only=True):
     ``schedules``, ``offloads``, ``context_schemes``: what the planner may choose with it (1f1b
     includes its interleaved form); ``pipeline``: whether it has pipeline parallelism at all.
     ``mtp``: whether the multi-token-prediction layers of a model that has some are trained.
+    ``stack``: what was fitted of it; everything else here is documented behaviour.
     """
 
     id: str
     name: str
     match: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
     priority: int = 0
     until: str = ""
     vendors: tuple[str, ...] = ()
@@ -51,6 +85,8 @@ class Software(Record, frozen=True, kw_only=True):
     fused: bool = True
     gradient_bytes: float = 4.0
     gradient_bytes_fp16: float | None = None
+    gradient_copy_bytes: float = 0.0
+    gathers_fp8: bool = False
     state_bytes: float = 4.0
     master_weights: bool = True
     overlap_tp: bool = False
@@ -77,5 +113,6 @@ class Software(Record, frozen=True, kw_only=True):
     offloads: tuple[Offload, ...] = ("none",)
     context_schemes: tuple[ContextScheme, ...] = ("all-gather", "ring", "all-to-all")
     pipeline: bool = True
+    stack: Stack = Stack()
     source: str = ""
     notes: str = ""

@@ -12,9 +12,10 @@ from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
 from clusterwright.records import Record
-from clusterwright.software import Software
+from clusterwright.software import Software, Stack
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
+from clusterwright.training.intervals import Intervals
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
@@ -44,9 +45,23 @@ def settings_of(catalogue: Catalogue) -> Settings:
     return from_entry(Settings, catalogue.entry("settings", "training").data)
 
 
+@lru_cache(maxsize=8)
+def intervals_of(catalogue: Catalogue) -> Intervals:
+    """How published runs came out against their predictions, by what makes them differ."""
+    return from_entry(Intervals, catalogue.entry("settings", "intervals").data)
+
+
 def software_named(catalogue: Catalogue, name: str) -> Software:
-    """A framework by id."""
-    return from_entry(Software, catalogue.entry("software", name).data)
+    """A framework by id, with what was fitted of it."""
+    return with_stack(catalogue, from_entry(Software, catalogue.entry("software", name).data))
+
+
+def with_stack(catalogue: Catalogue, software: Software) -> Software:
+    """Add the factors that were fitted of a framework, where there are some."""
+    entry = catalogue.entries("stacks").get(software.id)
+    if entry is None:
+        return software
+    return msgspec.structs.replace(software, stack=from_entry(Stack, entry.data))
 
 
 @lru_cache(maxsize=1)
@@ -83,4 +98,4 @@ def estimate_training(
         profile=profile_of(facts, cluster),
         settings=settings,
     )
-    return estimate_with(evaluator, strategy, error_share=settings.error_share)
+    return estimate_with(evaluator, strategy, intervals=intervals_of(facts))

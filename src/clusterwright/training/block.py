@@ -38,11 +38,16 @@ class Subject:
 
 @dataclass(slots=True)
 class Slot:
-    """One representative rank: seconds of a micro-batch and bytes, over cuts."""
+    """One representative rank: seconds of a micro-batch and bytes, over cuts.
+
+    ``wait``: what both passes wait beyond their own time for tensor-parallel ranks that pipeline
+    transfers hold up. [s]
+    """
 
     layers: Array
     forward: Array
     backward: Array
+    wait: Array
     selective: Array
     layer_forward: Array
     weight_gradient: Array
@@ -100,8 +105,10 @@ class Block:
         whole = total_of([n * w.replicated for n, w in zip(counts, weights, strict=True)])
         expert = total_of([n * w.expert for n, w in zip(counts, weights, strict=True)])
         adapter = total_of([n * w.adapter for n, w in zip(counts, weights, strict=True)])
+        num_layers = counts.sum(axis=0)
         return Slot(
-            layers=counts.sum(axis=0),
+            layers=num_layers,
+            wait=self._tensor_wait(num_layers, layer_forward + layer_backward),
             forward=layer_forward
             + first * self.gather(ends.embedding_forward.sum(axis=0))
             + last * self.gather(ends.head_forward.sum(axis=0)),
@@ -123,6 +130,14 @@ class Block:
             is_last=last,
         )
 
+    def _tensor_wait(self, num_layers: Array, layers_time: Array) -> Array:
+        """What is missing to the least time of tensor-parallel layers between distant stages."""
+        c = self.c
+        apart = c.tp * c.cp * c.dp >= self.machine.links.sizes[0]
+        least = num_layers * c.tp * self.machine.software.stack.tensor_sync_time
+        missing = np.maximum(0.0, least - layers_time)
+        return np.where((c.tp > 1) & (c.pp > 1) & apart, missing, 0.0)
+
     def full_share(self, slot: Slot) -> Array:
         """Share of a rank's layers that full recompute covers."""
         # A share is whole layers of a rank, the number that `strategy_of` writes into a plan.
@@ -141,7 +156,8 @@ class Block:
         """Activations that a rank keeps of one micro-batch. [B]"""
         share = self.full_share(slot)
         some = np.where(self.r.recompute == SELECTIVE, slot.kept[1], slot.kept[0])
-        return share * slot.kept[2] + (1.0 - share) * some
+        inside = (1.0 - share) * some * self.machine.software.stack.activation_share
+        return share * slot.kept[2] + inside
 
     def shards(self) -> tuple[Array, Array]:
         """Ranks that share the dense and the expert states."""

@@ -17,6 +17,12 @@ from clusterwright.training.columns import columns_of
 from clusterwright.training.costs import PARTS
 from clusterwright.training.evaluate import Estimates, Evaluator
 from clusterwright.training.flops import forward_flops_per_token
+from clusterwright.training.intervals import (
+    Circumstances,
+    IntervalGroup,
+    Intervals,
+    circumstances_of,
+)
 from clusterwright.training.machine import Machine
 from clusterwright.training.prepared import Prepared
 from clusterwright.training.rules import rules_broken
@@ -52,6 +58,7 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
     ``step_time`` [s] is the sum of ``waterfall``; ``step_time_interval`` its 80 % interval.
     ``mfu``: model FLOPs (no recompute, attention counted causally) over peak; ``mfu_full``: with
     attention counted in full, as PaLM and most papers print it; ``hfu``: recompute counted.
+    ``likeness``: the measured runs that the interval was set from.
     ``breaks``: rules for which the planner would not choose it (a framework may still run it).
     """
 
@@ -59,6 +66,7 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
     accelerators: int
     step_time: float
     step_time_interval: tuple[float, float]
+    likeness: IntervalGroup
     tokens_per_step: float
     tokens_per_second: float
     mfu: float
@@ -79,6 +87,11 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
         """Whether the fullest stage stays inside the accelerator's memory, and the host's."""
         held = self.host_limit is None or self.host_bytes <= self.host_limit
         return held and self.memory_bytes <= self.memory_limit
+
+    @property
+    def allocated_bytes(self) -> float:
+        """Peak of what the framework allocates: without driver, runtime and communicators. [B]"""
+        return max(stage.total - stage.parts.get("reserve", 0.0) for stage in self.stages)
 
     @property
     def headroom(self) -> float:
@@ -224,11 +237,11 @@ def memory_limit(machine: Machine) -> float:
 
 
 def estimate_with(
-    evaluator: Evaluator, strategy: Strategy, *, error_share: float, every_rank: bool = False
+    evaluator: Evaluator, strategy: Strategy, *, intervals: Intervals, every_rank: bool = False
 ) -> TrainingEstimate:
     """Estimate one strategy with an evaluator already bound to model, machine and workload.
 
-    ``error_share``: half-width of the 80 % interval as a share of the step time.
+    ``intervals``: how runs alike came out against their predictions.
     ``every_rank``: give the memory of every pipeline rank, not only of those that can be the worst.
     """
     model, workload, machine = evaluator.model, evaluator.workload, evaluator.machine
@@ -244,11 +257,13 @@ def estimate_with(
     full = passes * tokens * forward_flops_per_token(model, length, causal_half=False)
     rate = step_time * strategy.accelerators * machine.matmul_peak
     again = _recomputed_flops(strategy, model, length) * tokens
+    likeness = intervals.group_for(_circumstances(evaluator, strategy))
     return TrainingEstimate(
         strategy=strategy,
         accelerators=strategy.accelerators,
         step_time=step_time,
-        step_time_interval=(step_time / (1.0 + error_share), step_time * (1.0 + error_share)),
+        step_time_interval=(step_time * likeness.low, step_time * likeness.high),
+        likeness=likeness,
         tokens_per_step=tokens,
         tokens_per_second=tokens / step_time,
         mfu=causal / rate,
@@ -263,6 +278,18 @@ def estimate_with(
         num_micro_batches=float(found.num_micro_batches.flat[0]),
         model_flops=causal,
         breaks=rules_broken(cuts, runs, found.num_micro_batches),
+    )
+
+
+def _circumstances(evaluator: Evaluator, strategy: Strategy) -> Circumstances:
+    """What the interval of a strategy depends on."""
+    machine = evaluator.machine
+    return circumstances_of(
+        evaluator.model,
+        evaluator.workload,
+        machine.profile,
+        software=machine.software.id,
+        num_nodes=strategy.accelerators / machine.links.sizes[0],
     )
 
 
@@ -320,6 +347,7 @@ def waterfall(prepared: Prepared, found: Estimates, *, ideal: float) -> tuple[Te
     parts = _slot_parts(prepared, slot)
     micro = float(np.ravel(found.num_micro_batches)[0])
     by_part = {name: micro * float(parts[i]) for i, name in enumerate(PARTS)}
+    by_part["host"] += micro * float(np.ravel(found.slot_waits[slot])[0])
     stage = float(np.ravel(found.terms["stage"])[0])
     work = by_part["matmul_ideal"] + by_part["attention_ideal"]
     seconds: dict[str, float] = {

@@ -42,7 +42,8 @@ class Estimates:
     """Columns of results, five axes (see the module).
 
     ``terms``: seconds of a step by term; they add up to ``step_time``. ``slot_memory``: bytes by
-    part for each slot, ``slot_times``: a micro-batch's seconds; ``host_bytes``: what the fullest
+    part for each slot, ``slot_times``: a micro-batch's seconds, ``slot_waits``: those of them spent waiting
+    for tensor-parallel ranks; ``host_bytes``: what the fullest
     rank keeps in host memory.
     """
 
@@ -53,6 +54,7 @@ class Estimates:
     terms: dict[str, Array]
     slot_memory: list[dict[str, Array]]
     slot_times: list[Array]
+    slot_waits: list[Array]
     slots: Stages
     stage_index: Array
     shape_index: Array
@@ -78,9 +80,9 @@ class Evaluator:
             adapter_rank=0.0 if workload.method == "full" else float(workload.lora_rank),
             unpack_bytes=UNPACK_BYTES if workload.method == "qlora" else 0.0,
         )
-        self.subject = Subject(
-            model, machine, workload, StateBytes.of(workload), self.job.adapter_rank
-        )
+        gathers_low = low and machine.software.gathers_fp8
+        state = StateBytes.of(workload, gathered_bytes=1.0 if gathers_low else None)
+        self.subject = Subject(model, machine, workload, state, self.job.adapter_rank)
 
     def prepare(self, cuts: Cuts, *, every_rank: bool = False) -> Prepared:
         """Evaluate each distinct operator shape and stage layout of the cuts, once.
@@ -125,7 +127,7 @@ class Evaluator:
         )
         block = Block(self.subject, prepared, light, slice(None))
         slots = block.slots()
-        times = [slot.forward + slot.backward for slot in slots]
+        times = [slot.forward + slot.backward + slot.wait for slot in slots]
         slowest = largest_of(times)
         busy = block.num_micro * slowest + terms.bubble_time(block, slots, times, slowest)
         bound = busy + terms.hop_time(block) + terms.straggler_time(block, busy)
@@ -148,7 +150,7 @@ class Evaluator:
 def _estimates(block: Block) -> Estimates:
     """Add the terms up, small shapes first."""
     slots = block.slots()
-    times = [slot.forward + slot.backward + block.recompute_time(slot) for slot in slots]
+    times = [s.forward + s.backward + s.wait + block.recompute_time(s) for s in slots]
     slowest = largest_of(times)
     found = {"stage": block.num_micro * slowest}
     found["bubble"] = terms.bubble_time(block, slots, times, slowest)
@@ -165,6 +167,7 @@ def _estimates(block: Block) -> Estimates:
         terms=found,
         slot_memory=memories,
         slot_times=times,
+        slot_waits=[slot.wait for slot in slots],
         slots=block.prepared.stages,
         stage_index=block.stage_index,
         shape_index=block.shape_index,

@@ -60,8 +60,11 @@ def peak_rate(accelerator: Accelerator, precision: str) -> float:
 class Links:
     """The cluster's levels with the efficiency that large transfers reach on them."""
 
-    def __init__(self, cluster: Cluster, profile: EfficiencyProfile) -> None:
-        shares = [profile.links.scaleup] + [profile.links.scaleout] * (len(cluster.levels) - 1)
+    def __init__(
+        self, cluster: Cluster, profile: EfficiencyProfile, *, network_share: float = 1.0
+    ) -> None:
+        network = profile.links.scaleout * network_share
+        shares = [profile.links.scaleup] + [network] * (len(cluster.levels) - 1)
         pairs = list(zip(cluster.levels, shares, strict=True))
         self.sizes = tuple(float(level.size) for level in cluster.levels)
         self.bandwidths = tuple(level.bandwidth * share for level, share in pairs)
@@ -130,7 +133,9 @@ class Machine:
         self.software = software
         self.settings = settings
         self.profile = profile
-        self.links = Links(cluster, profile)
+        self.links = Links(cluster, profile, network_share=software.stack.network_share)
+        own_launch = software.stack.launch_time
+        self.launch_time = settings.launch_time if own_launch is None else own_launch
         self.precision = precision
         self.bandwidth = accelerator.memory_bandwidth
         self.matmul_peak = peak_rate(accelerator, precision)
@@ -161,7 +166,9 @@ class Machine:
         measured = accelerator.matmul.get(precision)
         found = found.anchored(measured=measured, peak=accelerator.peaks.get(precision))
         arguments = found.arguments()
-        arguments["peak_efficiency"] *= self.profile.sustained
+        stack = self.software.stack
+        share = stack.expert_share if grouped else stack.product_share
+        arguments["peak_efficiency"] *= self.profile.sustained * share
         return arguments
 
     @property
@@ -198,8 +205,9 @@ class Machine:
 
     def attention_times(self, shape: dict[str, Array]) -> tuple[Array, Array]:
         """Flash attention both ways; ``shape`` as ``formulas.attention`` names it. [s]"""
+        share = self.profile.sustained * self.software.stack.attention_share
         common = {
-            "peak_flops": self.attention_peak * self.profile.sustained,
+            "peak_flops": self.attention_peak * share,
             "memory_bandwidth": self.bandwidth,
             "element_bytes": ELEMENT_BYTES["bf16"],
         }
@@ -215,6 +223,9 @@ class Machine:
         arguments = self.profile.memory.arguments()
         floor = arguments.pop("floor")
         one = roofline.memory_time(
-            num_bytes / kernels, memory_bandwidth=self.bandwidth, floor=floor, **arguments
+            num_bytes / kernels,
+            memory_bandwidth=self.bandwidth * self.software.stack.memory_share,
+            floor=floor,
+            **arguments,
         )
         return one * kernels

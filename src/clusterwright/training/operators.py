@@ -113,5 +113,5 @@ class Operators:
         """Time the device waits for the host to launch kernels; nothing with graphs."""
         if self.machine.software.graphs:
             return np.zeros(self.num_shapes)
-        issue = cost.kernels * self.machine.settings.launch_time
+        issue = cost.kernels * self.machine.launch_time
         return np.maximum(0.0, issue - cost.total())

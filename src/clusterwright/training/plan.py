@@ -11,6 +11,7 @@ from clusterwright.records import Record
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate
+from clusterwright.training.intervals import Intervals
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
@@ -20,8 +21,8 @@ Objective = Literal["time", "cost", "memory"]
 class TrainingQuestion(Record, frozen=True, kw_only=True):
     """All that an answer depends on; the same question gives the same bytes.
 
-    ``pins``: choices fixed in advance, named as the fields of `Strategy`. ``error_share``: half
-    width of the 80 % interval. ``price``: USD per accelerator-second, if known.
+    ``pins``: choices fixed in advance, named as the fields of `Strategy`. ``intervals``: how
+    measured runs came out against their predictions.
     """
 
     model: Model
@@ -30,7 +31,7 @@ class TrainingQuestion(Record, frozen=True, kw_only=True):
     software: Software
     profile: EfficiencyProfile
     settings: Settings
-    error_share: float
+    intervals: Intervals
     objective: Objective = "time"
     pins: dict[str, int | str | bool] = {}
     assumed: tuple[str, ...] = ()

@@ -21,15 +21,19 @@ STORED_4_BIT = 0.5625
 
 @dataclass(frozen=True, slots=True)
 class StateBytes:
-    """Bytes per parameter of weights, gradients and optimizer states; of adapters, all three."""
+    """Bytes per parameter of weights, gradients and optimizer states; of adapters, all three.
+
+    ``gathered``: of a weight on its way between the ranks that share it.
+    """
 
     weight: float
+    gathered: float
     gradient: float
     optimizer: float
     adapter: float
 
     @classmethod
-    def of(cls, workload: TrainingWorkload) -> StateBytes:
+    def of(cls, workload: TrainingWorkload, *, gathered_bytes: float | None = None) -> StateBytes:
         """From the workload; LoRA trains a small share, QLoRA keeps 4-bit weights."""
         moments = {"adam": 2.0, "muon": 1.0, "sgd": 1.0}[workload.optimizer]
         wide = workload.precision in ("fp32", "tf32")
@@ -39,10 +43,11 @@ class StateBytes:
             master_bytes=4.0 if workload.master_weights and not wide else 0.0,
         )
         weight = 4.0 if wide else 2.0
+        gathered = weight if gathered_bytes is None else gathered_bytes
         if workload.method == "full":
-            return cls(weight, workload.gradient_bytes, optimizer, 0.0)
+            return cls(weight, gathered, workload.gradient_bytes, optimizer, 0.0)
         stored = STORED_4_BIT if workload.method == "qlora" else weight
-        return cls(stored, 0.0, 0.0, weight + workload.gradient_bytes + optimizer)
+        return cls(stored, stored, 0.0, 0.0, weight + workload.gradient_bytes + optimizer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
     gathered = 2.0 * (slot.dense + slot.expert) * state.weight / np.maximum(1.0, slot.layers)
     return {
         "weights": _states(block, slot, state.weight, 3) * copies,
-        "gradients": _states(block, slot, state.gradient, 2) * copies,
+        "gradients": _states(block, slot, state.gradient, 2) * copies + _gradient_copy(block, slot),
         "optimizer": np.where(
             _offloads_states(block), 0.0, _states(block, slot, state.optimizer, 1)
         ),
@@ -48,6 +48,12 @@ def host_memory(block: Block, slot: Slot) -> Array:
     return np.where(_offloads_states(block), states, 0.0) + np.where(
         _offloads_kept(block), kept, 0.0
     )
+
+
+def _gradient_copy(block: Block, slot: Slot) -> Array:
+    """16-bit gradients that a framework keeps beside the sum, on whole parameters. [B]"""
+    kept = block.machine.software.gradient_copy_bytes * (block.state.gradient > 2.0)
+    return (slot.dense + slot.expert) * kept
 
 
 def _offloads_states(block: Block) -> Array:

@@ -23,8 +23,6 @@ class Settings(Record, frozen=True, kw_only=True):
     ``optimizer_passes``: traffic per trained parameter beside the states themselves (gradient
     norm, scaling, clearing). [B]
     ``node_spread``: standard deviation of a node's speed over the mean. [1]
-    ``error_share``: half-width of the 80 % interval as a share of the step time, from
-    ``validate`` over all published runs. [1]
     """
 
     launch_time: float
@@ -38,4 +36,3 @@ class Settings(Record, frozen=True, kw_only=True):
     overlap_slowdown: float
     optimizer_passes: float
     node_spread: float
-    error_share: float

@@ -81,7 +81,7 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
         slot.expert > 0
     )
     reduce = per_byte * state.gradient + latency
-    gather = per_byte * state.weight + latency
+    gather = per_byte * state.gathered + latency
     # Sharding over fewer ranks than replicate: the shards are reduced across the replicas.
     replicas = np.maximum(1.0, c.dp * c.cp / dense_shards)
     across_inverse, across_latency = links.ring(replicas, c.tp * dense_shards)

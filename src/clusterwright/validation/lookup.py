@@ -12,7 +12,7 @@ from clusterwright.hardware import Cluster
 from clusterwright.model.config import load_config
 from clusterwright.model.records import Model
 from clusterwright.records import Record
-from clusterwright.software import Software
+from clusterwright.software import Software, Stack
 from clusterwright.validation.runs import Run
 from clusterwright.validation.shapes import plain_name
 
@@ -62,7 +62,10 @@ class Lookup:
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.software = tuple(_software(entry) for entry in facts.entries("software").values())
+        self.software = tuple(
+            _software(entry, facts.entries("stacks").get(entry.id))
+            for entry in facts.entries("software").values()
+        )
         self.devices = tuple(
             msgspec.convert(name, DeviceName)
             for entry in facts.entries("measurements").values()
@@ -79,7 +82,7 @@ class Lookup:
     def software_of(self, run: Run, vendor: str) -> Software | None:
         """Return the framework: the best match in the row's framework, else in its source.
 
-        A trainer wins over the library it stands on, a longer fragment over a shorter one; an
+        One that made all runs of the row's source comes first. A trainer wins over the library it stands on, a longer fragment over a shorter one; an
         entry with an empty fragment is the last resort.
         """
         usable = [
@@ -87,6 +90,10 @@ class Lookup:
             for s in self.software
             if (not s.vendors or vendor in s.vendors) and (not s.until or run.date <= s.until + "~")
         ]
+        source = run.source.lower()
+        for entry in usable:
+            if any(part in source for part in entry.made):
+                return entry
         for text in (run.framework.lower(), f"{run.source} {run.id}".lower()):
             ranked = [
                 (s.priority, len(part), bool(s.until), -index)
@@ -115,10 +122,12 @@ class Lookup:
             return None
 
 
-def _software(entry: FactEntry) -> Software:
-    """Read one entry; keys about provenance that the record does not hold are left out."""
-    data = entry.data
-    known = {key: data[key] for key in Software.__struct_fields__ if key in data}
+def _software(entry: FactEntry, fitted: FactEntry | None) -> Software:
+    """Read one entry and what was fitted of it; keys about provenance are left out."""
+    known = {key: entry.data[key] for key in Software.__struct_fields__ if key in entry.data}
+    if fitted is not None:
+        names = Stack.__struct_fields__
+        known["stack"] = {key: fitted.data[key] for key in names if key in fitted.data}
     try:
         return msgspec.convert(known, Software)
     except msgspec.ValidationError as error:

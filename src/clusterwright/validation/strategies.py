@@ -28,7 +28,7 @@ _STATES = r"optimizer (?:cpu )?offload(?! false)|cpu ?adam|offload(?:ed)? optimi
 _KEPT = r"activations? (?:cpu )?offload(?:ing)?(?! false)|'offload'|offload(?:ed)? activations"
 _OVERLAP_DP = r"overlap-grad-reduce|overlapped grad|optimizer with overlap|\boverlapped\b"
 _OVERLAP_TP = (
-    r"tp-comm-overlap|use-mc2|use-ascend-coc|async(?:hronous)? (?:tp|tensor)|async communication"
+    r"tp-comm-overlap|use-mc2|use-ascend-coc|async(?:hronous)? (?:tp|tensor)"
 )
 _OVERLAP_EP = r"ep overlap on|a2a overlap true|moe-alltoall-overlap|permutation-async-comm"
 _NO_OVERLAP_EP = r"ep overlap off|a2a overlap false"

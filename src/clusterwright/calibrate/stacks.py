@@ -1,0 +1,221 @@
+"""Fit what the hardware cannot explain of each framework's speed, on published runs.
+
+A framework gets a handful of factors (`clusterwright.software.Stack`), never a run or a model. They
+are looked for one after the other, by steps of some per cent, as long as the loss falls by more
+than `GAIN`: a factor that does not earn its place stays at its default. The loss is the mean over
+sources of the mean absolute log error, so that a sweep of a thousand runs weighs as much as a table
+of ten, plus a pull towards the defaults (ridge) that few rows cannot overcome.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import ClusterwrightError
+from clusterwright.records import Record
+from clusterwright.software import Software, Stack
+from clusterwright.training.api import estimate_training, settings_of
+from clusterwright.validation.lookup import Lookup
+from clusterwright.validation.metrics import time_of
+from clusterwright.validation.questions import Question, Unasked, question_of
+from clusterwright.validation.runs import Run
+from clusterwright.validation.scoring import answer
+
+LEAST_ROWS = 20
+"""Frameworks with fewer runs keep the defaults: nothing is fitted to a single publication's few."""
+
+ROWS_PER_SOURCE = 120
+"""Rows of one source that the fit looks at; a sweep is thinned evenly."""
+
+GAIN = 0.002
+"""A step is taken when it lowers the loss by more than this: 0.2 points of error."""
+
+RIDGE = 0.5
+"""Pull towards the defaults: a factor off by e costs this many rows' worth of error."""
+
+CAP = 0.5
+"""Log errors count up to this: a run that something unknown slowed down says nothing more."""
+
+SHARE_STEPS = (0.8, 0.9, 0.95, 1 / 0.95, 1 / 0.9, 1.25)
+TIME_STEPS = (0.5, 0.7, 0.85, 1 / 0.85, 1 / 0.7, 2.0)
+SHARES = ("product_share", "attention_share", "memory_share", "expert_share", "network_share")
+BOUNDS = (0.4, 1.6)
+FIRST_SYNC_TIME = 2e-3
+
+Watch = Callable[[str, float, Stack], None]
+"""Told of each step taken: framework, loss, factors."""
+
+
+class Row(Record, frozen=True, kw_only=True):
+    """One run, ready to be asked again: the question, and the measured time of a step. [s]"""
+
+    question: Question
+    measured: float
+    source: str
+
+
+class StackFit(Record, frozen=True, kw_only=True):
+    """One framework's factors; ``before`` and ``after``: mean over sources of the median error."""
+
+    software: str
+    stack: Stack
+    before: float
+    after: float
+
+
+def rows_of(runs: Iterable[Run], facts: Catalogue) -> dict[str, list[Row]]:
+    """Return the runs whose configuration is complete, by framework."""
+    lookup = Lookup(facts)
+    found: dict[str, list[Row]] = {}
+    for run in runs:
+        if run.config_complete is False:
+            continue
+        question = question_of(run, lookup)
+        if isinstance(question, Unasked):
+            continue
+        try:
+            answered, _ = answer(question, _predict(facts))
+        except ClusterwrightError:
+            continue
+        row = Row(
+            question=answered,
+            measured=time_of(run, answered, run.measured_value),
+            source=run.source,
+        )
+        found.setdefault(answered.software.id, []).append(row)
+    return {name: rows for name, rows in found.items() if len(rows) >= LEAST_ROWS}
+
+
+def fit_stacks(
+    runs: Iterable[Run], facts: Catalogue, *, only: Sequence[str] = (), watch: Watch | None = None
+) -> tuple[StackFit, ...]:
+    """Fit every framework that enough runs are known of.
+
+    Parameters
+    ----------
+    only
+        Ids of the frameworks to fit (none: all).
+    watch
+        Told of each step taken.
+    """
+    chosen = rows_of(runs, facts)
+    return tuple(
+        fit_stack(name, rows, facts, watch)
+        for name, rows in sorted(chosen.items())
+        if not only or name in only
+    )
+
+
+def fit_stack(
+    name: str, rows: Sequence[Row], facts: Catalogue, watch: Watch | None = None
+) -> StackFit:
+    """Fit one framework's factors by steps, each kept only when it earns its place."""
+    thinned = _thinned(rows)
+    default = Stack(launch_time=settings_of(facts).launch_time)
+    stack, least = default, _loss(default, default, thinned, facts)
+    before = _residual(default, thinned, facts)
+    moved = True
+    while moved:
+        moved = False
+        for factor in (*SHARES, "launch_time", "tensor_sync_time"):
+            if not _matters(factor, thinned):
+                continue
+            tried = [(_loss(s, default, thinned, facts), s) for s in _steps(stack, factor)]
+            loss, better = min(tried, key=lambda pair: pair[0])
+            if loss < least - GAIN:
+                stack, least, moved = better, loss, True
+                if watch is not None:
+                    watch(name, least, stack)
+    after = _residual(stack, thinned, facts)
+    fitted = msgspec.structs.replace(
+        stack, rows=len(rows), sources=len({row.source for row in rows}), residual=round(after, 4)
+    )
+    return StackFit(software=name, stack=fitted, before=before, after=after)
+
+
+def _predict(facts: Catalogue) -> Callable[..., object]:
+    def predict(*records: object, software: Software) -> object:
+        return estimate_training(*records, software=software, catalogue=facts)  # type: ignore[arg-type]
+
+    return predict
+
+
+def _thinned(rows: Sequence[Row]) -> list[Row]:
+    """Keep at most `ROWS_PER_SOURCE` rows of each source, evenly spaced."""
+    by_source: dict[str, list[Row]] = {}
+    for row in rows:
+        by_source.setdefault(row.source, []).append(row)
+    kept: list[Row] = []
+    for group in by_source.values():
+        stride = max(1, math.ceil(len(group) / ROWS_PER_SOURCE))
+        kept.extend(group[::stride])
+    return kept
+
+
+def _matters(factor: str, rows: Sequence[Row]) -> bool:
+    """Whether any row depends on a factor."""
+    if factor == "launch_time":
+        return not all(row.question.software.graphs for row in rows)
+    if factor == "expert_share":
+        return any(block.experts for row in rows for block in row.question.model.blocks)
+    if factor == "tensor_sync_time":
+        cuts = [row.question.strategy for row in rows]
+        return sum(cut.tp > 1 and cut.pp > 1 for cut in cuts) >= LEAST_ROWS
+    return True
+
+
+def _steps(stack: Stack, factor: str) -> list[Stack]:
+    """The factor a step or two away from where it is."""
+    value = getattr(stack, factor)
+    if factor == "tensor_sync_time" and value == 0.0:
+        tried = [FIRST_SYNC_TIME]
+    elif factor in SHARES:
+        low, high = BOUNDS
+        tried = [min(high, max(low, value * step)) for step in SHARE_STEPS]
+    else:
+        tried = [value * step for step in TIME_STEPS]
+    return [msgspec.structs.replace(stack, **{factor: round(v, 9)}) for v in tried]
+
+
+def _errors(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> Mapping[str, list[float]]:
+    """Log of predicted over measured time, by source."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        asked = row.question
+        software = msgspec.structs.replace(asked.software, stack=stack)
+        estimate = estimate_training(
+            asked.model,
+            asked.cluster,
+            asked.workload,
+            asked.strategy,
+            software=software,
+            catalogue=facts,
+        )
+        found.setdefault(row.source, []).append(math.log(estimate.step_time / row.measured))
+    return found
+
+
+def _loss(stack: Stack, default: Stack, rows: Sequence[Row], facts: Catalogue) -> float:
+    """Mean over sources of the mean absolute log error, and the pull towards the defaults."""
+    errors = _errors(stack, rows, facts)
+    fit = statistics.fmean(
+        statistics.fmean(min(CAP, math.hypot(e, 0.02)) for e in group) for group in errors.values()
+    )
+    pull = sum(
+        abs(math.log(getattr(stack, name) / getattr(default, name)))
+        for name in (*SHARES, "launch_time")
+    )
+    return fit + RIDGE * pull / len(rows)
+
+
+def _residual(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> float:
+    """Mean over sources of the median absolute relative error."""
+    errors = _errors(stack, rows, facts)
+    return statistics.fmean(
+        statistics.median(abs(math.expm1(e)) for e in group) for group in errors.values()
+    )
