@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from training_cases import INTERVALS
 
 from clusterwright import Strategy, ask_training
 from clusterwright.planner import evaluator_of
 from clusterwright.training.estimate import estimate_with
-from training_cases import INTERVALS
 
 JOBS = {
     "dense, uneven": ("llama-3.1-405b", {"tp": 8, "pp": 16, "vpp": 8, "dp": 8}),

@@ -1,0 +1,1 @@
+"""Measured kernels and runs to efficiency profiles, stack factors and intervals."""

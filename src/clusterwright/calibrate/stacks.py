@@ -12,13 +12,14 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
-from clusterwright.software import Software, Stack
+from clusterwright.software import Stack
 from clusterwright.training.api import estimate_training, settings_of
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.metrics import time_of
@@ -79,7 +80,7 @@ def rows_of(runs: Iterable[Run], facts: Catalogue) -> dict[str, list[Row]]:
         if isinstance(question, Unasked):
             continue
         try:
-            answered, _ = answer(question, _predict(facts))
+            answered, _ = answer(question, partial(estimate_training, catalogue=facts))
         except ClusterwrightError:
             continue
         row = Row(
@@ -136,13 +137,6 @@ def fit_stack(
         stack, rows=len(rows), sources=len({row.source for row in rows}), residual=round(after, 4)
     )
     return StackFit(software=name, stack=fitted, before=before, after=after)
-
-
-def _predict(facts: Catalogue) -> Callable[..., object]:
-    def predict(*records: object, software: Software) -> object:
-        return estimate_training(*records, software=software, catalogue=facts)  # type: ignore[arg-type]
-
-    return predict
 
 
 def _thinned(rows: Sequence[Row]) -> list[Row]:

@@ -42,9 +42,8 @@ class Estimates:
     """Columns of results, five axes (see the module).
 
     ``terms``: seconds of a step by term; they add up to ``step_time``. ``slot_memory``: bytes by
-    part for each slot, ``slot_times``: a micro-batch's seconds, ``slot_waits``: those of them spent waiting
-    for tensor-parallel ranks; ``host_bytes``: what the fullest
-    rank keeps in host memory.
+    part for each slot, ``slot_times``: a micro-batch's seconds, ``slot_waits``: those of them spent
+    waiting for tensor-parallel ranks; ``host_bytes``: what the fullest rank keeps in host memory.
     """
 
     step_time: Array

@@ -82,8 +82,9 @@ class Lookup:
     def software_of(self, run: Run, vendor: str) -> Software | None:
         """Return the framework: the best match in the row's framework, else in its source.
 
-        One that made all runs of the row's source comes first. A trainer wins over the library it stands on, a longer fragment over a shorter one; an
-        entry with an empty fragment is the last resort.
+        One that made all runs of the row's source comes first. A trainer wins over the library it
+        stands on, a longer fragment over a shorter one; an entry with an empty fragment is the last
+        resort.
         """
         usable = [
             s

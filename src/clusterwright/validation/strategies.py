@@ -27,9 +27,7 @@ _SOME_LAYERS = r"block recompute of (\d+) layers?|recompute (?:of )?(\d+) of \d+
 _STATES = r"optimizer (?:cpu )?offload(?! false)|cpu ?adam|offload(?:ed)? optimizer"
 _KEPT = r"activations? (?:cpu )?offload(?:ing)?(?! false)|'offload'|offload(?:ed)? activations"
 _OVERLAP_DP = r"overlap-grad-reduce|overlapped grad|optimizer with overlap|\boverlapped\b"
-_OVERLAP_TP = (
-    r"tp-comm-overlap|use-mc2|use-ascend-coc|async(?:hronous)? (?:tp|tensor)"
-)
+_OVERLAP_TP = r"tp-comm-overlap|use-mc2|use-ascend-coc|async(?:hronous)? (?:tp|tensor)"
 _OVERLAP_EP = r"ep overlap on|a2a overlap true|moe-alltoall-overlap|permutation-async-comm"
 _NO_OVERLAP_EP = r"ep overlap off|a2a overlap false"
 _NOT = r"(?:no|without|disable[sd]?|not) (?:[a-z-]+ ){0,2}"
