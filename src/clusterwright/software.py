@@ -47,7 +47,7 @@ class Software(Record, frozen=True, kw_only=True):
     ``vendors``: the accelerator vendors it runs on (none: any); ``default_for``: those whose
     accelerators it is planned for unless another is named.
     ``graphs``: launches are replayed by the device (CUDA graphs, XLA programs) and cost the host
-    nothing per kernel.
+    nothing per kernel; ``graphs_experts``: routed experts, whose shapes change, among them.
     ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation.
     ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
     the same with ``fp16``, where it differs). [B]
@@ -82,6 +82,7 @@ class Software(Record, frozen=True, kw_only=True):
     until: str = ""
     vendors: tuple[str, ...] = ()
     graphs: bool = False
+    graphs_experts: bool = True
     fused: bool = True
     gradient_bytes: float = 4.0
     gradient_bytes_fp16: float | None = None

@@ -58,6 +58,7 @@ def _add_mlp(ops: Operators, mlp: Mlp, work: Work) -> None:
 def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     """Router, dispatch, grouped products of the routed experts, combine; the shared experts."""
     shapes, hidden = ops.shapes, ops.job.hidden_size
+    before = (work.forward.kernels, work.backward.kernels)
     rows = ops.routed_tokens(experts)
     num_up = 2.0 if experts.gated else 1.0
     width = experts.width / shapes.etp
@@ -65,6 +66,10 @@ def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     ops.linear(work, rows, num_up * width, hidden + 0.0 * rows, groups)
     ops.linear(work, rows, hidden + 0.0 * rows, width, groups)
     activation = ops.activation(rows * width, num_up, work)
+    # Each expert's product is a launch of its own, from one call of the library.
+    loops = 2.0 * groups * ops.machine.settings.grouped_launch_share
+    work.forward.kernels += loops
+    work.backward.kernels += 2.0 * loops
     own = ops.tokens / shapes.sequence_shards
     ops.linear(work, own, float(experts.num_experts), hidden + 0.0 * own)
     norm = ops.norm(work)
@@ -72,6 +77,8 @@ def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     ops.stream(work.forward, own * experts.num_experts * 12.0, kernels=6.0)
     for cost, passes in ((work.forward, 4.0), (work.backward, 6.0)):
         ops.stream(cost, passes * BF16 * rows * hidden, kernels=passes)
+    for cost, count in zip((work.forward, work.backward), before, strict=True):
+        cost.expert_kernels = cost.kernels - count
     if ops.job.flash_attention:
         work.selective.merge(norm)
         work.selective.merge(activation)

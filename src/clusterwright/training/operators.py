@@ -110,8 +110,10 @@ class Operators:
         return per_rank * shapes.etp * np.where(shapes.ep > 1, self.job.expert_imbalance, 1.0)
 
     def host_wait(self, cost: Cost) -> Array:
-        """Time the device waits for the host to launch kernels; nothing with graphs."""
-        if self.machine.software.graphs:
-            return np.zeros(self.num_shapes)
-        issue = cost.kernels * self.machine.launch_time
+        """Time the device waits for the host to launch kernels; nothing that is in a graph."""
+        software = self.machine.software
+        launched = cost.kernels
+        if software.graphs:
+            launched = 0.0 if software.graphs_experts else cost.expert_kernels
+        issue = launched * self.machine.launch_time
         return np.maximum(0.0, issue - cost.total())

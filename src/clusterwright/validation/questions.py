@@ -220,10 +220,12 @@ def _imbalance(run: Run, filled: list[str]) -> float:
 def _as_noted(software: Software, run: Run) -> Software:
     """Apply what the notes say of graphs and compilation."""
     text = f"{run.sharding_notes} {run.notes}".lower()
-    graphs = re.search(r"cuda_graph (\w+)", text)
+    graphs = re.search(r"cuda_graph (\w+)(?: ([\w/]+))?", text)
     changes: dict[str, bool] = {}
     if graphs:
         changes["graphs"] = graphs.group(1) not in ("none", "off", "false")
+        # Scopes are named; experts without a fixed capacity are never among them.
+        changes["graphs_experts"] = not graphs.group(2)
     if "torch.compile" in text:
         changes["fused"] = True
     return msgspec.structs.replace(software, **changes) if changes else software
