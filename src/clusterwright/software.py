@@ -7,6 +7,9 @@ from typing import Literal
 from clusterwright.records import Record
 from clusterwright.strategy import ContextScheme, Offload, Recompute, Schedule
 
+LoraTarget = Literal["input", "output", "feed-forward"]
+"""Linear layers of a block that low-rank adapters may stand beside."""
+
 
 class Stack(Record, frozen=True, kw_only=True):
     """What the hardware cannot explain of a framework's speed: few factors, fitted on many rows.
@@ -66,7 +69,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``scatter_gather``: tensor-parallel ranks send a share each between pipeline stages even without
     sequence parallelism. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
-    ``lora_rank``: default rank of low-rank adapters.
+    ``lora_rank``: default rank of low-rank adapters, ``lora_targets``: layers they stand beside
+    (of the mixer: what enters its core, what leaves it; the feed-forward network).
     ``causal_flops``: whether the FLOP rates it prints count attention by its causal half.
     ``schedules``, ``offloads``, ``context_schemes``: what the planner may choose with it (1f1b
     includes its interleaved form); ``pipeline``: whether it has pipeline parallelism at all.
@@ -107,6 +111,7 @@ class Software(Record, frozen=True, kw_only=True):
     recompute: Recompute = "none"
     context_scheme: ContextScheme = "ring"
     lora_rank: int = 16
+    lora_targets: tuple[LoraTarget, ...] = ("input", "output", "feed-forward")
     causal_flops: bool = False
     mtp: bool = False
     default_for: tuple[str, ...] = ()

@@ -51,16 +51,15 @@ def stacks_as_toml(fits: Iterable[StackFit], *, source: str, checked: str) -> st
 def intervals_as_text(intervals: Intervals, checks: dict[str, Coverage]) -> str:
     """Return every group, and how many runs their intervals hold by each way of checking."""
     lines = [f"{'runs alike':48} {'rows':>5} {'sources':>7} {'low':>6} {'high':>6}"]
-    for group in intervals.groups:
-        lines.append(
-            f"{describe(group):48} {group.rows:5} {group.sources:7} {group.low:6.2f} "
-            f"{group.high:6.2f}"
-        )
-    for name, coverage in checks.items():
-        lines.append(
-            f"80 % intervals hold {coverage.rows:.0%} of runs, {coverage.sources:.0%} as the mean "
-            f"over sources ({name})"
-        )
+    lines += [
+        f"{describe(group):48} {group.rows:5} {group.sources:7} {group.low:6.2f} {group.high:6.2f}"
+        for group in intervals.groups
+    ]
+    lines += [
+        f"80 % intervals hold {coverage.rows:.0%} of runs, {coverage.sources:.0%} as the mean "
+        f"over sources ({name})"
+        for name, coverage in checks.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

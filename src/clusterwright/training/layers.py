@@ -46,8 +46,8 @@ def _add_mlp(ops: Operators, mlp: Mlp, work: Work) -> None:
     hidden = ops.job.hidden_size
     if ops.machine.software.selective == "mlp":
         ops.matmul(work.selective, ops.tokens, num_up * width, hidden)
-    ops.linear(work, ops.tokens, num_up * width, hidden)
-    ops.linear(work, ops.tokens, hidden + 0.0 * width, width)
+    ops.linear(work, ops.tokens, num_up * width, hidden, part="feed-forward")
+    ops.linear(work, ops.tokens, hidden + 0.0 * width, width, part="feed-forward")
     norm = ops.norm(work)
     activation = ops.activation(ops.tokens * width, num_up, work)
     if ops.job.flash_attention:
@@ -63,8 +63,8 @@ def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     num_up = 2.0 if experts.gated else 1.0
     width = experts.width / shapes.etp
     groups = np.maximum(1.0, experts.num_experts / shapes.ep)
-    ops.linear(work, rows, num_up * width, hidden + 0.0 * rows, groups)
-    ops.linear(work, rows, hidden + 0.0 * rows, width, groups)
+    ops.linear(work, rows, num_up * width, hidden + 0.0 * rows, groups=groups)
+    ops.linear(work, rows, hidden + 0.0 * rows, width, groups=groups)
     activation = ops.activation(rows * width, num_up, work)
     # Each expert's product is a launch of its own, from one call of the library.
     loops = 2.0 * groups * ops.machine.settings.grouped_launch_share
@@ -85,7 +85,7 @@ def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     if experts.shared_width:
         shared_up = 2.0 if experts.shared_gated else 1.0
         shared = experts.shared_width / shapes.tp
-        ops.linear(work, ops.tokens, shared_up * shared, hidden + 0.0 * shared)
-        ops.linear(work, ops.tokens, hidden + 0.0 * shared, shared)
+        ops.linear(work, ops.tokens, shared_up * shared, hidden + 0.0 * shared, part="feed-forward")
+        ops.linear(work, ops.tokens, hidden + 0.0 * shared, shared, part="feed-forward")
         ops.activation(ops.tokens * shared, shared_up, work)
     traffic.add_expert_traffic(ops, experts, work)
