@@ -155,7 +155,7 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     ``attention_kernels``: named kernels where several were measured; the two ``attention_…``
     fields are what a framework uses unless told otherwise. ``sustained``: rate that arithmetic
     keeps up for hours over what short benchmarks reach (clocks fall under power and heat); 1 where
-    nothing is published.
+    nothing is published. ``sustained_low``: the same of products below 16 bits, where it differs.
     """
 
     id: str
@@ -168,6 +168,7 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     grouped: GroupedEfficiency | None = None
     attention_kernels: dict[str, AttentionKernel] = {}
     sustained: float = 1.0
+    sustained_low: float | None = None
     sustained_source: str = ""
 
     def __post_init__(self) -> None:

@@ -168,8 +168,13 @@ class Machine:
         arguments = found.arguments()
         stack = self.software.stack
         share = stack.expert_share if grouped else stack.product_share
-        arguments["peak_efficiency"] *= self.profile.sustained * share
+        arguments["peak_efficiency"] *= self._sustained(precision) * share
         return arguments
+
+    def _sustained(self, precision: str) -> float:
+        """What long runs keep of the rate of short benchmarks, at a precision. [1]"""
+        low = self.profile.sustained_low
+        return low if low and precision in LOW_PRECISIONS.values() else self.profile.sustained
 
     @property
     def product_rate(self) -> float:
