@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from clusterwright.communication import CommunicationLibrary
 from clusterwright.errors import CatalogueError
 from clusterwright.records import Record
 
@@ -155,7 +156,8 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     ``attention_kernels``: named kernels where several were measured; the two ``attention_…``
     fields are what a framework uses unless told otherwise. ``sustained``: rate that arithmetic
     keeps up for hours over what short benchmarks reach (clocks fall under power and heat); 1 where
-    nothing is published.
+    nothing is published. ``communication``: the library that carries its collectives, where one is
+    known; ``links`` otherwise.
     """
 
     id: str
@@ -169,6 +171,7 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     attention_kernels: dict[str, AttentionKernel] = {}
     sustained: float = 1.0
     sustained_source: str = ""
+    communication: CommunicationLibrary | None = None
 
     def __post_init__(self) -> None:
         """Refuse shares outside (0, 1] and a profile without any matrix product."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.communication import CommunicationLibrary
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
@@ -30,7 +31,16 @@ def from_entry(record: type[T], data: dict[str, Any]) -> T:
 @lru_cache(maxsize=64)
 def _profile(catalogue: Catalogue, name: str) -> EfficiencyProfile:
     data = catalogue.entry("efficiency", name).data
-    return from_entry(EfficiencyProfile, data)
+    profile = from_entry(EfficiencyProfile, data)
+    return msgspec.structs.replace(profile, communication=library_of(catalogue, name))
+
+
+def library_of(catalogue: Catalogue, profile: str) -> CommunicationLibrary | None:
+    """The communication library that serves the chips of a profile, if the catalogue has one."""
+    for entry in catalogue.entries("settings").values():
+        if profile in entry.data.get("profiles", ()):
+            return from_entry(CommunicationLibrary, entry.data)
+    return None
 
 
 def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
