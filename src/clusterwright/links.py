@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from clusterwright.communication import CommunicationLibrary, Protocol
@@ -63,6 +64,11 @@ class Links:
             latency, inverse = self._logarithmic(library.logarithmic, group_size, stride)
             lines.append((latency, 2.0 * inverse))
         return _lines(lines)
+
+    def without_switches(self, group_size: Array, stride: Array) -> Lines:
+        """An all-reduce where the switches may not add (``NCCL_NVLS_ENABLE=0``)."""
+        library = msgspec.structs.replace(self.library, switch=None)
+        return Links(self._levels, library).all_reduce(group_size, stride)
 
     def all_to_all(self, group_size: Array, stride: Array) -> Lines:
         """An all-to-all, each rank sending the same to each."""
