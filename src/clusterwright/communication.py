@@ -51,7 +51,8 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
     ``tree``: of double trees, all-reduce alone; ``switch``: reduction in the scale-up switches, for
     groups of ``switch_members`` or more in a domain; ``logarithmic``: gathers in a logarithm of
     steps, for groups with one member a domain (``logarithmic_inside``: for any group).
-    ``exchange``: all-to-all; ``dispatch``: of experts' tokens, once per domain. ``hop_reference``,
+    ``exchange``: all-to-all; ``dispatch``: of experts' tokens, once per domain;
+    ``direct``: a copy to each expert, for few tokens. ``hop_reference``,
     ``network_hop_reference``: the levels' latencies for which the hops above hold; a level that
     takes longer adds the difference. [s] ``max_rails``: links that one group drives at once out of
     a domain, at most (none: one for each member in it). [1] ``host_time``: what the host needs to
@@ -69,6 +70,7 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
     logarithmic_inside: bool = False
     exchange: tuple[Protocol, ...]
     dispatch: Protocol | None = None
+    direct: Protocol | None = None
     hop_reference: float
     network_hop_reference: float
     max_rails: float | None = None

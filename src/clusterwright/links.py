@@ -112,6 +112,14 @@ class Links:
         )
         return Lines((protocol.base + latency,), (inverse,))
 
+    def direct_dispatch(self, group_size: Array, stride: Array) -> Lines:
+        """Tokens straight to each expert's rank, for few tokens (decoding).
+
+        Bytes are those of all copies that one rank sends.
+        """
+        protocol = self.library.direct or self.library.exchange[0]
+        return _lines([self._exchange(protocol, group_size, stride)])
+
     def own_all_reduce(self, engine: str, group_size: Array) -> Lines:
         """An inference engine's own all-reduce inside the innermost level, or the library's."""
         lines = self.all_reduce(group_size, 1.0)

@@ -39,14 +39,37 @@ def add_context_traffic(ops: Operators, core: Core, work: Work) -> None:
 def add_expert_traffic(ops: Operators, experts: Experts, work: Work) -> None:
     """Dispatch and combine: one all-to-all each, forward and work.backward."""
     shapes, links = ops.shapes, ops.machine.links
-    sent = ops.tokens / shapes.tp * experts.top_k * ops.job.hidden_size * BF16
-    time = links.all_to_all(shapes.ep, shapes.etp).time(sent * ops.job.expert_imbalance)
-    gather = links.gather(shapes.etp, 1.0).time(sent * shapes.etp) * (shapes.etp > 1)
-    both = 2.0 * (time * (shapes.ep > 1) + gather)
-    work.forward.add("ep", both)
-    work.backward.add("ep", both)
+    tokens = ops.tokens / shapes.tp * ops.job.hidden_size
+    gathered = links.gather(shapes.etp, 1.0).time(tokens * experts.top_k * BF16 * shapes.etp)
+    gather = 2.0 * gathered * (shapes.etp > 1)
+    if ops.machine.software.dispatch == "deepep":
+        forward, backward = _dispatch(ops, experts, tokens)
+    else:
+        sent = tokens * experts.top_k * BF16 * ops.job.expert_imbalance
+        forward = backward = 2.0 * links.all_to_all(shapes.ep, shapes.etp).time(sent)
+    work.forward.add("ep", forward * (shapes.ep > 1) + gather)
+    work.backward.add("ep", backward * (shapes.ep > 1) + gather)
     work.forward.kernels += 2.0
     work.backward.kernels += 2.0
+
+
+def _dispatch(ops: Operators, experts: Experts, elements: Array) -> tuple[Array, Array]:
+    """Dispatch and combine that send a token once to each node, forward and backward. [s]"""
+    shapes, links = ops.shapes, ops.machine.links
+    domains = np.maximum(1.0, shapes.ep * shapes.etp / links.sizes[0])
+    limit = domains
+    if experts.top_groups:
+        limit = experts.top_groups * np.maximum(1.0, domains / experts.num_groups)
+    lines = links.dispatch(
+        shapes.ep, shapes.etp, top_k=float(experts.top_k), max_domains=np.minimum(limit, domains)
+    )
+    there = ops.machine.software.dispatch_bytes if ops.machine.is_low else BF16
+    one_way = elements * ops.job.expert_imbalance
+    # Gradients of the combine go out, and those of the dispatch come back, in 16 bits.
+    return (
+        lines.time(one_way * there) + lines.time(one_way * BF16),
+        2.0 * lines.time(one_way * BF16),
+    )
 
 
 def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
