@@ -7,6 +7,8 @@ vendor's own figure stands beside each entry in ``catalogue/settings/collectives
 
 from __future__ import annotations
 
+import msgspec
+
 from clusterwright.errors import CatalogueError
 from clusterwright.records import Record
 
@@ -18,6 +20,7 @@ class Protocol(Record, frozen=True, kw_only=True):
     scale-up domain and between domains. [s] ``per_rank``: what each member adds whatever the
     algorithm. [s] ``share``, ``network_share``: of the line rate of the scale-up link and of the
     network. [1] ``staging``: cost of copying one's own share, in sendings of a share. [1]
+    ``fill``: bytes' worth of time until a tree's pipeline is full. [B]
     """
 
     name: str
@@ -28,6 +31,7 @@ class Protocol(Record, frozen=True, kw_only=True):
     network_share: float
     per_rank: float = 0.0
     staging: float = 0.0
+    fill: float = 0.0
 
 
 class OwnAllReduce(Record, frozen=True, kw_only=True):
@@ -92,6 +96,12 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
                     f"collectives of {self.id!r}: protocol {protocol.name!r} needs a positive "
                     f"share and network_share"
                 )
+
+    def without(self, protocol: str) -> CommunicationLibrary:
+        """Return the same without a protocol in rings and trees, as a transport may bar it."""
+        ring = tuple(one for one in self.ring if one.name != protocol)
+        tree = tuple(one for one in self.tree if one.name.split(",")[0] != protocol)
+        return msgspec.structs.replace(self, ring=ring, tree=tree)
 
 
 def plain_library(scaleup: float, scaleout: float, *, hop: float) -> CommunicationLibrary:

@@ -177,7 +177,7 @@ class Links:
             level_bandwidths=self._bandwidths(protocol),
             max_rails=self.max_rails,
         )
-        return protocol.base + 2.0 * latency, inverse
+        return protocol.base + 2.0 * latency + protocol.fill * inverse, inverse
 
     def _switch(self, protocol: Protocol, group_size: Array, stride: Array) -> tuple[Array, Array]:
         """Reduction in the switches; barred (infinitely late) where too few members share one."""

@@ -171,7 +171,16 @@ def _links(row: CollectiveRow, cluster: Cluster, profile: EfficiencyProfile) -> 
                 latency=_network_latency(row, 14e-6),
             )
         )
-    return links_of(msgspec.structs.replace(cluster, levels=tuple(levels)), profile)
+    links = links_of(msgspec.structs.replace(cluster, levels=tuple(levels)), profile)
+    if _sends_and_receives(row):
+        # That transport does not keep the order of 128 bytes, which LL128 needs.
+        links = Links(levels, links.library.without("LL128"))
+    return links
+
+
+def _sends_and_receives(row: CollectiveRow) -> bool:
+    """Tell the first EFA by its chip: aws-ofi-nccl drives p4d by messages, later ones by RDMA."""
+    return "EFA" in row.network.upper() and "A100" in row.accelerator.upper()
 
 
 def _adapter(row: CollectiveRow) -> float | None:
@@ -191,7 +200,7 @@ def _network_latency(row: CollectiveRow, usual: float) -> float:
     if "EFA" not in row.network.upper():
         return usual
     # aws-ofi-nccl, platform-aws.cpp: 75 us for p4d (send-receive), 35 us for the later ones (RDMA).
-    return usual + (75e-6 if "A100" in row.accelerator.upper() else 35e-6)
+    return usual + (75e-6 if _sends_and_receives(row) else 35e-6)
 
 
 def _result(row: CollectiveRow, machines: _Machines) -> CollectiveResult:
