@@ -77,7 +77,8 @@ class Links:
     def broadcast(self, group_size: Array, stride: Array) -> Lines:
         """A broadcast down a ring: every link carries the buffer once."""
         many = np.where(group_size > 1.0, group_size / np.maximum(1.0, group_size - 1.0), 0.0)
-        lines = [self._ring(p, group_size, stride, rounds=1.0) for p in self.library.ring]
+        direct = (msgspec.structs.replace(p, staging=0.0) for p in self.library.ring)
+        lines = [self._ring(p, group_size, stride, rounds=1.0) for p in direct]
         return _lines([(latency, inverse * many) for latency, inverse in lines])
 
     def point_to_point(self, stride: Array) -> Lines:

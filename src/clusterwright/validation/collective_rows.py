@@ -264,7 +264,7 @@ def _curve_row(cells: Mapping[str, Any]) -> CollectiveRow | None:
 def _time_of(cells: Mapping[str, Any], ranks: int, size: float) -> float | None:
     """Undo the definition of bus bandwidth; too few digits give no time. [s]"""
     printed = str(cells["busbw_GBps"])
-    if not printed or float(printed) <= 0 or len(printed.strip("0.").replace(".", "")) < 2:
+    if not printed or float(printed) <= 0 or len(printed.replace(".", "").lstrip("0")) < 2:
         return None
     factor = 2.0 if cells["collective"] == "all_reduce" else 1.0
     return factor * (ranks - 1) / ranks * size / (float(printed) * 1e9)
