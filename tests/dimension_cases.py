@@ -77,7 +77,6 @@ CASES: dict[str, Case] = {
     "collectives.ring_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.ring_latency": case("s", **GROUP, **LATENCIES),
     "collectives.tree_latency": case("s", **GROUP, **LATENCIES),
-    "collectives.all_reduce_latency": case("s", **GROUP, **LATENCIES),
     "collectives.all_to_all_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.point_to_point_inverse_bandwidth": case("s/B", stride=16, **BANDWIDTHS),
     "collectives.point_to_point_latency": case("s", stride=16, **LATENCIES),

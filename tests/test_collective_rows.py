@@ -101,3 +101,26 @@ def test_a_table_of_runs_is_no_table_of_collectives(tmp_path):
     assert not collective_rows.is_collectives_table(tmp_path / "absent.csv")
     with pytest.raises(InputError, match="no table of collectives"):
         collective_rows.read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("me,H100-SXM,many,8,none,all_reduce,auto,1024,10,,measured", "line 2: invalid literal"),
+        ("me,H100-SXM,8,8,none,all_reduce,auto,1 GiB,10,,measured", "line 2: could not convert"),
+        ("me,H100-SXM,8,,none,all_reduce,auto,1024,10,,measured", "line 2: invalid literal"),
+    ],
+)
+def test_a_bad_cell_gets_one_sentence(tmp_path, capsys, row, sentence):
+    path = tmp_path / "bad.csv"
+    path.write_text(HEADER + row + "\n", encoding="utf-8")
+    assert main(["validate", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "leave it blank" in error
+    assert "Traceback" not in error
+
+
+def test_collectives_are_only_printed(capsys):
+    assert main(["validate", str(PUBLISHED), "--json"]) == 2
+    assert "leave out --out, --json" in capsys.readouterr().err

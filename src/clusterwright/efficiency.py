@@ -139,14 +139,12 @@ class LinkEfficiency(Record, frozen=True, kw_only=True):
     """Share of a link's line rate that large collectives reach (bus bandwidth). [1]
 
     ``scaleup``: ring inside the scale-up domain. ``scaleout``: ring over the network.
-    ``in_network``: all-reduce summed by the scale-up switches, over the same line rate; it may
-    pass 1 because each byte crosses the link once instead of twice. ``None``: no such switch.
+    Used where no communication library of the catalogue serves the chips.
     """
 
     scaleup: float
     scaleout: float
     evidence: Evidence
-    in_network: float | None = None
 
 
 class EfficiencyProfile(Record, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli.options import show_progress, write, write_json
+from clusterwright.errors import InputError
 from clusterwright.training.api import shipped
 from clusterwright.validation import collective_rows, output, scoring
 from clusterwright.validation.api import validate as run_validation
@@ -32,6 +33,8 @@ def validate(
         Print the score as JSON.
     """
     if runs is not None and collective_rows.is_collectives_table(runs):
+        if out or json:
+            raise InputError("collectives are compared in a printed table: leave out --out, --json")
         write(collective_rows.report(runs, shipped()))
         return
     found = run_validation(runs, watch=show_progress)

@@ -208,45 +208,6 @@ def tree_latency(
     return total
 
 
-def all_reduce_latency(
-    group_size: Floats,
-    stride: Floats,
-    *,
-    level_sizes: Sequence[float],
-    level_latencies: Sequence[Floats],
-) -> Floats:
-    r"""Latency of an all-reduce: the better of a ring's and a tree's, both ways. [s]
-
-    .. math:: t_0 = 2 \min(t_\mathrm{ring}, t_\mathrm{tree})
-
-    Parameters
-    ----------
-    group_size, stride
-        See the module. [1]
-    level_sizes
-        Accelerators joined by each level, rising. [1]
-    level_latencies
-        One hop through each level, :math:`\alpha_\ell`. [s]
-
-    Leaves out: that the tree has 92 % of the ring's bandwidth in NCCL's tuner.
-
-    References
-    ----------
-    .. [1] NCCL ``tuning.cc``.
-
-    >>> t = all_reduce_latency(2.0, 1.0, level_sizes=(8,), level_latencies=(3e-6,))
-    >>> round(float(t) * 1e6, 3)
-    6.0
-    """
-    ring = ring_latency(
-        group_size, stride, level_sizes=level_sizes, level_latencies=level_latencies
-    )
-    tree = tree_latency(
-        group_size, stride, level_sizes=level_sizes, level_latencies=level_latencies
-    )
-    return 2.0 * np.minimum(ring, tree)
-
-
 def all_to_all_inverse_bandwidth(
     group_size: Floats,
     stride: Floats,
@@ -270,7 +231,7 @@ def all_to_all_inverse_bandwidth(
     level_bandwidths
         Bandwidth of one accelerator through each level, one direction, :math:`\beta_\ell`. [B/s]
 
-    Leaves out: node-limited routing and deduplication of tokens (DeepEP), incast.
+    Leaves out: tokens sent once per node (`protocols.dispatch_time_per_token`), incast.
 
     References
     ----------

@@ -11,11 +11,13 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.communication import CommunicationLibrary
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
+from clusterwright.links import Links
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
+from clusterwright.training.machine import links_of
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
@@ -46,6 +48,17 @@ def library_of(catalogue: Catalogue, profile: str) -> CommunicationLibrary | Non
 def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
     """The efficiency profile that the cluster's accelerator follows."""
     return _profile(catalogue, cluster.accelerator.profile or "generic-gpu")
+
+
+def links_on(cluster: Cluster, *, catalogue: Catalogue | None = None) -> Links:
+    """The cluster's links as its chips' communication library drives them.
+
+    >>> cluster = shipped().any_cluster("nv-h100-sxm", 16)
+    >>> time = links_on(cluster).all_reduce(16.0, 1.0).time(2.0**33)
+    >>> round(float(time) * 1e3)
+    32
+    """
+    return links_of(cluster, profile_of(catalogue or shipped(), cluster))
 
 
 @lru_cache(maxsize=8)

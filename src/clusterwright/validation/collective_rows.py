@@ -28,7 +28,18 @@ from clusterwright.training.api import profile_of
 from clusterwright.training.machine import links_of
 from clusterwright.validation.lookup import Lookup
 
-CURVES = {"accelerator", "n", "per_node", "link_inter", "collective", "message_bytes", "kind"}
+CURVES = {
+    "source",
+    "accelerator",
+    "n",
+    "per_node",
+    "link_inter",
+    "collective",
+    "message_bytes",
+    "time_us",
+    "busbw_GBps",
+    "kind",
+}
 OPERATORS = {"system", "framework", "op_name", "impl", "num_gpus", "bytes", "latency_us"}
 """Columns by which a table of published curves and one of operators are known."""
 
@@ -73,7 +84,7 @@ def is_collectives_table(path: Path) -> bool:
         columns = set(_columns(path))
     except (OSError, UnicodeDecodeError, InputError):
         return False
-    return columns >= CURVES or (columns >= OPERATORS and "bytes" in columns)
+    return columns >= CURVES or columns >= OPERATORS
 
 
 def read_rows(path: Path) -> list[CollectiveRow]:
@@ -82,7 +93,7 @@ def read_rows(path: Path) -> list[CollectiveRow]:
     Raises
     ------
     InputError
-        Not a table of collectives, or Parquet without pyarrow.
+        Not a table of collectives, a cell that is no number, or Parquet without pyarrow.
     """
     columns = set(_columns(path))
     read: Callable[[Mapping[str, Any]], CollectiveRow | None]
@@ -92,7 +103,17 @@ def read_rows(path: Path) -> list[CollectiveRow]:
         read = _operator_row
     else:
         raise InputError(f"{path}: no table of collectives; it needs {', '.join(sorted(CURVES))}")
-    return [row for row in map(read, _cells(path)) if row is not None]
+    rows = []
+    for line, cells in enumerate(_cells(path), start=2):
+        try:
+            row = read(cells)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}, line {line}: {error}; write digits only, or leave it blank if unknown"
+            ) from None
+        if row is not None:
+            rows.append(row)
+    return rows
 
 
 def judge(rows: Sequence[CollectiveRow], catalogue: Catalogue) -> list[CollectiveResult]:
