@@ -75,6 +75,9 @@ class Software(Record, frozen=True, kw_only=True):
     ``schedules``, ``offloads``, ``context_schemes``: what the planner may choose with it (1f1b
     includes its interleaved form); ``pipeline``: whether it has pipeline parallelism at all.
     ``mtp``: whether the multi-token-prediction layers of a model that has some are trained.
+    ``dispatch``: how tokens reach their experts: a copy for each expert in an all-to-all, or one
+    copy for each node, which fans out there (deepep). ``dispatch_bytes``: of one element on the
+    way there under 8-bit training, block scales included (the way back is 16-bit). [B]
     ``stack``: what was fitted of it; everything else here is documented behaviour.
     """
 
@@ -114,6 +117,8 @@ class Software(Record, frozen=True, kw_only=True):
     lora_targets: tuple[LoraTarget, ...] = ("input", "output", "feed-forward")
     causal_flops: bool = False
     mtp: bool = False
+    dispatch: Literal["all-to-all", "deepep"] = "all-to-all"
+    dispatch_bytes: float = 2.0
     default_for: tuple[str, ...] = ()
     schedules: tuple[Schedule, ...] = ("1f1b",)
     offloads: tuple[Offload, ...] = ("none",)
