@@ -301,3 +301,29 @@ def test_a_copy_for_each_node_is_less_traffic_than_one_for_each_expert():
 def test_more_groups_for_a_token_than_there_are_is_refused():
     with pytest.raises(ConfigError, match="topk_group 9 is more than n_group 8"):
         load_config({**DEEPSEEK, "topk_group": 9}, name="wrong")
+
+
+def test_a_library_of_ones_own_replaces_the_catalogues(tmp_path):
+    own = tmp_path / "own.toml"
+    protocol = 'name = "x"\nbase = 1e-5\nhop = 1e-6\nnetwork_hop = 1e-5\nshare = 0.5\n'
+    text = f"""
+[[settings]]
+id = "collectives-nccl-hopper"
+name = "mine"
+source = "me"
+checked = 2026-11-22
+profiles = ["nvidia-hopper"]
+hop_reference = 3.4e-6
+network_hop_reference = 1.4e-5
+[[settings.ring]]
+{protocol}network_share = 0.5
+[[settings.exchange]]
+{protocol}"""
+    own.write_text(text + "network_share = 0.5\n", encoding="utf-8")
+    mine = shipped().with_files([own])
+    cluster = mine.any_cluster("nv-h100-sxm", 8)
+    found = links_on(cluster, catalogue=mine).gather(8.0, 1.0)
+    assert 7 / 8 / float(found.inverses[0]) == pytest.approx(225e9)
+    own.write_text(text + 'network_share = "half"\n', encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"collectives-nccl-hopper.*float"):
+        links_on(cluster, catalogue=shipped().with_files([own]))
