@@ -87,6 +87,10 @@ def test_a_group_drives_no_more_rails_than_it_may():
     held = float(collectives.ring_inverse_bandwidth(1440.0, 1.0, **racks, max_rails=9.0))
     assert 1.0 / free == pytest.approx(900e9, rel=1e-2)
     assert 1.0 / held == pytest.approx(450e9, rel=1e-2)
+    pods = {"level_sizes": (72.0, 720.0, 1440.0), "level_bandwidths": (900e9, 50e9, 50e9)}
+    for formula in (collectives.ring_inverse_bandwidth, protocols.switch_inverse_bandwidth):
+        flat, split = (formula(1440.0, 1.0, **net, max_rails=9.0) for net in (racks, pods))
+        assert float(flat) == pytest.approx(float(split))
 
 
 def test_one_shot_beats_two_only_while_latency_rules():

@@ -70,7 +70,8 @@ def _up_and_down(
     slowest: Floats = 0.0 * inner / level_bandwidths[0]
     for size, bandwidth in zip(level_sizes[1:], level_bandwidths[1:], strict=True):
         inside = np.maximum(inner, _members(group_size, stride, size, last=size == level_sizes[-1]))
-        rails = np.minimum(inner, max_rails) * bandwidth
+        links = np.minimum(inner, max_rails) if size == level_sizes[1] else inner
+        rails = links * bandwidth
         sent = np.where(inside > 2.0 * inner, 2.0, 1.0)
         slowest = np.maximum(slowest, np.where(inside > inner, sent / rails, 0.0 / rails))
         inner = inside
@@ -113,7 +114,7 @@ def tree_inverse_bandwidth(
     level_bandwidths
         Bandwidth of one accelerator through each level, one direction, :math:`\beta_\ell`. [B/s]
     max_rails
-        Links that a group drives at once out of a domain, at most, :math:`R`. [1]
+        Links that a group drives at once out of an innermost domain, at most, :math:`R`. [1]
 
     Leaves out: the size-dependent corrections of NCCL's tuner.
 
@@ -162,7 +163,7 @@ def switch_inverse_bandwidth(
         Of the innermost level: bus bandwidth of the switches' all-reduce; of the others: bandwidth
         of one accelerator, one direction. [B/s]
     max_rails
-        Links that a group drives at once out of a domain, at most, :math:`R`. [1]
+        Links that a group drives at once out of an innermost domain, at most, :math:`R`. [1]
 
     Leaves out: that a domain whose group does not fill it leaves switches idle.
 
