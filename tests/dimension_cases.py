@@ -152,6 +152,7 @@ CASES: dict[str, Case] = {
         weight_gradient_time="10 ms",
         num_stages=8,
     ),
+    "pipeline.exposed_hop_time": case("s", one_hop_time="700 us", overlapped=1, **PIPELINE),
     "pipeline.micro_batches_in_flight": case("1", rank=0, **PIPELINE),
     "roofline.soft_maximum": case("s", first="4 ms", second="0.004 s", sharpness=3),
     "roofline.matmul_work": case("1", **SHAPE, **TILE, num_groups=4),

@@ -53,6 +53,8 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
     ``mfu``: model FLOPs (no recompute, attention counted causally) over peak; ``mfu_full``: with
     attention counted in full, as PaLM and most papers print it; ``hfu``: recompute counted.
     ``breaks``: rules for which the planner would not choose it (a framework may still run it).
+    ``closed_form_time``: the step time [s] by closed form, where ``step_time`` comes from playing
+    the pipeline out; none: it is the closed form itself.
     """
 
     strategy: Strategy
@@ -73,6 +75,7 @@ class TrainingEstimate(Record, frozen=True, kw_only=True):
     num_micro_batches: float
     model_flops: float
     breaks: tuple[str, ...] = ()
+    closed_form_time: float | None = None
 
     @property
     def fits(self) -> bool:
@@ -103,6 +106,10 @@ MEANINGS = {
     "optimizer": "optimizer step",
     "offload": "host transfers not hidden",
 }
+
+
+ACTIVATIONS = ("attention", "feed-forward", "experts", "layer inputs")
+"""Parts of a rank's memory that come with a forward and go with its backward."""
 
 
 def check_strategy(
@@ -303,7 +310,7 @@ def _activation_shares(
     layers = max(1.0, float(counts.sum()))
     again = strategy.recompute_layers / layers if strategy.recompute_layers else 1.0
     full = min(1.0, again) if strategy.recompute == "full" else 0.0
-    kept = dict.fromkeys(("attention", "feed-forward", "experts", "layer inputs"), 0.0)
+    kept = dict.fromkeys(ACTIVATIONS, 0.0)
     for number, cost in zip(counts, prepared.costs, strict=True):
         mode = cost.kept.selective if strategy.recompute == "selective" else cost.kept.none
         for kind, array in mode.items():

@@ -35,24 +35,43 @@ def bubble_time(block: Block, slots: list[Slot], times: list[Array], slowest: Ar
     return np.where(schedule == DUALPIPE, np.where(pp > 1, dual, 0.0), chosen)
 
 
-def hop_time(block: Block) -> Array:
-    """Exposed transfers between stages: the fill, and the steady state unless overlapped."""
+def one_hop_time(block: Block) -> Array:
+    """One activation, or gradient, from a rank to its neighbour."""
     c = block.c
     inverse, latency = block.machine.links.point_to_point(c.tp * c.cp * c.dp)
     tokens = c.micro_batch * block.sequence_length / c.cp
     shared = (c.sequence_parallel > 0) | block.machine.software.scatter_gather
     cut = np.where(shared, c.tp, 1.0)
-    hop = tokens * block.model.hidden_size * 2.0 / cut * inverse + latency
-    hidden = (block.c.overlap_pp > 0) & (c.vpp > 1)
-    fill = 2.0 * (c.pp - 1.0) * hop
-    steady = np.where(hidden, 0.0, 2.0 * block.num_micro * c.vpp * hop)
-    return np.where(c.pp > 1, fill + steady, 0.0)
+    return tokens * block.model.hidden_size * 2.0 / cut * inverse + latency
+
+
+def hops_overlap(block: Block) -> Array:
+    """Whether transfers between ranks run beside the computation."""
+    return (block.c.overlap_pp > 0) & (block.c.vpp > 1)
+
+
+def hop_time(block: Block) -> Array:
+    """Exposed transfers between stages."""
+    c = block.c
+    exposed = pipeline.exposed_hop_time(
+        one_hop_time(block),
+        num_stages=c.pp,
+        num_chunks=c.vpp,
+        num_micro_batches=block.num_micro,
+        overlapped=hops_overlap(block),
+    )
+    return np.where(c.pp > 1, exposed, 0.0)
+
+
+def straggler_share(block: Block) -> Array:
+    """Share of the busy time that all wait for the slowest node. [1]"""
+    nodes = block.c.accelerators() / block.machine.links.sizes[0]
+    return variation.slowest_of_many(block.machine.settings.node_spread, nodes)
 
 
 def straggler_time(block: Block, busy: Array) -> Array:
     """Waiting for the slowest node while all are busy."""
-    nodes = block.c.accelerators() / block.machine.links.sizes[0]
-    return variation.slowest_of_many(block.machine.settings.node_spread, nodes) * busy
+    return straggler_share(block) * busy
 
 
 def data_and_update_time(block: Block, slots: list[Slot]) -> tuple[Array, Array]:
