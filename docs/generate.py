@@ -39,8 +39,9 @@ PART = re.compile(
 WIDTH = 96
 FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
-    "asking", "catalogue.store", "errors", "hardware", "model.config", "model.parameters",
-    "planner", "software", "strategy", "training.api", "training.estimate", "training.plan",
+    "asking", "catalogue.store", "engines.bidirectional", "engines.costs", "engines.executor",
+    "engines.orders", "engines.schedule", "engines.torch_table", "errors", "hardware",
+    "model.config", "model.parameters", "planner", "simulation", "software", "strategy", "training.api", "training.estimate", "training.plan",
     "training.rules", "validation.api", "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""

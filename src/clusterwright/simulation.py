@@ -15,7 +15,7 @@ import numpy as np
 from clusterwright.engines import bidirectional, orders
 from clusterwright.engines.costs import StageCosts
 from clusterwright.engines.executor import Noise, Timeline, execute
-from clusterwright.engines.schedule import Schedule
+from clusterwright.engines.schedule import Placement, Schedule, looped, two_ways
 from clusterwright.errors import InputError
 from clusterwright.records import Record
 from clusterwright.strategy import Strategy
@@ -81,6 +81,11 @@ class Played:
     report: TrainingSimulation
     timeline: Timeline
     tail_time: float
+
+    @property
+    def end_time(self) -> float:
+        """When all is done. [s]"""
+        return self.timeline.makespan + self.tail_time
 
 
 def schedule_of(strategy: Strategy, num_micro_batches: int) -> Schedule:
@@ -183,7 +188,10 @@ def refined(
     plain = pipeline_time(pieces, estimate.strategy, hops=False)
     if whole is None or plain is None:
         return estimate
-    return _with_times(estimate, pieces, plain, whole)
+    ranks, chunks = estimate.strategy.pp, estimate.strategy.vpp
+    dual = estimate.strategy.schedule == "dualpipe"
+    place = two_ways(ranks) if dual else looped(ranks, chunks)
+    return _with_times(estimate, pieces, place, plain, whole)
 
 
 def best_played(
@@ -213,11 +221,21 @@ def _pipeline_of(estimate: TrainingEstimate, pieces: Pieces) -> float:
 
 
 def _with_times(
-    estimate: TrainingEstimate, pieces: Pieces, plain: float, whole: float
+    estimate: TrainingEstimate, pieces: Pieces, place: Placement, plain: float, whole: float
 ) -> TrainingEstimate:
-    """An estimate with the bubble and the transfers that were played out."""
+    """An estimate with the bubble and the transfers that were played out.
+
+    Where a placement evens the ranks out (DualPipe's first rank is also its last), the busiest
+    works less than the closed form's slowest stage.
+    """
+    chains = place.num_stages // len(pieces.forward)
+    chunk = pieces.forward + pieces.input_gradient + pieces.weight_gradient
+    load = np.bincount(place.rank_of, np.tile(chunk, chains)) * pieces.num_micro_batches / chains
+    busiest = float(load.max())
+    extra = next(term.time for term in estimate.waterfall if term.name == "extra work")
     seconds = {
-        "bubble": plain - pieces.stage_time,
+        "extra work": extra + busiest - pieces.stage_time,
+        "bubble": plain - busiest,
         "pp": whole - plain,
         "stragglers": pieces.straggler_share * plain,
     }
@@ -261,7 +279,7 @@ def simulate(
     plain = execute(order, without_hops(costs), blocking=blocking)
     whole = execute(order, costs, blocking=blocking)
     closed = estimate
-    better = _with_times(estimate, pieces, plain.makespan, whole.makespan)
+    better = _with_times(estimate, pieces, order.placement, plain.makespan, whole.makespan)
     timeline = whole
     slow = dict(stragglers or {})
     if jitter or slow:
