@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterwright.engines import bidirectional, orders
+from clusterwright.engines import bidirectional, controllable, orders
 from clusterwright.engines.costs import StageCosts
 from clusterwright.engines.executor import execute
 from clusterwright.engines.schedule import BACKWARD, FORWARD, INPUT, Schedule, looped
@@ -27,6 +27,8 @@ ORDERS = {
     "ZB-V": bidirectional.zero_bubble_v,
     "DualPipe": bidirectional.dualpipe,
     "DualPipeV": bidirectional.dualpipe_v,
+    "V-Half": controllable.v_half,
+    "V-Min": controllable.v_min,
 }
 SIZES = [(2, 4), (4, 8), (4, 32), (8, 16), (8, 64), (16, 64)]
 F, B, W = 1.0, 1.3, 0.7
@@ -95,6 +97,30 @@ def test_zero_bubble_without_the_barrier(name, p, m):
     # With the barrier the last rank's start shows, and nothing else.
     parts = 1 if name == "ZB-H2" else 2
     assert idle(timeline) == pytest.approx((p - 1) / parts)
+
+
+@pytest.mark.parametrize(("p", "m"), [(4, 16), (6, 36), (8, 32), (9, 45), (16, 64)])
+@pytest.mark.parametrize(
+    ("name", "bubble", "memory", "more"), [("V-Half", 1 / 2, 1 / 2, 1), ("V-Min", 2 / 3, 1 / 3, 2)]
+)
+def test_controllable_memory_is_bought_with_the_bubble_of_the_paper(
+    name, bubble, memory, more, p, m
+):
+    """Shares of 1F1B's, the memory up to a constant number of chunks."""
+    timeline, parts = played(name, p, m, f=1.0, b=1.0, w=1.0)
+    plain, _ = played("1F1B", p, m, f=1.0, b=1.0, w=1.0)
+    share = idle(timeline) / idle(plain)
+    assert bubble - 1.0 / p <= share <= bubble
+    peak = timeline.peak_bytes.max() / parts
+    assert memory * p <= peak <= memory * p + more
+
+
+def test_controllable_memory_at_f_b_w_follows_its_building_block():
+    """A rank's steady state repeats every six slots: each kind of operation of each chunk once."""
+    schedule = controllable.v_min(4, 32)
+    own = schedule.ops[: schedule.first[1]][90:126]
+    rounds = [{tuple(op[:2].tolist()) for op in own[at : at + 6]} for at in range(0, 36, 6)]
+    assert all(len(one) == 6 for one in rounds)
 
 
 @pytest.mark.parametrize(("p", "m"), [(4, 8), (4, 32), (8, 16), (8, 64), (16, 64)])
