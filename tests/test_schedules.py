@@ -101,12 +101,11 @@ def test_zero_bubble_without_the_barrier(name, p, m):
 
 @pytest.mark.parametrize(("p", "m"), [(4, 16), (6, 36), (8, 32), (9, 45), (16, 64)])
 @pytest.mark.parametrize(
-    ("name", "bubble", "memory", "more"), [("V-Half", 1 / 2, 1 / 2, 1), ("V-Min", 2 / 3, 1 / 3, 2)]
+    ("name", "shares"), [("V-Half", (1 / 2, 1 / 2, 1)), ("V-Min", (2 / 3, 1 / 3, 2))]
 )
-def test_controllable_memory_is_bought_with_the_bubble_of_the_paper(
-    name, bubble, memory, more, p, m
-):
+def test_controllable_memory_is_bought_with_the_bubble_of_the_paper(name, shares, p, m):
     """Shares of 1F1B's, the memory up to a constant number of chunks."""
+    bubble, memory, more = shares
     timeline, parts = played(name, p, m, f=1.0, b=1.0, w=1.0)
     plain, _ = played("1F1B", p, m, f=1.0, b=1.0, w=1.0)
     share = idle(timeline) / idle(plain)

@@ -71,7 +71,6 @@ def test_the_pieces_are_what_the_closed_form_sums_up(job):
     pipeline = ("bubble", "pp", "stragglers", "dp", "optimizer", "offload")
     stage = estimate.step_time - sum(found[name] for name in pipeline)
     assert of_rank.max() * pieces.num_micro_batches == pytest.approx(stage, rel=1e-9)
-    assert pieces.stage_time == pytest.approx(stage, rel=1e-9)
     assert (pieces.weight_gradient >= 0).all()
     assert 0.1 < pieces.weight_gradient.sum() / chunks.sum() < 0.4
     waiting = found["stragglers"] / (stage + found["bubble"])
@@ -94,11 +93,14 @@ def test_both_fidelities_agree(job, schedule):
 
 
 def test_dualpipe_evens_its_ranks_out():
+    plain, _ = asked("llama-3.1-70b", Strategy(tp=4, pp=8, dp=2))
     estimate, pieces = asked("llama-3.1-70b", Strategy(tp=4, pp=8, dp=2, schedule="dualpipe"))
     report = simulate(estimate, pieces).report
-    assert report.estimate.step_time < estimate.step_time
-    assert terms(report.estimate)["extra work"] < terms(estimate)["extra work"]
-    assert terms(report.estimate)["bubble"] >= 0.0
+    # Its published bubble is exact for equal F, I and W alone.
+    assert report.estimate.step_time == pytest.approx(estimate.step_time, rel=0.05)
+    assert terms(report.estimate)["extra work"] == pytest.approx(terms(estimate)["extra work"])
+    assert terms(estimate)["extra work"] < terms(plain)["extra work"]
+    assert terms(estimate)["recompute"] == pytest.approx(0.0, abs=1e-9)
     assert len({round(one.busy_time, 6) for one in report.ranks}) < 4
 
 

@@ -30,6 +30,9 @@ Weight = Callable[[TrainingEstimate, float], float]
 STEADY_ROUNDS = 3
 """Rounds of pp micro-batches that a planner plays out; beyond them the last round repeats."""
 
+BEYOND_THE_STAGE = ("bubble", "pp", "stragglers", "dp", "optimizer", "offload")
+"""Terms of the waterfall that are not work of the slowest rank."""
+
 MOST_OPERATIONS = 60_000
 """What a planner plays out of one strategy, whole; about a tenth of a second without numba."""
 
@@ -208,16 +211,23 @@ def best_played(
         whole = pipeline_time(pieces, estimate.strategy) if piped else None
         time = estimate.step_time
         if whole is not None:
-            time += whole * (1.0 + pieces.straggler_share) - _pipeline_of(estimate, pieces)
+            seconds = _seconds(estimate)
+            closed = _stage_time(estimate) + seconds["bubble"] + seconds["pp"]
+            time += whole * (1.0 + pieces.straggler_share) - closed - seconds["stragglers"]
         ranked.append((weight(estimate, time), estimate, pieces, whole))
     ranked.sort(key=lambda one: one[0])
     return [refined(estimate, pieces, whole) for _, estimate, pieces, whole in ranked[:count]]
 
 
-def _pipeline_of(estimate: TrainingEstimate, pieces: Pieces) -> float:
-    """What the closed form has in the place of a pipeline that was played out. [s]"""
-    seconds = {term.name: term.time for term in estimate.waterfall}
-    return pieces.stage_time + seconds["bubble"] + seconds["pp"] + seconds["stragglers"]
+def _seconds(estimate: TrainingEstimate) -> dict[str, float]:
+    """The waterfall by name. [s]"""
+    return {term.name: term.time for term in estimate.waterfall}
+
+
+def _stage_time(estimate: TrainingEstimate) -> float:
+    """What the closed form lets the slowest rank work in a step. [s]"""
+    seconds = _seconds(estimate)
+    return sum(time for name, time in seconds.items() if name not in BEYOND_THE_STAGE)
 
 
 def _with_times(
@@ -225,16 +235,15 @@ def _with_times(
 ) -> TrainingEstimate:
     """An estimate with the bubble and the transfers that were played out.
 
-    Where a placement evens the ranks out (DualPipe's first rank is also its last), the busiest
-    works less than the closed form's slowest stage.
+    Where a table's placement evens the ranks out, the busiest works less than the slowest stage.
     """
     chains = place.num_stages // len(pieces.forward)
     chunk = pieces.forward + pieces.input_gradient + pieces.weight_gradient
     load = np.bincount(place.rank_of, np.tile(chunk, chains)) * pieces.num_micro_batches / chains
     busiest = float(load.max())
-    extra = next(term.time for term in estimate.waterfall if term.name == "extra work")
+    extra = _seconds(estimate)["extra work"]
     seconds = {
-        "extra work": extra + busiest - pieces.stage_time,
+        "extra work": extra + busiest - _stage_time(estimate),
         "bubble": plain - busiest,
         "pp": whole - plain,
         "stragglers": pieces.straggler_share * plain,
@@ -301,7 +310,7 @@ def simulate(
         stragglers=slow,
         seed=seed,
     )
-    seconds = {term.name: term.time for term in estimate.waterfall}
+    seconds = _seconds(estimate)
     tail = seconds["dp"] + seconds["optimizer"] + seconds["offload"]
     return Played(report, timeline, tail)
 

@@ -322,9 +322,7 @@ def _activation_shares(
 
 def waterfall(prepared: Prepared, found: Estimates, *, ideal: float) -> tuple[Term, ...]:
     """Seconds of a step by cause; they add up to the step time."""
-    times = [float(np.ravel(time)[0]) for time in found.slot_times]
-    slot = int(np.argmax(times))
-    parts = _slot_parts(prepared, slot)
+    parts = _busiest_parts(prepared, found)
     micro = float(np.ravel(found.num_micro_batches)[0])
     by_part = {name: micro * float(parts[i]) for i, name in enumerate(PARTS)}
     stage = float(np.ravel(found.terms["stage"])[0])
@@ -345,6 +343,18 @@ def waterfall(prepared: Prepared, found: Estimates, *, ideal: float) -> tuple[Te
     return tuple(
         Term(name=name, time=time, meaning=MEANINGS[name]) for name, time in seconds.items()
     )
+
+
+def _busiest_parts(prepared: Prepared, found: Estimates) -> Array:
+    """Parts of a micro-batch on the slowest rank, or on DualPipe's two ends evened out."""
+    times = [float(np.ravel(time)[0]) for time in found.slot_times]
+    slot = int(np.argmax(times))
+    micro = float(np.ravel(found.num_micro_batches)[0])
+    if float(np.ravel(found.terms["stage"])[0]) == micro * times[slot]:
+        return _slot_parts(prepared, slot)
+    if max(times[2:]) > 0.5 * (times[0] + times[1]):
+        return _slot_parts(prepared, 2 + int(np.argmax(times[2:])))
+    return 0.5 * (_slot_parts(prepared, 0) + _slot_parts(prepared, 1))
 
 
 def _slot_parts(prepared: Prepared, slot: int) -> Array:

@@ -141,7 +141,7 @@ class Evaluator:
         block = Block(self.subject, prepared, light, slice(None))
         slots = block.slots()
         times = [slot.forward + slot.backward for slot in slots]
-        slowest = largest_of(times)
+        slowest = terms.pace(block, times)
         busy = block.num_micro * slowest + terms.bubble_time(block, slots, times, slowest)
         bound = busy + terms.hop_time(block) + terms.straggler_time(block, busy)
         return np.broadcast_to(bound, block.shape).min(axis=(1, 2, 3, 4))
@@ -164,7 +164,7 @@ def _estimates(block: Block) -> Estimates:
     """Add the terms up, small shapes first."""
     slots = block.slots()
     times = [slot.forward + slot.backward + block.recompute_time(slot) for slot in slots]
-    slowest = largest_of(times)
+    slowest = terms.pace(block, times)
     found = {"stage": block.num_micro * slowest}
     found["bubble"] = terms.bubble_time(block, slots, times, slowest)
     found["pp"] = terms.hop_time(block)

@@ -26,9 +26,9 @@ class Pieces:
 
     ``forward``, ``input_gradient``, ``weight_gradient``: of one micro-batch by chunk in the model's
     order, recompute with the input gradient [s]; ``kept_bytes``: activations that it leaves on the
-    accelerator [B]. ``stage_time``: what the slowest rank works in a step [s]. ``hop_time``: one
-    transfer between ranks [s]; ``hops_overlap``: whether it runs beside the computation.
-    ``straggler_share``: of the pipeline's time, waiting for the slowest node [1].
+    accelerator [B]. ``hop_time``: one transfer between ranks [s]; ``hops_overlap``: whether it runs
+    beside the computation. ``straggler_share``: of the pipeline's time, waiting for the slowest
+    node [1].
     """
 
     num_micro_batches: int
@@ -36,7 +36,6 @@ class Pieces:
     input_gradient: Array
     weight_gradient: Array
     kept_bytes: Array
-    stage_time: float
     hop_time: float
     hops_overlap: bool
     straggler_share: float
@@ -61,14 +60,12 @@ def pieces_of(evaluator: Evaluator, strategy: Strategy) -> Pieces:
     forward = _row([slot.forward for slot in slots])[alike]
     weight = _row([slot.weight_gradient for slot in slots])[alike]
     backward = _row([slot.backward for slot in slots])[alike] + again
-    number = _one(block.num_micro)
     return Pieces(
-        num_micro_batches=round(number),
+        num_micro_batches=round(_one(block.num_micro)),
         forward=forward,
         input_gradient=np.maximum(0.0, backward - weight),
         weight_gradient=np.minimum(weight, backward),
         kept_bytes=np.zeros_like(kept) if strategy.offload in ("activations", "both") else kept,
-        stage_time=number * float((forward + backward).reshape(vpp, pp).sum(axis=0).max()),
         hop_time=_one(terms.one_hop_time(block)),
         hops_overlap=bool(_one(terms.hops_overlap(block))),
         straggler_share=_one(terms.straggler_share(block)),

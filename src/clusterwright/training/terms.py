@@ -7,12 +7,26 @@ from typing import Any
 import numpy as np
 
 from clusterwright.formulas import flops, pipeline, variation
+from clusterwright.training.arrays import largest_of
 from clusterwright.training.block import Block, Slot
 from clusterwright.training.columns import SCHEDULES
 
 Array = Any
 
 ZERO_BUBBLE, DUALPIPE = SCHEDULES.index("zero-bubble"), SCHEDULES.index("dualpipe")
+
+
+def pace(block: Block, times: list[Array]) -> Array:
+    """Time of a micro-batch on the slowest rank.
+
+    DualPipe's first rank is also its last, and so on inwards: it evens the two ends out.
+    """
+    slowest = largest_of(times)
+    dual = block.r.schedule == DUALPIPE
+    if len(times) < 3 or not np.any(dual):
+        return slowest
+    evened = largest_of([0.5 * (times[0] + times[1]), *times[2:]])
+    return np.where(dual & (block.c.pp > 1), evened, slowest)
 
 
 def bubble_time(block: Block, slots: list[Slot], times: list[Array], slowest: Array) -> Array:
