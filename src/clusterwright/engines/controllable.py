@@ -35,7 +35,7 @@ Move = tuple[int, int, int, int]
 
 
 def v_half(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """About half of 1F1B's activations, for half of its bubble [1]_."""
+    """About half of 1F1B's activations, for half of its bubble."""
     gap = 3 if num_ranks % 2 == 0 else 0
 
     def block(rank: int, p: int) -> list[int]:
@@ -46,7 +46,7 @@ def v_half(num_ranks: int, num_micro_batches: int) -> Schedule:
 
 
 def v_min(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """About a third of 1F1B's activations, for two thirds of its bubble [1]_."""
+    """About a third of 1F1B's activations, for two thirds of its bubble."""
     gap = 2 if num_ranks % 3 == 0 else 0
 
     def block(rank: int, p: int) -> list[int]:

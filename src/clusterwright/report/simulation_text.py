@@ -51,9 +51,10 @@ def summary_lines(played: Played) -> list[str]:
     ]
     if report.jitter or report.stragglers:
         lines.append(f"  unevenness   {format_time(report.uneven_time)} more: {_uneven(played)}")
+    free = report.bubble_without_barrier
+    apart = "" if report.bubble - free < 5e-4 else f"; {free:.1%} if none waited for the last"
     lines.append(
-        f"  bubble       {report.bubble:.1%} of the busiest rank's work; "
-        f"{report.bubble_without_barrier:.1%} if ranks did not wait for each other at the end"
+        f"  bubble       {report.bubble:.1%} of the busiest rank's work, transfers included{apart}"
     )
     return lines
 
