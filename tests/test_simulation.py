@@ -13,6 +13,7 @@ from clusterwright.errors import InputError
 from clusterwright.planner import evaluator_of, plan_training, simulate_training
 from clusterwright.simulation import (
     MOST_OPERATIONS,
+    OTHER_ORDERS,
     costs_of,
     pipeline_time,
     refined,
@@ -181,7 +182,7 @@ def test_a_table_is_followed(question, tmp_path):
     own = simulate_training(question, **CHOICES)
     path = tmp_path / "own.csv"
     write_table(own.timeline.schedule, path)
-    followed = simulate_training(question, table=path, **CHOICES)
+    followed = simulate_training(question, order=str(path), **CHOICES)
     assert followed.report.step_time == own.report.step_time
     assert followed.report.schedule == "own"
     np.testing.assert_array_equal(read_table(path).ops, own.timeline.schedule.ops)
@@ -199,7 +200,26 @@ def test_a_table_for_other_sizes_is_refused(question, tmp_path, changes, message
     path = tmp_path / "own.csv"
     write_table(simulate_training(question, **CHOICES).timeline.schedule, path)
     with pytest.raises(InputError, match=message):
-        simulate_training(question, table=path, **{**CHOICES, **changes})
+        simulate_training(question, order=str(path), **{**CHOICES, **changes})
+
+
+@pytest.mark.parametrize("order", sorted(OTHER_ORDERS))
+def test_other_published_orders_are_played_by_name(question, order):
+    chunks = 1 if order == "zb-h2" else 2
+    choices = {"tp": 2, "pp": 4, "vpp": chunks}
+    plain = simulate_training(question, **choices).report
+    report = simulate_training(question, order=order, **choices).report
+    assert report.schedule.lower().replace("-", "") == order.replace("-", "")
+    assert not report.own_schedule
+    assert sum(terms(report.estimate).values()) == report.estimate.step_time
+    fullest = max(one.activation_bytes for one in report.ranks)
+    before = max(one.activation_bytes for one in plain.ranks)
+    assert (fullest < before) == (order in {"v-half", "v-min", "zb-v", "dualpipe-v"})
+
+
+def test_an_unknown_order_is_refused(question):
+    with pytest.raises(InputError, match="no schedule is called 'zb-x'; choose from 1f1b"):
+        simulate_training(question, order="zb-x", **CHOICES)
 
 
 def test_dualpipe_with_chunks_is_refused(question):

@@ -153,7 +153,7 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--schedule sideways", "choose from 1f1b"),
+        ("--schedule sideways", "no schedule is called 'sideways'"),
         ("--schedule none.csv", "there is no schedule"),
         ("--straggler 1", "must be a rank and a factor"),
         ("--straggler 9:2", "there is no rank 9"),

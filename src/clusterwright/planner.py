@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from clusterwright import __version__
-from clusterwright.engines.torch_table import read_table
 from clusterwright.errors import InputError
 from clusterwright.simulation import Played, Weight, best_played, simulate
 from clusterwright.strategy import Strategy
@@ -184,7 +183,7 @@ def _estimate(
 def simulate_training(
     question: TrainingQuestion,
     *,
-    table: str | Path | None = None,
+    order: str | None = None,
     jitter: float = 0.0,
     stragglers: dict[int, float] | None = None,
     seed: int = 0,
@@ -196,8 +195,9 @@ def simulate_training(
     ----------
     question
         Model, machine and workload.
-    table
-        A PyTorch schedule table (CSV) to follow instead of the strategy's own schedule.
+    order
+        A schedule to follow instead of the strategy's own: the path of a PyTorch table (.csv), or
+        zb-h2, zb-v, v-half, v-min, dualpipe-v (all but the first with vpp = 2).
     jitter
         Standard deviation of the logarithm of each operation's time. [1]
     stragglers
@@ -217,7 +217,7 @@ def simulate_training(
     return simulate(
         estimate,
         pieces_of(evaluator, estimate.strategy),
-        schedule=None if table is None else read_table(Path(table)),
+        order=order,
         jitter=jitter,
         stragglers=stragglers,
         seed=seed,

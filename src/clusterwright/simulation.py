@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 
-from clusterwright.engines import bidirectional, orders
+from clusterwright.engines import bidirectional, controllable, orders
 from clusterwright.engines.costs import StageCosts
 from clusterwright.engines.executor import Noise, Timeline, execute
 from clusterwright.engines.schedule import Placement, Schedule, looped, two_ways
+from clusterwright.engines.torch_table import read_table
 from clusterwright.errors import InputError
 from clusterwright.records import Record
+from clusterwright.strategy import Schedule as ScheduleName
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import ACTIVATIONS, TrainingEstimate
 from clusterwright.training.evaluate import Evaluator
@@ -57,10 +60,12 @@ class TrainingSimulation(Record, frozen=True, kw_only=True):
     ``estimate``: with the pipeline's terms as played out; ``closed_form``: without. ``step_time``:
     of the estimate, with what jitter and slow ranks add (``uneven_time``). ``bubble``: idle share
     of the busiest rank up to the optimizer's barrier; ``bubble_without_barrier``: if each rank
-    could go on at once. ``operations``: how many were played out; ``seed``: of the jitter.
+    could go on at once. ``own_schedule``: whether the schedule is the strategy's, which the closed
+    form is of. ``operations``: how many were played out; ``seed``: of the jitter.
     """
 
     schedule: str
+    own_schedule: bool
     operations: int
     estimate: TrainingEstimate
     closed_form: TrainingEstimate
@@ -111,6 +116,32 @@ def schedule_of(strategy: Strategy, num_micro_batches: int) -> Schedule:
     if vpp > 1:
         return orders.interleaved(pp, num_micro_batches, vpp)
     return orders.one_forward_one_backward(pp, num_micro_batches)
+
+
+OTHER_ORDERS: dict[str, Callable[[int, int], Schedule]] = {
+    "zb-h2": orders.zero_bubble_h2,
+    "zb-v": bidirectional.zero_bubble_v,
+    "v-half": controllable.v_half,
+    "v-min": controllable.v_min,
+    "dualpipe-v": bidirectional.dualpipe_v,
+}
+"""Published schedules without a closed form here: by name, from ranks and micro-batches."""
+
+
+def order_named(name: str, num_ranks: int, num_micro_batches: int) -> Schedule:
+    """A schedule by the path of its table, or one of `OTHER_ORDERS` by name.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, an unusable table, or sizes that the schedule does not allow.
+    """
+    if name.endswith(".csv"):
+        return read_table(Path(name))
+    if name not in OTHER_ORDERS:
+        known = ", ".join((*get_args(ScheduleName), *OTHER_ORDERS))
+        raise InputError(f"no schedule is called {name!r}; choose from {known}, or a .csv file")
+    return OTHER_ORDERS[name](num_ranks, num_micro_batches)
 
 
 def costs_of(pieces: Pieces, schedule: Schedule) -> StageCosts:
@@ -255,7 +286,7 @@ def simulate(
     estimate: TrainingEstimate,
     pieces: Pieces,
     *,
-    schedule: Schedule | None = None,
+    order: str | None = None,
     jitter: float = 0.0,
     stragglers: dict[int, float] | None = None,
     seed: int = 0,
@@ -266,8 +297,8 @@ def simulate(
     ----------
     estimate, pieces
         The strategy's closed form, and its parts.
-    schedule
-        Another order than the strategy's own.
+    order
+        Another schedule than the strategy's own, as `order_named` takes it.
     jitter
         Standard deviation of the logarithm of each operation's time. [1]
     stragglers
@@ -281,24 +312,29 @@ def simulate(
         For a schedule that does not fit the strategy, or waits for itself.
     """
     strategy = estimate.strategy
-    order = schedule or schedule_of(strategy, pieces.num_micro_batches)
-    _check_fit(order, strategy, pieces)
-    costs = costs_of(pieces, order)
+    number = pieces.num_micro_batches
+    if order is None or order == strategy.schedule:
+        schedule, own = schedule_of(strategy, number), True
+    else:
+        schedule, own = order_named(order, strategy.pp, number), False
+    _check_fit(schedule, strategy, pieces)
+    costs = costs_of(pieces, schedule)
     blocking = not pieces.hops_overlap
-    plain = execute(order, without_hops(costs), blocking=blocking)
-    whole = execute(order, costs, blocking=blocking)
+    plain = execute(schedule, without_hops(costs), blocking=blocking)
+    whole = execute(schedule, costs, blocking=blocking)
     closed = estimate
-    better = _with_times(estimate, pieces, order.placement, plain.makespan, whole.makespan)
+    better = _with_times(estimate, pieces, schedule.placement, plain.makespan, whole.makespan)
     timeline = whole
     slow = dict(stragglers or {})
     if jitter or slow:
         noise = Noise(slowdown=slow, spread=jitter)
         rng = np.random.default_rng(seed)
-        timeline = execute(order, costs, blocking=blocking, noise=noise, rng=rng)
+        timeline = execute(schedule, costs, blocking=blocking, noise=noise, rng=rng)
     uneven = timeline.makespan - whole.makespan
     report = TrainingSimulation(
-        schedule=order.name,
-        operations=len(order),
+        schedule=schedule.name,
+        own_schedule=own,
+        operations=len(schedule),
         estimate=better,
         closed_form=closed,
         step_time=better.step_time + uneven,

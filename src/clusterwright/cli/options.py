@@ -200,8 +200,8 @@ class PlayedOptions(CutOptions):
     Parameters
     ----------
     schedule
-        Pipeline schedule: 1f1b, interleaved, zero-bubble, dualpipe or gpipe; or the path of a
-        PyTorch schedule table (.csv, one row per rank) to follow.
+        Pipeline schedule: 1f1b, interleaved, zero-bubble, dualpipe, gpipe, zb-h2; with vpp 2 also
+        zb-v, v-half, v-min, dualpipe-v; or a PyTorch schedule table (.csv, one row per rank).
     jitter
         How much operations vary: standard deviation of the logarithm of their time, such as 0.05.
     straggler
@@ -219,13 +219,8 @@ class PlayedOptions(CutOptions):
         """As the keyword arguments of ``simulate_training``."""
         found = {**vars(self), "stragglers": dict(map(_slow_rank, self.straggler))}
         del found["straggler"]
-        if self.schedule.endswith(".csv"):
-            return {**found, "schedule": "1f1b", "table": Path(self.schedule)}
         if self.schedule not in get_args(Schedule):
-            raise InputError(
-                f"--schedule is {self.schedule!r}; choose from {', '.join(get_args(Schedule))}, "
-                f"or give a .csv file"
-            )
+            found |= {"schedule": "1f1b", "order": self.schedule}
         return found
 
 

@@ -67,6 +67,8 @@ class _Row:
 def dualpipe(num_ranks: int, num_micro_batches: int) -> Schedule:
     """DualPipe: half of the micro-batches from either end, through two copies of the model.
 
+    See [2]_.
+
     Raises
     ------
     InputError
@@ -90,6 +92,8 @@ def dualpipe(num_ranks: int, num_micro_batches: int) -> Schedule:
 
 def dualpipe_v(num_ranks: int, num_micro_batches: int) -> Schedule:
     """DualPipe on half the ranks and one copy of the model, folded into a V.
+
+    See [2]_.
 
     Raises
     ------
@@ -150,7 +154,10 @@ def _dual_row(there: int, back: int, depth: int, half: int, num_micro: int) -> l
 
 
 def zero_bubble_v(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """ZB-V: two chunks folded into a V; no bubble at F = B = W without a barrier."""
+    """ZB-V: two chunks folded into a V; no bubble at F = B = W without a barrier.
+
+    See [1]_.
+    """
     check_sizes(num_ranks, num_micro_batches)
     # The order is that of enough micro-batches to fill the pipeline; what is beyond is left out.
     enough = max(num_micro_batches, 2 * num_ranks - 1)

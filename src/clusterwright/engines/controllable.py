@@ -35,7 +35,10 @@ Move = tuple[int, int, int, int]
 
 
 def v_half(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """About half of 1F1B's activations, for half of its bubble."""
+    """About half of 1F1B's activations, for half of its bubble.
+
+    See [1]_.
+    """
     gap = 3 if num_ranks % 2 == 0 else 0
 
     def block(rank: int, p: int) -> list[int]:
@@ -46,7 +49,10 @@ def v_half(num_ranks: int, num_micro_batches: int) -> Schedule:
 
 
 def v_min(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """About a third of 1F1B's activations, for two thirds of its bubble."""
+    """About a third of 1F1B's activations, for two thirds of its bubble.
+
+    See [1]_.
+    """
     gap = 2 if num_ranks % 3 == 0 else 0
 
     def block(rank: int, p: int) -> list[int]:

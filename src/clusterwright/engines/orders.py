@@ -39,7 +39,10 @@ def check_sizes(num_ranks: int, num_micro_batches: int, num_chunks: int = 1) -> 
 
 
 def gpipe(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """All forwards, then all backwards, both in order."""
+    """All forwards, then all backwards, both in order.
+
+    See [1]_.
+    """
     check_sizes(num_ranks, num_micro_batches)
     micro = np.arange(num_micro_batches)
     zero = np.zeros_like(micro)
@@ -51,7 +54,10 @@ def gpipe(num_ranks: int, num_micro_batches: int) -> Schedule:
 
 
 def looped_breadth_first(num_ranks: int, num_micro_batches: int, num_chunks: int) -> Schedule:
-    """Chunk after chunk, all micro-batches of each; backward in the very reverse."""
+    """Chunk after chunk, all micro-batches of each; backward in the very reverse.
+
+    See [3]_.
+    """
     check_sizes(num_ranks, num_micro_batches, num_chunks)
     chunk = np.repeat(np.arange(num_chunks), num_micro_batches)
     micro = np.tile(np.arange(num_micro_batches), num_chunks)
@@ -64,7 +70,10 @@ def looped_breadth_first(num_ranks: int, num_micro_batches: int, num_chunks: int
 
 
 def one_forward_one_backward(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """1F1B: p - 1 - r forwards first, then one forward and one backward in turn."""
+    """1F1B: p - 1 - r forwards first, then one forward and one backward in turn.
+
+    See [2]_.
+    """
     check_sizes(num_ranks, num_micro_batches)
     micro = np.arange(num_micro_batches)
     zero = np.zeros_like(micro)
@@ -80,8 +89,8 @@ def interleaved(
 ) -> Schedule:
     """Interleaved 1F1B in Megatron's order.
 
-    ``group_size``: micro-batches that run through a chunk before the next chunk takes over; by
-    default the least that Megatron allows, which is p where p divides the micro-batches.
+    See [2]_. ``group_size``: micro-batches that run through a chunk before the next chunk takes
+    over; by default the least that Megatron allows, which is p where p divides the micro-batches.
 
     Raises
     ------
@@ -110,7 +119,7 @@ def interleaved_zero_bubble(
 ) -> Schedule:
     """ZB-H1 on looped chunks, as PyTorch has it: weight gradients lag r backwards behind.
 
-    With one chunk it is ZB-H1 itself; ``group_size`` as in `interleaved`.
+    See [4]_. With one chunk it is ZB-H1 itself; ``group_size`` as in `interleaved`.
     """
     check_sizes(num_ranks, num_micro_batches, num_chunks)
     group = _group(num_ranks, num_micro_batches, group_size)
@@ -131,14 +140,17 @@ def interleaved_zero_bubble(
 
 
 def zero_bubble_h1(num_ranks: int, num_micro_batches: int) -> Schedule:
-    """ZB-H1: 1F1B's memory, a third of its bubble at F = B = W."""
+    """ZB-H1: 1F1B's memory, a third of its bubble at F = B = W.
+
+    See [4]_.
+    """
     return interleaved_zero_bubble(num_ranks, num_micro_batches, 1)
 
 
 def zero_bubble_h2(num_ranks: int, num_micro_batches: int) -> Schedule:
     """ZB-H2: 2(p - r) - 1 forwards in flight, weight gradients lag 2r backwards behind.
 
-    No bubble where the next step may begin before all ranks are done.
+    See [4]_. No bubble where the next step may begin before all ranks are done.
     """
     check_sizes(num_ranks, num_micro_batches)
     micro = np.arange(num_micro_batches)

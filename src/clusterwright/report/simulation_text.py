@@ -36,17 +36,16 @@ def summary_lines(played: Played) -> list[str]:
     """What was played out, and what came of it."""
     report = played.report
     closed, time = report.closed_form.step_time, report.estimate.step_time
+    uneven = f"without unevenness {format_time(time)}, " if report.uneven_time else ""
+    of = "" if report.own_schedule else " of 1F1B on the same chunks"
     lines = [
         (
             f"  schedule     {report.schedule}, {report.closed_form.num_micro_batches:,.0f} "
             f"micro-batches, {report.operations:,} operations played out"
         ),
         (
-            f"  step time    {format_time(report.step_time)}; without unevenness "
-            f"{format_time(time)}, by closed form {format_time(closed)} ({time / closed - 1:+.1%})"
-            if report.uneven_time
-            else f"  step time    {format_time(time)}; by closed form {format_time(closed)} "
-            f"({time / closed - 1:+.1%})"
+            f"  step time    {format_time(report.step_time)}; {uneven}by closed form{of} "
+            f"{format_time(closed)} ({time / closed - 1:+.1%})"
         ),
     ]
     if report.jitter or report.stragglers:

@@ -82,7 +82,7 @@ RULES = {
         ),
         Rule(
             id="SCH002",
-            checks="DualPipe has an even pp, vpp 1, and an even number of 2·pp or more micro-batches",
+            checks="DualPipe has an even pp, vpp 1, and 2·pp or more micro-batches, an even number",
             why="it feeds micro-batches from both ends of the pipeline",
             fix="choose an even pp of at least 4, or another schedule",
         ),
