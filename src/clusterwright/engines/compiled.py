@@ -33,7 +33,11 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
         )
     from numba import njit
 
-    found: Callable[..., Any] = njit(cache=True)(loop)
+    found: Callable[..., Any]
+    try:
+        found = njit(cache=True)(loop)
+    except RuntimeError:  # no folder that numba may write its cache to
+        found = njit(loop)
     return found
 
 

@@ -178,8 +178,8 @@ def execute(
     costs
         What each stage takes and keeps.
     blocking
-        A rank does nothing else while it sends. Else a transfer runs beside the computation, one
-        at a time in each direction.
+        A rank does nothing else while it sends. Else a transfer runs beside the computation; a
+        rank sends one activation, and one gradient, at a time.
     noise
         Slow ranks and jitter, drawn from ``rng``.
     compile_loop

@@ -23,7 +23,7 @@ LEFT, TOP, RIGHT = 64, 64, 24
 BAR, MEMORY, GAP = 22, 16, 8
 """Heights of a row's bars, of the memory below them, and the gap to the next row. [px]"""
 
-NARROWEST, WIDEST, OPERATION_WIDTH = 1100, 24_000, 7
+NARROWEST, WIDEST, OPERATION_WIDTH = 1100, 24_000, 14
 """Width of the drawing, and what an operation should have of it. [px]"""
 
 MOST_TOOLTIPS = 6000
@@ -34,6 +34,9 @@ LETTER_WIDTH = 6
 
 SEAM = 0.6
 """Left free between two bars, where there is room. [px]"""
+
+PALEST = 0.55
+"""Opacity of a rank's last chunk, or of DualPipe's other direction; the first has 1."""
 
 CLASSES = ("f", "b", "i", "w", "o", "t")
 STYLE = """
@@ -134,6 +137,8 @@ def _legend(played: Played) -> Iterable[str]:
         yield f'<rect class="{style}" x="{x}" y="36" width="12" height="12" rx="2"/>'
         yield f'<text x="{x + 17}" y="46">{escape(name)}</text>'
         x += 36 + 5.7 * len(name)
+    if played.timeline.schedule.placement.num_stages > played.timeline.schedule.num_ranks:
+        yield f'<text class="dim" x="{x}" y="46">paler: a rank\'s later chunks</text>'
 
 
 def _axis(total: float, scale: float, height: int) -> Iterable[str]:
@@ -162,29 +167,36 @@ def _row(played: Played, rank: int, scale: float) -> Iterable[str]:
 def _bars(played: Played, own: slice, top: int, scale: float) -> Iterable[str]:
     """One rectangle per operation, or one outline per kind where there are too many."""
     line = played.timeline
-    kinds = line.schedule.ops[own, 0]
+    kinds, shades = line.schedule.ops[own, 0], _shades(played, own)
     x, width = LEFT + line.start[own] * scale, (line.end[own] - line.start[own]) * scale
     width = np.where(width > 3.0 * SEAM, width - SEAM, width)
     if len(line.schedule) > MOST_TOOLTIPS:
-        for kind in np.unique(kinds):
-            pairs = zip(x[kinds == kind], width[kinds == kind], strict=True)
+        for kind, shade in sorted(set(zip(kinds.tolist(), shades.tolist(), strict=True))):
+            mask = (kinds == kind) & (shades == shade)
+            pairs = zip(x[mask], width[mask], strict=True)
             path = "".join(f"M{a:.1f} {top}h{w:.1f}v{BAR}h-{w:.1f}z" for a, w in pairs)
-            yield f'<path class="{CLASSES[kind]}" d="{path}"/>'
+            yield f'<path class="{CLASSES[kind]}" fill-opacity="{shade}" d="{path}"/>'
     else:
         for number, op in enumerate(range(own.start, own.stop)):
             yield (
-                f'<rect class="{CLASSES[kinds[number]]}" x="{x[number]:.2f}" y="{top}" '
-                f'width="{width[number]:.2f}" height="{BAR}" rx="1.5">'
-                f"<title>{_tooltip(played, op)}</title></rect>"
+                f'<rect class="{CLASSES[kinds[number]]}" fill-opacity="{shades[number]}" '
+                f'x="{x[number]:.2f}" y="{top}" width="{width[number]:.2f}" height="{BAR}" '
+                f'rx="1.5"><title>{_tooltip(played, op)}</title></rect>'
             )
     for number, op in enumerate(range(own.start, own.stop)):
         text = _number(played, op)
         if width[number] >= LETTER_WIDTH * len(text) + 2:
             middle = x[number] + width[number] / 2
+            dark = "i" if shades[number] < 0.8 else CLASSES[kinds[number]]
             yield (
-                f'<text class="num {CLASSES[kinds[number]]}" x="{middle:.1f}" y="{top + 15}">'
-                f"{escape(text)}</text>"
+                f'<text class="num {dark}" x="{middle:.1f}" y="{top + 15}">{escape(text)}</text>'
             )
+
+
+def _shades(played: Played, own: slice) -> np.ndarray:
+    """Opacity of every operation of one rank: paler from chunk to chunk."""
+    _, chunk = np.unique(played.timeline.schedule.ops[own, 1], return_inverse=True)
+    return np.round(1.0 - (1.0 - PALEST) * chunk.ravel() / max(1, int(chunk.max())), 2)
 
 
 def _number(played: Played, op: int) -> str:
