@@ -41,9 +41,9 @@ FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
     "asking", "catalogue.store", "engines.bidirectional", "engines.controllable", "engines.costs",
     "engines.executor", "engines.orders", "engines.schedule", "engines.torch_table", "errors",
-    "hardware", "model.config", "model.parameters", "planner", "simulation", "software", "strategy",
-    "training.api", "training.estimate", "training.plan", "training.rules", "validation.api",
-    "workload",
+    "hardware", "model.config", "model.parameters", "planner", "simulation.inputs",
+    "simulation.refining", "simulation.step", "software", "strategy", "training.api",
+    "training.estimate", "training.plan", "training.rules", "validation.api", "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""
 

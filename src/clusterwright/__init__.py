@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         save_plan,
         simulate_training,
     )
-    from clusterwright.simulation import TrainingSimulation
+    from clusterwright.simulation.step import TrainingSimulation
     from clusterwright.software import Software
     from clusterwright.strategy import Strategy
     from clusterwright.training.api import estimate_training
@@ -81,7 +81,7 @@ _HOME = {
     "TrainingEstimate": "clusterwright.training.estimate",
     "TrainingPlan": "clusterwright.training.plan",
     "TrainingQuestion": "clusterwright.training.plan",
-    "TrainingSimulation": "clusterwright.simulation",
+    "TrainingSimulation": "clusterwright.simulation.step",
     "TrainingWorkload": "clusterwright.workload",
     "ask_training": "clusterwright.asking",
     "estimate_question": "clusterwright.planner",

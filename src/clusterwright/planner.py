@@ -10,7 +10,8 @@ import numpy as np
 
 from clusterwright import __version__
 from clusterwright.errors import InputError
-from clusterwright.simulation import Played, Weight, best_played, simulate
+from clusterwright.simulation.refining import Weight, best_played
+from clusterwright.simulation.step import Played, simulate
 from clusterwright.strategy import Strategy
 from clusterwright.training.api import shipped
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator

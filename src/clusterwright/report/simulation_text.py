@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from clusterwright.report.text import (
     gigabytes,
     question_lines,
@@ -9,7 +11,7 @@ from clusterwright.report.text import (
     table,
     waterfall_lines,
 )
-from clusterwright.simulation import Played
+from clusterwright.simulation.step import Played
 from clusterwright.training.plan import TrainingQuestion
 from clusterwright.units import format_time
 
@@ -50,6 +52,12 @@ def summary_lines(played: Played) -> list[str]:
     ]
     if report.jitter or report.stragglers:
         lines.append(f"  unevenness   {format_time(report.uneven_time)} more: {_uneven(played)}")
+    if report.draws:
+        middle, high = np.quantile(report.draws, (0.5, 0.9))
+        lines.append(
+            f"               over {len(report.draws)} draws half take {format_time(float(middle))} "
+            f"or less, nine of ten {format_time(float(high))}"
+        )
     free = report.bubble_without_barrier
     apart = "" if report.bubble - free < 5e-4 else f"; {free:.1%} if none waited for the last"
     lines.append(

@@ -15,7 +15,7 @@ from clusterwright.engines.schedule import BOTH
 from clusterwright.errors import InputError
 from clusterwright.report.simulation_text import rank_rows, summary_lines
 from clusterwright.report.trace import KIND_NAMES, TAIL_NAME
-from clusterwright.simulation import Played
+from clusterwright.simulation.step import Played
 from clusterwright.training.plan import TrainingQuestion
 from clusterwright.units import format_time
 

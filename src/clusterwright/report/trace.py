@@ -17,7 +17,7 @@ import numpy as np
 
 from clusterwright.engines.schedule import BOTH
 from clusterwright.errors import InputError
-from clusterwright.simulation import Played
+from clusterwright.simulation.step import Played
 
 Event = dict[str, Any]
 
