@@ -214,7 +214,7 @@ def test_jitter_makes_a_pipeline_slower_on_average():
     [
         (Noise(slowdown={9: 2.0}), "there is no rank 9"),
         (Noise(slowdown={0: 0.0}), "a factor above 0"),
-        (Noise(spread=-1.0), "zero or more"),
+        (Noise(spread=-1.0), "from 0 to 2"),
         (Noise(spread=0.1), "needs a random generator"),
     ],
 )

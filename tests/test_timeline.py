@@ -158,7 +158,9 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
         ("--straggler 1", "must be a rank and a factor"),
         ("--straggler 9:2", "there is no rank 9"),
         ("--straggler 1:-2", "a factor above 0"),
-        ("--jitter -1", "zero or more"),
+        ("--jitter -1", "from 0 to 2"),
+        ("--jitter nan", "from 0 to 2"),
+        ("--seed -3", "must be 0 or more"),
         ("--timeline step.pdf", "must end in"),
         ("--trace /nowhere/step.json", "cannot use '/nowhere/step.json'"),
         ("--schedule-csv /nowhere/step.csv", "cannot write"),
@@ -169,3 +171,11 @@ def test_bad_input_gets_one_sentence(words, message, capsys):
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+def test_what_would_not_end_is_refused(capsys, monkeypatch):
+    assert main(f"{JOB} --batch-sequences 900000000 --tp 2 --pp 4 --dp 1".split()) == 2
+    assert "too many to play out" in capsys.readouterr().err
+    monkeypatch.setattr("clusterwright.report.trace.MOST_TRACED", 10)
+    assert run("--trace step.json") == 2
+    assert "more than a viewer opens (10)" in capsys.readouterr().err

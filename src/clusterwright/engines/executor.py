@@ -22,6 +22,10 @@ from clusterwright.errors import InputError
 Array = Any
 
 
+MOST_SPREAD = 2.0
+"""With more, some operations would take a hundred times as long as others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Noise:
     """What makes ranks and operations uneven.
@@ -139,8 +143,8 @@ def durations(
         if not 0.0 < factor < np.inf:
             raise InputError(f"rank {rank} is slowed down {factor} times; give a factor above 0")
         seconds[schedule.first[rank] : schedule.first[rank + 1]] *= factor
-    if noise.spread < 0.0 or not np.isfinite(noise.spread):
-        raise InputError(f"the jitter is {noise.spread}, but must be zero or more")
+    if not 0.0 <= noise.spread <= MOST_SPREAD:
+        raise InputError(f"the jitter is {noise.spread:g}, but must be from 0 to {MOST_SPREAD:g}")
     if noise.spread == 0.0:
         return seconds
     if rng is None:

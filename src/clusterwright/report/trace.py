@@ -24,6 +24,8 @@ Event = dict[str, Any]
 KIND_NAMES = ("forward", "backward", "input gradient", "weight gradient", "forward & backward")
 TAIL_NAME = "gradients, update"
 PROCESS = 0
+MOST_TRACED = 500_000
+"""Operations in one trace: some hundred megabytes."""
 
 
 def trace_events(played: Played) -> list[Event]:
@@ -36,6 +38,12 @@ def trace_events(played: Played) -> list[Event]:
 
 def write_trace(played: Played, path: Path) -> None:
     """Write the events to a file, once they are found to be sound."""
+    number = len(played.timeline.schedule)
+    if number > MOST_TRACED:
+        raise InputError(
+            f"{number:,} operations are more than a viewer opens ({MOST_TRACED:,}); trace a "
+            f"smaller batch: the steady state repeats"
+        )
     events = trace_events(played)
     check_trace(events)
     whole = {"traceEvents": events, "displayTimeUnit": "ms"}

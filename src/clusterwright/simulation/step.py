@@ -19,6 +19,9 @@ from clusterwright.training.pieces import Pieces
 MOST_DRAWS, DRAWN_OPERATIONS = 25, 1_000_000
 """How often jitter is drawn, and the operations that this may take in all."""
 
+MOST_PLAYED = 20_000_000
+"""Operations of one step that are played out at all: some gigabytes."""
+
 
 class RankReport(Record, frozen=True, kw_only=True):
     """One pipeline rank over a step: seconds at work and idle, bytes at the peak.
@@ -109,6 +112,7 @@ def simulate(
     """
     strategy = estimate.strategy
     number = pieces.num_micro_batches
+    _check_size(number, len(pieces.forward), seed)
     if order is None or order == strategy.schedule:
         schedule, own = schedule_of(strategy, number), True
     else:
@@ -155,6 +159,17 @@ def simulate(
     seconds = seconds_of(estimate)
     tail = seconds["dp"] + seconds["optimizer"] + seconds["offload"]
     return Played(report, timeline, tail)
+
+
+def _check_size(num_micro_batches: int, num_chunks: int, seed: int) -> None:
+    """Refuse what would not end, and a seed that is none."""
+    if 2 * num_micro_batches * num_chunks > MOST_PLAYED:
+        raise InputError(
+            f"{num_micro_batches:,} micro-batches on {num_chunks} chunks are too many to play out; "
+            f"take a smaller batch (the steady state repeats), or estimate train"
+        )
+    if seed < 0:
+        raise InputError(f"the seed is {seed}, but must be 0 or more")
 
 
 def _check_fit(order: Schedule, strategy: Strategy, pieces: Pieces) -> None:
