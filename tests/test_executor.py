@@ -31,6 +31,7 @@ from clusterwright.engines.schedule import (
     looped,
 )
 from clusterwright.errors import InputError
+from clusterwright.formulas import pipeline
 
 NAMES = sorted(ORDERS)
 
@@ -253,3 +254,38 @@ def test_without_numba_the_loop_runs_and_asking_for_it_is_refused(monkeypatch):
     with pytest.raises(InputError, match=r"clusterwright\[sim\]"):
         execute(schedule, costs, compile_loop=True)
     compiled.cache_clear()
+
+
+@pytest.mark.parametrize(("p", "m", "v"), [(4, 8, 2), (8, 32, 8), (16, 64, 4)])
+def test_transfers_beside_the_computation_show_while_it_fills_and_drains(p, m, v):
+    schedule, hop = orders.interleaved(p, m, v), 0.02
+    plain = StageCosts.uniform(p * v, forward=1 / v, input_gradient=1 / v, weight_gradient=1 / v)
+    slow = replace(plain, forward_hop=plain.forward_hop + hop, backward_hop=plain.forward_hop + hop)
+    shown = execute(schedule, slow).makespan - execute(schedule, plain).makespan
+    sizes = {"num_stages": p, "num_chunks": v, "num_micro_batches": m}
+    expected = pipeline.exposed_hop_time(hop, overlapped=True, **sizes)
+    assert shown == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize(("p", "m"), [(4, 8), (8, 32), (16, 64)])
+def test_transfers_in_their_own_time_follow_every_operation(p, m):
+    schedule, hop = orders.one_forward_one_backward(p, m), 0.02
+    plain = execute(schedule, StageCosts.uniform(p)).makespan
+    shown = execute(schedule, StageCosts.uniform(p, hop=hop), blocking=True).makespan - plain
+    sizes = {"num_stages": p, "num_chunks": 1, "num_micro_batches": m}
+    expected = float(pipeline.exposed_hop_time(hop, overlapped=False, **sizes))
+    # The ends send one way only, which saves the closed form's last few.
+    assert expected - 4 * hop <= shown <= expected
+
+
+@pytest.mark.parametrize(("p", "m"), [(8, 32), (16, 512)])
+def test_a_heavy_head_is_paid_with_every_micro_batch(p, m):
+    v, head = 8, 0.05
+    costs = StageCosts.uniform(v * p, forward=1 / v, input_gradient=2 / v, weight_gradient=0.0)
+    extra = np.zeros(v * p)
+    extra[-1] = head
+    heavy = replace(
+        costs, forward=costs.forward + extra, input_gradient=costs.input_gradient + 2.0 * extra
+    )
+    makespan = execute(orders.interleaved(p, m, v), heavy).makespan
+    assert makespan == pytest.approx(3.0 * m * (1.0 + head) + 3.0 * (p - 1) / v, rel=1e-3)
