@@ -39,9 +39,11 @@ PART = re.compile(
 WIDTH = 96
 FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
-    "asking", "catalogue.store", "communication", "errors", "hardware", "links", "model.config",
-    "model.parameters",
-    "planner", "software", "strategy", "training.api", "training.estimate", "training.plan",
+    "asking", "catalogue.store", "communication", "engines.bidirectional", "engines.controllable",
+    "engines.costs", "engines.executor", "engines.orders", "engines.schedule",
+    "engines.torch_table", "errors", "hardware", "links", "model.config", "model.parameters",
+    "planner", "simulation.inputs", "simulation.refining", "simulation.step", "software",
+    "strategy", "training.api", "training.estimate", "training.intervals", "training.plan",
     "training.rules", "validation.api", "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""

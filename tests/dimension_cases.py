@@ -151,6 +151,7 @@ CASES: dict[str, Case] = {
         weight_gradient_time="10 ms",
         num_stages=8,
     ),
+    "pipeline.exposed_hop_time": case("s", one_hop_time="700 us", overlapped=1, **PIPELINE),
     "pipeline.micro_batches_in_flight": case("1", rank=0, **PIPELINE),
     "protocols.quickest_time": case(
         "s",

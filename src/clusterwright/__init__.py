@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         plan_training,
         replay_plan,
         save_plan,
+        simulate_training,
     )
+    from clusterwright.simulation.step import TrainingSimulation
     from clusterwright.software import Software
     from clusterwright.strategy import Strategy
     from clusterwright.training.api import estimate_training
@@ -51,6 +53,7 @@ __all__ = [
     "TrainingEstimate",
     "TrainingPlan",
     "TrainingQuestion",
+    "TrainingSimulation",
     "TrainingWorkload",
     "__version__",
     "ask_training",
@@ -61,6 +64,7 @@ __all__ = [
     "plan_training",
     "replay_plan",
     "save_plan",
+    "simulate_training",
     "validate",
 ]
 
@@ -77,6 +81,7 @@ _HOME = {
     "TrainingEstimate": "clusterwright.training.estimate",
     "TrainingPlan": "clusterwright.training.plan",
     "TrainingQuestion": "clusterwright.training.plan",
+    "TrainingSimulation": "clusterwright.simulation.step",
     "TrainingWorkload": "clusterwright.workload",
     "ask_training": "clusterwright.asking",
     "estimate_question": "clusterwright.planner",
@@ -86,6 +91,7 @@ _HOME = {
     "plan_training": "clusterwright.planner",
     "replay_plan": "clusterwright.planner",
     "save_plan": "clusterwright.planner",
+    "simulate_training": "clusterwright.planner",
     "validate": "clusterwright.validation.api",
 }
 """Public name → the module where it lives."""

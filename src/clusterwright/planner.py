@@ -10,10 +10,13 @@ import numpy as np
 
 from clusterwright import __version__
 from clusterwright.errors import InputError
+from clusterwright.simulation.refining import Weight, best_played
+from clusterwright.simulation.step import Played, simulate
 from clusterwright.strategy import Strategy
 from clusterwright.training.api import shipped
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.pieces import pieces_of
 from clusterwright.training.pins import check_pins, parse_pins
 from clusterwright.training.plan import (
     Alternative,
@@ -28,9 +31,19 @@ from clusterwright.training.search import REACH, Found, best_of_each_kind, paret
 Array = Any
 
 NUM_ALTERNATIVES = 5
+NUM_PLAYED = 8
+"""The best by closed form whose pipelines are played out before the order is final."""
+
 REACHES = {"time": REACH, "cost": np.inf, "memory": np.inf}
 """How much slower than the fastest the best by an objective can be: for a batch that feeds few
 accelerators, the cheapest uses few of them; by memory it can be anything."""
+
+WEIGHTS: dict[str, Weight] = {
+    "time": lambda _, step_time: step_time,
+    "cost": lambda estimate, step_time: step_time * estimate.accelerators,
+    "memory": lambda estimate, _: estimate.memory_bytes,
+}
+"""What is to be least, once the pipelines are played out."""
 
 SWEPT_AXES = ("tp", "cp", "pp", "ep", "micro_batch")
 
@@ -60,24 +73,22 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
     evaluator = evaluator_of(question)
     found = search(evaluator, question.pins, reach=REACHES[question.objective])
     objective = objective_column(found, question.objective)
-    chosen = best_of_each_kind(found, objective, NUM_ALTERNATIVES + 1)
-    estimates = [
+    chosen = best_of_each_kind(found, objective, NUM_PLAYED)
+    closed = [
         estimate_with(evaluator, found.strategy(index), intervals=question.intervals)
-        for index in chosen[1:]
+        for index in chosen
     ]
-    best = estimate_with(
-        evaluator,
-        found.strategy(chosen[0]),
-        intervals=question.intervals,
-        every_rank=True,
-    )
+    weight = WEIGHTS[question.objective]
+    best, *others = best_played(evaluator, closed, weight, NUM_ALTERNATIVES + 1)
+    every = estimate_with(evaluator, best.strategy, intervals=question.intervals, every_rank=True)
+    best = msgspec.structs.replace(best, stages=every.stages)
     return TrainingPlan(
         version=__version__,
         catalogue=shipped().hash if catalogue_hash is None else catalogue_hash,
         question=question,
         best=best,
         totals=run_totals(best, question.workload.tokens),
-        alternatives=tuple(alternative(best, other) for other in estimates),
+        alternatives=tuple(alternative(best, other) for other in others),
         front=tuple(_front_point(found, index) for index in pareto_front(found)),
         sweeps=tuple(_sweep(found, axis) for axis in SWEPT_AXES),
         evaluated=found.num_strategies,
@@ -151,6 +162,12 @@ def estimate_question(question: TrainingQuestion, **choices: Any) -> TrainingEst
     InputError
         When the sizes do not multiply out; the message shows the arithmetic.
     """
+    return _estimate(evaluator_of(question), question, choices)
+
+
+def _estimate(
+    evaluator: Evaluator, question: TrainingQuestion, choices: dict[str, Any]
+) -> TrainingEstimate:
     if choices.get("dp") is None:
         choices["dp"] = _remaining_dp(question, choices)
     framework = question.software
@@ -159,8 +176,50 @@ def estimate_question(question: TrainingQuestion, **choices: Any) -> TrainingEst
         for name in ("overlap_tp", "overlap_dp", "overlap_ep", "overlap_pp")
     }
     strategy = Strategy(**{**overlaps, **choices})
-    return estimate_with(
-        evaluator_of(question), strategy, intervals=question.intervals, every_rank=True
+    return estimate_with(evaluator, strategy, intervals=question.intervals, every_rank=True)
+
+
+def simulate_training(
+    question: TrainingQuestion,
+    *,
+    order: str | None = None,
+    jitter: float = 0.0,
+    stragglers: dict[int, float] | None = None,
+    seed: int = 0,
+    **choices: Any,  # noqa: ANN401 - the fields of Strategy
+) -> Played:
+    """Play the step of one strategy out, operation by operation.
+
+    Parameters
+    ----------
+    question
+        Model, machine and workload.
+    order
+        A schedule to follow instead of the strategy's own: the path of a PyTorch table (.csv), or
+        zb-h2, zb-v, v-half, v-min, dualpipe-v (all but the first with vpp = 2).
+    jitter
+        Standard deviation of the logarithm of each operation's time. [1]
+    stragglers
+        Factor on all times of a pipeline rank.
+    seed
+        Of the jitter: the same seed gives the same step.
+    choices
+        As for `estimate_question`.
+
+    Raises
+    ------
+    InputError
+        When the sizes do not multiply out, or the schedule does not fit them.
+    """
+    evaluator = evaluator_of(question)
+    estimate = _estimate(evaluator, question, choices)
+    return simulate(
+        estimate,
+        pieces_of(evaluator, estimate.strategy),
+        order=order,
+        jitter=jitter,
+        stragglers=stragglers,
+        seed=seed,
     )
 
 

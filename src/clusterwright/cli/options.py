@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 from cyclopts import Parameter
 
 from clusterwright.errors import InputError
+from clusterwright.strategy import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +120,119 @@ class MachineOptions:
             "accelerators": self.accelerators,
             "software": self.software,
         }
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CutOptions:
+    """How to run it.
+
+    Parameters
+    ----------
+    tp
+        Tensor parallelism.
+    cp
+        Context parallelism.
+    pp
+        Pipeline stages.
+    vpp
+        Chunks of layers per pipeline rank (interleaving).
+    dp
+        Data parallelism [default: what the accelerators leave].
+    ep
+        Expert parallelism, over the ranks of dp x cp x tp.
+    etp
+        Tensor parallelism of the experts.
+    micro_batch
+        Sequences per data-parallel rank and micro-step.
+    zero
+        Sharding: 0 none, 1 optimizer states, 2 and gradients, 3 and weights (FSDP).
+    shard_group
+        Ranks that the sharding spans (0: all; fewer is HSDP).
+    recompute
+        Activations computed again in the backward pass.
+    recompute_layers
+        With full recompute: layers per pipeline rank (0: all).
+    context_scheme
+        How context-parallel ranks exchange keys and values.
+    offload
+        What is kept in host memory.
+    sequence_parallel
+        Cut norms and residuals over tp as well.
+    """
+
+    tp: Whole = 1
+    cp: Whole = 1
+    pp: Whole = 1
+    vpp: Whole = 1
+    dp: Whole | None = None
+    ep: Whole = 1
+    etp: Whole = 1
+    micro_batch: Whole = 1
+    zero: Literal[0, 1, 2, 3] = 1
+    shard_group: Whole = 0
+    recompute: Literal["none", "selective", "full"] = "none"
+    recompute_layers: Whole = 0
+    context_scheme: Literal["all-gather", "ring", "all-to-all"] = "ring"
+    offload: Literal["none", "optimizer", "activations", "both"] = "none"
+    sequence_parallel: bool = True
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class StrategyOptions(CutOptions):
+    """How to run it.
+
+    Parameters
+    ----------
+    schedule
+        Pipeline schedule.
+    """
+
+    schedule: Schedule = "1f1b"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PlayedOptions(CutOptions):
+    """How to run it, and what makes it uneven.
+
+    Parameters
+    ----------
+    schedule
+        Pipeline schedule: 1f1b, interleaved, zero-bubble, dualpipe, gpipe, zb-h2; with vpp 2 also
+        zb-v, v-half, v-min, dualpipe-v; or a PyTorch schedule table (.csv, one row per rank).
+    jitter
+        How much operations vary: standard deviation of the logarithm of their time, such as 0.05.
+    straggler
+        A slow pipeline rank and its factor, such as --straggler 3:1.2 (may be repeated).
+    seed
+        Seed of the jitter.
+    """
+
+    schedule: str = "1f1b"
+    jitter: float = 0.0
+    straggler: Annotated[tuple[str, ...], Parameter(negative=())] = ()
+    seed: Whole = 0
+
+    def choices(self) -> dict[str, Any]:
+        """As the keyword arguments of ``simulate_training``."""
+        found = {**vars(self), "stragglers": dict(map(_slow_rank, self.straggler))}
+        del found["straggler"]
+        if self.schedule not in get_args(Schedule):
+            found |= {"schedule": "1f1b", "order": self.schedule}
+        return found
+
+
+def _slow_rank(word: str) -> tuple[int, float]:
+    """Read ``rank:factor``."""
+    rank, _, factor = word.partition(":")
+    try:
+        return int(rank), float(factor)
+    except ValueError:
+        raise InputError(
+            f"--straggler is {word!r}, but must be a rank and a factor, such as 3:1.2"
+        ) from None
 
 
 def show_progress(done: int, total: int) -> None:

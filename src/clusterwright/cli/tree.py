@@ -18,6 +18,7 @@ class Command(NamedTuple):
 GROUPS = {
     "plan": "Search the ways to do a job on a machine; say which fits best, and why.",
     "estimate": "Explain one given way to do a job, loss by loss.",
+    "simulate": "Play one given way to do a job out, event by event.",
     "compare": "Put machines side by side on the same work.",
 }
 
@@ -31,6 +32,11 @@ COMMANDS = (
         "estimate train",
         "clusterwright.cli.estimate:train",
         "Time, memory and losses of one given training strategy.",
+    ),
+    Command(
+        "simulate train",
+        "clusterwright.cli.simulate:train",
+        "Play one training step out: timeline, trace, idle and memory of every pipeline rank.",
     ),
     Command(
         "compare train",

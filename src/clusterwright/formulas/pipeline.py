@@ -119,6 +119,46 @@ def dualpipe_bubble_time(
     return np.maximum(idle, 0.0 * both_time)
 
 
+def exposed_hop_time(
+    one_hop_time: Floats,
+    *,
+    num_stages: Floats,
+    num_chunks: Floats,
+    num_micro_batches: Floats,
+    overlapped: Floats,
+) -> Floats:
+    r"""Transfers between stages that a step waits for. [s]
+
+    .. math:: t = 2\,(pv-1)\,t_h \ \text{(overlapped)}, \qquad
+       t = 2\,(p-1)\,t_h + 2\,m\,v\,t_h \ \text{(else)}
+
+    Sent beside the computation, transfers show while the pipeline fills and drains: the first
+    micro-batch crosses from chunk to chunk :math:`pv-1` times before any backward can begin, and
+    nothing is there to do meanwhile; the last one's gradient crosses back. Sent in its own time,
+    each chunk's forward and backward is followed by a transfer as well.
+
+    Parameters
+    ----------
+    one_hop_time
+        One activation, or its gradient, from a rank to its neighbour, :math:`t_h`. [s]
+    num_stages, num_chunks, num_micro_batches
+        :math:`p`, :math:`v`, :math:`m`. [1]
+    overlapped
+        Whether transfers run beside the computation. [1]
+
+    Leaves out: groups of more than :math:`p` micro-batches per chunk, and weight gradients that
+    fill the waits (both hide some of it). The event engine counts them; tests hold the two
+    together.
+
+    >>> shape = {"num_stages": 8, "num_chunks": 4, "num_micro_batches": 64}
+    >>> [round(float(exposed_hop_time(1e-3, overlapped=o, **shape)), 3) for o in (True, False)]
+    [0.062, 0.526]
+    """
+    aside = 2.0 * (num_stages * num_chunks - 1.0) * one_hop_time
+    in_turn = 2.0 * (num_stages - 1.0 + num_micro_batches * num_chunks) * one_hop_time
+    return np.where(overlapped, aside, in_turn)
+
+
 def micro_batches_in_flight(
     rank: Floats, *, num_stages: Floats, num_chunks: Floats, num_micro_batches: Floats
 ) -> Floats:

@@ -123,6 +123,16 @@ def headline_lines(estimate: TrainingEstimate) -> list[str]:
     ]
 
 
+def _pipeline_lines(estimate: TrainingEstimate) -> list[str]:
+    """Where the step time of a pipeline comes from."""
+    if estimate.strategy.pp == 1:
+        return []
+    closed = estimate.closed_form_time
+    if closed is None:
+        return ["  pipeline     by closed form: too long to play out here (see simulate train)"]
+    return [f"  pipeline     played out; by closed form the step takes {format_time(closed)}"]
+
+
 def _broken_lines(estimate: TrainingEstimate) -> list[str]:
     """Rules for which the planner would not have chosen the strategy."""
     return [
@@ -203,6 +213,7 @@ def plan_text(plan: TrainingPlan) -> str:
         [
             "Best plan",
             *headline_lines(plan.best),
+            *_pipeline_lines(plan.best),
             *_idle_lines(plan.question, plan.best),
             *_totals_lines(plan),
         ],
@@ -251,7 +262,7 @@ def _signed_time(seconds: float) -> str:
 
 
 def _sweep_lines(plan: TrainingPlan) -> list[str]:
-    lines = ["Best step time for each value of one axis, the others free"]
+    lines = ["Best step time for each value of one axis, the others free (closed form)"]
     for sweep in plan.sweeps:
         if len(sweep.values) < 2:
             continue
@@ -277,7 +288,7 @@ def _front_lines(plan: TrainingPlan) -> list[str]:
         ]
         for point in plan.front
     ]
-    lines = ["Pareto front: step time, memory, accelerators"]
+    lines = ["Pareto front: step time (closed form), memory, accelerators"]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True)]

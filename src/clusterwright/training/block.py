@@ -140,21 +140,26 @@ class Block:
 
     def full_share(self, slot: Slot) -> Array:
         """Share of a rank's layers that full recompute covers."""
+        return self.share_of_layers(slot.layers)
+
+    def share_of_layers(self, num_layers: Array) -> Array:
+        """Share of ``num_layers`` on a rank that full recompute covers."""
         # A share is whole layers of a rank, the number that `strategy_of` writes into a plan.
         wanted = np.ceil(self.r.recompute_share * self.model.num_layers / self.c.pp)
         layers = np.where(self.r.recompute_layers > 0, self.r.recompute_layers, wanted)
-        counted = np.minimum(1.0, layers / np.maximum(1.0, slot.layers))
+        counted = np.minimum(1.0, layers / np.maximum(1.0, num_layers))
         every = (self.r.recompute_layers == 0) & (self.r.recompute_share == 1.0)
         return np.where(self.r.recompute == FULL, np.where(every, 1.0, counted), 0.0)
 
-    def recompute_time(self, slot: Slot) -> Array:
+    def recompute_time(self, slot: Slot, full_share: Array = None) -> Array:
         """Seconds that one micro-batch's recompute adds to the backward pass."""
+        share = self.full_share(slot) if full_share is None else full_share
         selective = np.where(self.r.recompute == SELECTIVE, slot.selective, 0.0)
-        return selective + self.full_share(slot) * slot.layer_forward
+        return selective + share * slot.layer_forward
 
-    def kept_bytes(self, slot: Slot) -> Array:
+    def kept_bytes(self, slot: Slot, full_share: Array = None) -> Array:
         """Activations that a rank keeps of one micro-batch. [B]"""
-        share = self.full_share(slot)
+        share = self.full_share(slot) if full_share is None else full_share
         some = np.where(self.r.recompute == SELECTIVE, slot.kept[1], slot.kept[0])
         inside = (1.0 - share) * some * self.machine.software.stack.activation_share
         return share * slot.kept[2] + inside

@@ -28,7 +28,7 @@ from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
 from clusterwright.training.prepared import STORED_4_BIT, Prepared, StateBytes
 from clusterwright.training.residence import host_memory, slot_memory
-from clusterwright.training.stages import Stages, stages_of
+from clusterwright.training.stages import Stages, chunks_of, stages_of
 from clusterwright.workload import TrainingWorkload
 
 Array = Any
@@ -102,13 +102,28 @@ class Evaluator:
             head_layers=head_layers(self.model, self.workload.sequence_length),
             every_rank=every_rank,
         )
-        # Each multi-token-prediction layer is one more of the last kind, on the last rank.
-        stages.counts[:, self.model.layout[-1]] += stages.last * self.model.mtp_layers
+        self._add_prediction_layers(stages)
         ends = end_costs(self.model, ops)
         exchange = largest_of([exchange_bytes(ops, block) for block in self.model.blocks])
         return Prepared(
             cuts, costs, ends, stages, exchange, hop_bytes(ops), shape_index, stage_index
         )
+
+    def by_chunk(self, prepared: Prepared, pp: int, vpp: int) -> tuple[Prepared, Array]:
+        """The same single cut with a slot for every kind of chunk, and each chunk's slot."""
+        stages, alike = chunks_of(
+            self.model.layout,
+            len(self.model.blocks),
+            pp,
+            vpp,
+            head_layers=head_layers(self.model, self.workload.sequence_length),
+        )
+        self._add_prediction_layers(stages)
+        return replace(prepared, stages=stages), alike
+
+    def _add_prediction_layers(self, stages: Stages) -> None:
+        """Each multi-token-prediction layer is one more of the last kind, on the last rank."""
+        stages.counts[:, self.model.layout[-1]] += stages.last * self.model.mtp_layers
 
     def lower_bound(self, prepared: Prepared, runs: Runs) -> Array:
         """Time that no way of running a cut can undercut. (cuts,) [s]
@@ -127,7 +142,7 @@ class Evaluator:
         block = Block(self.subject, prepared, light, slice(None))
         slots = block.slots()
         times = [slot.forward + slot.backward + slot.wait for slot in slots]
-        slowest = largest_of(times)
+        slowest = terms.pace(block, times)
         busy = block.num_micro * slowest + terms.bubble_time(block, slots, times, slowest)
         bound = busy + terms.hop_time(block) + terms.straggler_time(block, busy)
         return np.broadcast_to(bound, block.shape).min(axis=(1, 2, 3, 4))
@@ -150,7 +165,7 @@ def _estimates(block: Block) -> Estimates:
     """Add the terms up, small shapes first."""
     slots = block.slots()
     times = [s.forward + s.backward + s.wait + block.recompute_time(s) for s in slots]
-    slowest = largest_of(times)
+    slowest = terms.pace(block, times)
     found = {"stage": block.num_micro * slowest}
     found["bubble"] = terms.bubble_time(block, slots, times, slowest)
     found["pp"] = terms.hop_time(block)

@@ -14,7 +14,7 @@ Array = Any
 
 OPTIMIZER, ACTIVATIONS = OFFLOADS.index("optimizer"), OFFLOADS.index("activations")
 BOTH = OFFLOADS.index("both")
-DUALPIPE, GPIPE = SCHEDULES.index("dualpipe"), SCHEDULES.index("gpipe")
+DUALPIPE, GPIPE, ZERO_BUBBLE = map(SCHEDULES.index, ("dualpipe", "gpipe", "zero-bubble"))
 
 
 def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
@@ -85,6 +85,8 @@ def _in_flight(block: Block, slot: Slot) -> Array:
     count = pipeline.micro_batches_in_flight(
         slot.rank, num_stages=c.pp, num_chunks=c.vpp, num_micro_batches=block.num_micro
     )
+    # Weight gradients that lag behind keep the activations of later ranks as well.
+    count = np.where(schedule == ZERO_BUBBLE, np.minimum(block.num_micro, c.pp), count)
     dual = np.minimum(block.num_micro, c.pp + 1.0)
     count = np.where(schedule == DUALPIPE, dual, count)
     return np.where(schedule == GPIPE, block.num_micro, count)

@@ -82,7 +82,7 @@ RULES = {
         ),
         Rule(
             id="SCH002",
-            checks="DualPipe has an even pp, vpp 1, and at least 2·pp micro-batches",
+            checks="DualPipe has an even pp, vpp 1, and 2·pp or more micro-batches, an even number",
             why="it feeds micro-batches from both ends of the pipeline",
             fix="choose an even pp of at least 4, or another schedule",
         ),
@@ -157,7 +157,8 @@ def allowed_runs(
     ranks = (cuts.dp * cuts.cp)[block][lift]
     schedule, zero = runs.schedule[None], runs.zero[None]
     dual = schedule == DUALPIPE
-    unfit = (pp < 4) | (np.mod(pp, 2) > 0) | (vpp > 1) | (num_micro_batches < 2 * pp)
+    unfit = (pp < 4) | (np.mod(pp, 2) > 0) | (vpp > 1)
+    unfit = unfit | (num_micro_batches < 2 * pp) | (np.mod(num_micro_batches, 2) > 0)
     broken = {
         "SCH002": dual & unfit,
         "SCH003": (schedule == ZERO_BUBBLE) & (pp < 2),

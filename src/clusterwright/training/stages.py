@@ -57,19 +57,31 @@ def chunk_sizes(num_layers: int, num_chunks: int, head_layers: float) -> np.ndar
     return sizes
 
 
+def chunk_counts(
+    layout: tuple[int, ...], num_kinds: int, num_chunks: int, head_layers: float = 1.0
+) -> np.ndarray:
+    """Layers of each kind in each chunk, in the model's order, (chunks, kinds).
+
+    >>> chunk_counts((0, 0, 1, 1), 2, 2).tolist()
+    [[2, 0], [0, 2]]
+    """
+    sizes = chunk_sizes(len(layout), num_chunks, head_layers)
+    one_hot = np.eye(num_kinds, dtype=int)[list(layout)]
+    running = np.vstack([np.zeros((1, num_kinds), dtype=int), np.cumsum(one_hot, axis=0)])
+    ends = np.cumsum(sizes)
+    counts: np.ndarray = running[ends] - running[ends - sizes]
+    return counts
+
+
 def rank_counts(
     layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int, head_layers: float = 1.0
 ) -> np.ndarray:
     """Layers of each kind on each pipeline rank, (pp, kinds); chunk *c* lies on rank *c mod pp*.
 
-    >>> rank_counts((0, 0, 1, 1), 2, 2, 1).tolist()
+    >>> rank_counts((0, 1, 0, 1), 2, 2, 2).tolist()
     [[2, 0], [0, 2]]
     """
-    sizes = chunk_sizes(len(layout), pp * vpp, head_layers)
-    one_hot = np.eye(num_kinds, dtype=int)[list(layout)]
-    running = np.vstack([np.zeros((1, num_kinds), dtype=int), np.cumsum(one_hot, axis=0)])
-    ends = np.cumsum(sizes)
-    chunks = running[ends] - running[ends - sizes]
+    chunks = chunk_counts(layout, num_kinds, pp * vpp, head_layers)
     counts: np.ndarray = chunks.reshape(vpp, pp, num_kinds).sum(axis=0)
     return counts
 
@@ -114,3 +126,16 @@ def stages_of(
         last=(ranks == pipeline - 1).astype(float),
         rank=ranks,
     )
+
+
+def chunks_of(
+    layout: tuple[int, ...], num_kinds: int, pp: int, vpp: int, *, head_layers: float
+) -> tuple[Stages, Array]:
+    """Every kind of chunk of one (pp, vpp) pair as a slot, and each chunk's slot in order."""
+    counts = chunk_counts(layout, num_kinds, pp * vpp, head_layers)
+    place = np.arange(pp * vpp)
+    rows = np.column_stack([counts, place == 0, place == pp * vpp - 1])
+    kinds, alike = np.unique(rows, axis=0, return_inverse=True)
+    kinds = kinds.astype(float)[:, :, None]
+    first, last = kinds[:, -2], kinds[:, -1]
+    return Stages(kinds[:, :-2].copy(), first, last, np.zeros_like(first)), alike.ravel()

@@ -7,12 +7,26 @@ from typing import Any
 import numpy as np
 
 from clusterwright.formulas import flops, pipeline, variation
+from clusterwright.training.arrays import largest_of
 from clusterwright.training.block import Block, Slot
 from clusterwright.training.columns import SCHEDULES
 
 Array = Any
 
 ZERO_BUBBLE, DUALPIPE = SCHEDULES.index("zero-bubble"), SCHEDULES.index("dualpipe")
+
+
+def pace(block: Block, times: list[Array]) -> Array:
+    """Time of a micro-batch on the slowest rank.
+
+    DualPipe's first rank is also its last, and so on inwards: it evens the two ends out.
+    """
+    slowest = largest_of(times)
+    dual = block.r.schedule == DUALPIPE
+    if len(times) < 3 or not np.any(dual):
+        return slowest
+    evened = largest_of([0.5 * (times[0] + times[1]), *times[2:]])
+    return np.where(dual & (block.c.pp > 1), evened, slowest)
 
 
 def bubble_time(block: Block, slots: list[Slot], times: list[Array], slowest: Array) -> Array:
@@ -35,24 +49,43 @@ def bubble_time(block: Block, slots: list[Slot], times: list[Array], slowest: Ar
     return np.where(schedule == DUALPIPE, np.where(pp > 1, dual, 0.0), chosen)
 
 
-def hop_time(block: Block) -> Array:
-    """Exposed transfers between stages: the fill, and the steady state unless overlapped."""
+def one_hop_time(block: Block) -> Array:
+    """One activation, or gradient, from a rank to its neighbour."""
     c = block.c
     lines = block.machine.links.point_to_point(c.tp * c.cp * c.dp)
     tokens = c.micro_batch * block.sequence_length / c.cp
     shared = (c.sequence_parallel > 0) | block.machine.software.scatter_gather
     cut = np.where(shared, c.tp, 1.0)
-    hop = lines.time(tokens * block.model.hidden_size * 2.0 / cut)
-    hidden = (block.c.overlap_pp > 0) & (c.vpp > 1)
-    fill = 2.0 * (c.pp - 1.0) * hop
-    steady = np.where(hidden, 0.0, 2.0 * block.num_micro * c.vpp * hop)
-    return np.where(c.pp > 1, fill + steady, 0.0)
+    return lines.time(tokens * block.model.hidden_size * 2.0 / cut)
+
+
+def hops_overlap(block: Block) -> Array:
+    """Whether transfers between ranks run beside the computation."""
+    return (block.c.overlap_pp > 0) & (block.c.vpp > 1)
+
+
+def hop_time(block: Block) -> Array:
+    """Exposed transfers between stages."""
+    c = block.c
+    exposed = pipeline.exposed_hop_time(
+        one_hop_time(block),
+        num_stages=c.pp,
+        num_chunks=c.vpp,
+        num_micro_batches=block.num_micro,
+        overlapped=hops_overlap(block),
+    )
+    return np.where(c.pp > 1, exposed, 0.0)
+
+
+def straggler_share(block: Block) -> Array:
+    """Share of the busy time that all wait for the slowest node. [1]"""
+    nodes = block.c.accelerators() / block.machine.links.sizes[0]
+    return variation.slowest_of_many(block.machine.settings.node_spread, nodes)
 
 
 def straggler_time(block: Block, busy: Array) -> Array:
     """Waiting for the slowest node while all are busy."""
-    nodes = block.c.accelerators() / block.machine.links.sizes[0]
-    return variation.slowest_of_many(block.machine.settings.node_spread, nodes) * busy
+    return straggler_share(block) * busy
 
 
 def data_and_update_time(block: Block, slots: list[Slot]) -> tuple[Array, Array]:
