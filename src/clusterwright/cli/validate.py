@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from clusterwright.cli.options import show_progress, write, write_json
 from clusterwright.validation import output, scoring
+from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
 
 
@@ -17,6 +18,7 @@ def validate(
     /,
     *,
     out: Path | None = None,
+    page: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Predict measured training runs from their configuration alone, and compare.
@@ -27,13 +29,22 @@ def validate(
         A CSV (or .csv.gz) of runs [default: the published runs of the repository].
     out
         Write every row, with its prediction, error and status, to this CSV.
+    page
+        Write a page with tables and plots to this folder, or renew the one that is there.
     json
         Print the score as JSON.
     """
-    found = run_validation(runs, watch=show_progress)
+    found = _written(page, runs) if page else run_validation(runs, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
     if json:
         write_json(scoring.as_json(found.score))
     else:
         write(output.as_text(found.results))
+
+
+def _written(folder: Path, runs: Path | None) -> Validation:
+    """Validate and write the page; drawing is imported only here."""
+    from clusterwright.report.accuracy import renew_page
+
+    return renew_page(folder, runs, watch=show_progress)
