@@ -40,7 +40,8 @@ PART = re.compile(
 WIDTH = 96
 FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
-    "asking", "catalogue.store", "errors", "hardware", "model.config", "model.parameters",
+    "asking", "catalogue.store", "communication", "errors", "hardware", "links", "model.config",
+    "model.parameters",
     "planner", "software", "strategy", "training.api", "training.estimate", "training.plan",
     "training.rules", "validation.api", "workload",
 )  # fmt: skip

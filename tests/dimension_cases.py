@@ -77,7 +77,6 @@ CASES: dict[str, Case] = {
     "collectives.ring_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.ring_latency": case("s", **GROUP, **LATENCIES),
     "collectives.tree_latency": case("s", **GROUP, **LATENCIES),
-    "collectives.all_reduce_latency": case("s", **GROUP, **LATENCIES),
     "collectives.all_to_all_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.point_to_point_inverse_bandwidth": case("s/B", stride=16, **BANDWIDTHS),
     "collectives.point_to_point_latency": case("s", stride=16, **LATENCIES),
@@ -153,6 +152,19 @@ CASES: dict[str, Case] = {
         num_stages=8,
     ),
     "pipeline.micro_batches_in_flight": case("1", rank=0, **PIPELINE),
+    "protocols.quickest_time": case(
+        "s",
+        buffer_bytes="64 MB",
+        latencies=("5 us", "0.03 ms"),
+        inverse_bandwidths=("0.02 s/GB", "3 s/TB"),
+    ),
+    "protocols.tree_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS, max_rails=4),
+    "protocols.switch_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS, max_rails=4),
+    "protocols.one_shot_inverse_bandwidth": case("s/B", group_size=8, level_bandwidth="0.45 TB/s"),
+    "protocols.expected_domains": case("1", top_k=8, num_domains=8, max_domains=4),
+    "protocols.dispatch_time_per_token": case(
+        "s", **GROUP, **BANDWIDTHS, top_k=8, max_domains=4, token_bytes="7 kB"
+    ),
     "roofline.soft_maximum": case("s", first="4 ms", second="0.004 s", sharpness=3),
     "roofline.matmul_work": case("1", **SHAPE, **TILE, num_groups=4),
     "roofline.matmul_efficiency": case("1", **SHAPE, **TILE, peak_efficiency=0.8),

@@ -94,18 +94,6 @@ def test_a_tree_is_logarithmic_between_nodes():
 
 
 @pytest.mark.parametrize(
-    ("group", "stride", "latency"),
-    [
-        (2, 8, 2 * 14e-6),  # both are one hop
-        (8, 1, 2 * 7 * 3e-6),  # inside a node the tree is a chain
-        (128, 8, 2 * 7 * 14e-6),  # the ring would take 127 hops
-    ],
-)
-def test_an_all_reduce_takes_the_better_of_ring_and_tree(group, stride, latency):
-    assert float(collectives.all_reduce_latency(group, stride, **HOPS)) == pytest.approx(latency)
-
-
-@pytest.mark.parametrize(
     ("stride", "bandwidth", "latency"),
     [(1, 450e9, 3e-6), (4, 450e9, 3e-6), (8, 100e9, 5e-6), (36, 100e9, 5e-6), (64, 50e9, 14e-6)],
 )
@@ -126,7 +114,6 @@ def test_a_group_of_one_costs_nothing(stride):
     assert all_to_all(1.0, stride, **flow) == 0.0
     for latency in (collectives.ring_latency, collectives.tree_latency):
         assert float(latency(1.0, stride, **hops)) == 0.0
-    assert float(collectives.all_reduce_latency(1.0, stride, **hops)) == 0.0
 
 
 @given(group=powers, stride=powers)

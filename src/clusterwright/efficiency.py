@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from clusterwright.communication import CommunicationLibrary
 from clusterwright.errors import CatalogueError
 from clusterwright.records import Record
 
@@ -138,14 +139,12 @@ class LinkEfficiency(Record, frozen=True, kw_only=True):
     """Share of a link's line rate that large collectives reach (bus bandwidth). [1]
 
     ``scaleup``: ring inside the scale-up domain. ``scaleout``: ring over the network.
-    ``in_network``: all-reduce summed by the scale-up switches, over the same line rate; it may
-    pass 1 because each byte crosses the link once instead of twice. ``None``: no such switch.
+    Used where no communication library of the catalogue serves the chips.
     """
 
     scaleup: float
     scaleout: float
     evidence: Evidence
-    in_network: float | None = None
 
 
 class EfficiencyProfile(Record, frozen=True, kw_only=True):
@@ -155,7 +154,9 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     ``attention_kernels``: named kernels where several were measured; the two ``attention_…``
     fields are what a framework uses unless told otherwise. ``sustained``: rate that arithmetic
     keeps up for hours over what short benchmarks reach (clocks fall under power and heat); 1 where
-    nothing is published.
+    nothing is published. ``sustained_low``: the same of products below 16 bits, where it differs.
+    ``communication``: the library that carries its collectives, where one is known; ``links``
+    otherwise.
     """
 
     id: str
@@ -168,7 +169,9 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     grouped: GroupedEfficiency | None = None
     attention_kernels: dict[str, AttentionKernel] = {}
     sustained: float = 1.0
+    sustained_low: float | None = None
     sustained_source: str = ""
+    communication: CommunicationLibrary | None = None
 
     def __post_init__(self) -> None:
         """Refuse shares outside (0, 1] and a profile without any matrix product."""

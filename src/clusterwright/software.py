@@ -7,6 +7,9 @@ from typing import Literal
 from clusterwright.records import Record
 from clusterwright.strategy import ContextScheme, Offload, Recompute, Schedule
 
+LoraTarget = Literal["input", "output", "feed-forward"]
+"""Linear layers of a block that low-rank adapters may stand beside."""
+
 
 class Stack(Record, frozen=True, kw_only=True):
     """What the hardware cannot explain of a framework's speed: few factors, fitted on many rows.
@@ -47,7 +50,7 @@ class Software(Record, frozen=True, kw_only=True):
     ``vendors``: the accelerator vendors it runs on (none: any); ``default_for``: those whose
     accelerators it is planned for unless another is named.
     ``graphs``: launches are replayed by the device (CUDA graphs, XLA programs) and cost the host
-    nothing per kernel.
+    nothing per kernel; ``graphs_experts``: routed experts, whose shapes change, among them.
     ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation.
     ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
     the same with ``fp16``, where it differs). [B]
@@ -66,11 +69,15 @@ class Software(Record, frozen=True, kw_only=True):
     ``scatter_gather``: tensor-parallel ranks send a share each between pipeline stages even without
     sequence parallelism. ``zero``: default sharding stage when unsaid.
     ``recompute``: default activation recomputation. ``context_scheme``: default for ``cp``.
-    ``lora_rank``: default rank of low-rank adapters.
+    ``lora_rank``: default rank of low-rank adapters, ``lora_targets``: layers they stand beside
+    (of the mixer: what enters its core, what leaves it; the feed-forward network).
     ``causal_flops``: whether the FLOP rates it prints count attention by its causal half.
     ``schedules``, ``offloads``, ``context_schemes``: what the planner may choose with it (1f1b
     includes its interleaved form); ``pipeline``: whether it has pipeline parallelism at all.
     ``mtp``: whether the multi-token-prediction layers of a model that has some are trained.
+    ``dispatch``: how tokens reach their experts: a copy for each expert in an all-to-all, or one
+    copy for each node, which fans out there (deepep). ``dispatch_bytes``: of one element on the
+    way there under 8-bit training, block scales included (the way back is 16-bit). [B]
     ``stack``: what was fitted of it; everything else here is documented behaviour.
     """
 
@@ -82,6 +89,7 @@ class Software(Record, frozen=True, kw_only=True):
     until: str = ""
     vendors: tuple[str, ...] = ()
     graphs: bool = False
+    graphs_experts: bool = True
     fused: bool = True
     gradient_bytes: float = 4.0
     gradient_bytes_fp16: float | None = None
@@ -106,8 +114,11 @@ class Software(Record, frozen=True, kw_only=True):
     recompute: Recompute = "none"
     context_scheme: ContextScheme = "ring"
     lora_rank: int = 16
+    lora_targets: tuple[LoraTarget, ...] = ("input", "output", "feed-forward")
     causal_flops: bool = False
     mtp: bool = False
+    dispatch: Literal["all-to-all", "deepep"] = "all-to-all"
+    dispatch_bytes: float = 2.0
     default_for: tuple[str, ...] = ()
     schedules: tuple[Schedule, ...] = ("1f1b",)
     offloads: tuple[Offload, ...] = ("none",)

@@ -8,7 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli.options import show_progress, write, write_json
-from clusterwright.validation import output, scoring
+from clusterwright.errors import InputError
+from clusterwright.training.api import shipped
+from clusterwright.validation import collective_rows, output, scoring
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
 
@@ -21,7 +23,7 @@ def validate(
     page: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Predict measured training runs from their configuration alone, and compare.
+    """Predict measured training runs (or collectives) from their configuration, and compare.
 
     Parameters
     ----------
@@ -34,6 +36,13 @@ def validate(
     json
         Print the score as JSON.
     """
+    if runs is not None and collective_rows.is_collectives_table(runs):
+        if out or page or json:
+            raise InputError(
+                "collectives are compared in a printed table: leave out --out, --json, --page"
+            )
+        write(collective_rows.report(runs, shipped()))
+        return
     found = _written(page, runs) if page else run_validation(runs, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")

@@ -72,15 +72,18 @@ def ring_inverse_bandwidth(
     *,
     level_sizes: Sequence[float],
     level_bandwidths: Sequence[Floats],
+    max_rails: float = np.inf,
+    staging: float = 0.0,
+    rounds: float = 1.0,
 ) -> Floats:
     r"""Time per gathered byte of a ring all-gather or reduce-scatter. [s/B]
 
-    .. math:: \frac{t}{n} = \frac{g-1}{g} \cdot
-       \max_{\ell\ \mathrm{crossed}} \frac{1}{r_{\ell-1}\,\beta_\ell}
+    .. math:: \frac{t}{n} = \frac{p(g-1) + \kappa}{g} \cdot
+       \max_{\ell\ \mathrm{crossed}} \frac{1}{\min(r_{\ell-1}, R)\,\beta_\ell}
 
     with :math:`n` the bytes of the whole (gathered) buffer. A ring leaves a domain of level
     :math:`\ell-1` over as many links as the group has members there, and runs at the pace of its
-    slowest crossing. An all-reduce takes twice this.
+    slowest crossing. An all-reduce passes it twice, a reduce-scatter and an all-gather.
 
     Parameters
     ----------
@@ -90,8 +93,14 @@ def ring_inverse_bandwidth(
         Accelerators joined by each level, rising. [1]
     level_bandwidths
         Bandwidth of one accelerator through each level, one direction, :math:`\beta_\ell`. [B/s]
+    max_rails
+        Links that a group drives at once out of a domain, at most, :math:`R`. [1]
+    staging
+        What copying one's own share costs, in sendings of a share, :math:`\kappa`. [1]
+    rounds
+        Times that the data go round, :math:`p`. [1]
 
-    Leaves out: NVLS and SHARP (in-network reduction), congestion by hashing.
+    Leaves out: NVLS and SHARP (`protocols.switch_inverse_bandwidth`), congestion by hashing.
 
     References
     ----------
@@ -107,10 +116,12 @@ def ring_inverse_bandwidth(
     inner: Floats = np.ones_like(group_size * 1.0)
     for size, bandwidth in zip(level_sizes, level_bandwidths, strict=True):
         inside = np.maximum(inner, _inside(group_size, stride, size, last=size == level_sizes[-1]))
-        crossing = np.where(inside > inner, 1.0 / (inner * bandwidth), 0.0 / bandwidth)
+        rails = np.minimum(inner, max_rails)
+        crossing = np.where(inside > inner, 1.0 / (rails * bandwidth), 0.0 / bandwidth)
         slowest = np.maximum(slowest, crossing) if size != level_sizes[0] else crossing
         inner = inside
-    return slowest * (group_size - 1.0) / group_size
+    copied = staging * (group_size > 1.0)
+    return slowest * (rounds * (group_size - 1.0) + copied) / group_size
 
 
 def ring_latency(
@@ -135,7 +146,7 @@ def ring_latency(
     level_latencies
         One hop through each level, :math:`\alpha_\ell`. [s]
 
-    Leaves out: the low-latency protocols (LL, LL128), which halve it for small messages.
+    Leaves out: the start of the kernel (`communication.Protocol.base`).
 
     References
     ----------
@@ -197,45 +208,6 @@ def tree_latency(
     return total
 
 
-def all_reduce_latency(
-    group_size: Floats,
-    stride: Floats,
-    *,
-    level_sizes: Sequence[float],
-    level_latencies: Sequence[Floats],
-) -> Floats:
-    r"""Latency of an all-reduce: the better of a ring's and a tree's, both ways. [s]
-
-    .. math:: t_0 = 2 \min(t_\mathrm{ring}, t_\mathrm{tree})
-
-    Parameters
-    ----------
-    group_size, stride
-        See the module. [1]
-    level_sizes
-        Accelerators joined by each level, rising. [1]
-    level_latencies
-        One hop through each level, :math:`\alpha_\ell`. [s]
-
-    Leaves out: that the tree has 92 % of the ring's bandwidth in NCCL's tuner.
-
-    References
-    ----------
-    .. [1] NCCL ``tuning.cc``.
-
-    >>> t = all_reduce_latency(2.0, 1.0, level_sizes=(8,), level_latencies=(3e-6,))
-    >>> round(float(t) * 1e6, 3)
-    6.0
-    """
-    ring = ring_latency(
-        group_size, stride, level_sizes=level_sizes, level_latencies=level_latencies
-    )
-    tree = tree_latency(
-        group_size, stride, level_sizes=level_sizes, level_latencies=level_latencies
-    )
-    return 2.0 * np.minimum(ring, tree)
-
-
 def all_to_all_inverse_bandwidth(
     group_size: Floats,
     stride: Floats,
@@ -259,7 +231,7 @@ def all_to_all_inverse_bandwidth(
     level_bandwidths
         Bandwidth of one accelerator through each level, one direction, :math:`\beta_\ell`. [B/s]
 
-    Leaves out: node-limited routing and deduplication of tokens (DeepEP), incast.
+    Leaves out: tokens sent once per node (`protocols.dispatch_time_per_token`), incast.
 
     References
     ----------

@@ -182,8 +182,13 @@ def mixture(
     shared_gated: bool | None = None,
     hidden: int | None = None,
     expert_vectors: int = 0,
+    groups: tuple[int, int] = (1, 0),
 ) -> Block:
-    """Return a mixture of experts with its router (``hidden``: what experts see, if not all)."""
+    """Return a mixture of experts with its router.
+
+    ``hidden``: what experts see, if not all; ``groups``: how many there are, and how many of them
+    a token may use (0: all).
+    """
     experts = Experts(
         num_experts=num_experts,
         top_k=top_k,
@@ -193,6 +198,8 @@ def mixture(
         shared_gated=gated if shared_gated is None else shared_gated,
         inputs=hidden,
         vector_parameters=expert_vectors,
+        num_groups=groups[0],
+        top_groups=groups[1],
     )
     return Block(experts=experts)
 

@@ -58,7 +58,8 @@ class Experts(Record, frozen=True, kw_only=True):
     ``shared_width`` is the summed width of the experts that every token visits (0: none);
     ``shared_gated`` tells whether those are gated networks. ``inputs``: the width that routed
     experts read and write where it is not the model's (latent experts). ``vector_parameters``:
-    biases of one routed expert.
+    biases of one routed expert. ``num_groups``, ``top_groups``: groups that the router sorts the
+    experts into, and how many of them a token may use (0: all).
     """
 
     num_experts: int
@@ -69,6 +70,8 @@ class Experts(Record, frozen=True, kw_only=True):
     shared_gated: bool = True
     inputs: int | None = None
     vector_parameters: int = 0
+    num_groups: int = 1
+    top_groups: int = 0
 
 
 class Block(Record, frozen=True, kw_only=True):

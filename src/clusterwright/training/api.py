@@ -8,14 +8,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.communication import CommunicationLibrary
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
+from clusterwright.links import Links
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.software import Software, Stack
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.intervals import Intervals
+from clusterwright.training.machine import links_of
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
@@ -31,12 +34,32 @@ def from_entry(record: type[T], data: dict[str, Any]) -> T:
 @lru_cache(maxsize=64)
 def _profile(catalogue: Catalogue, name: str) -> EfficiencyProfile:
     data = catalogue.entry("efficiency", name).data
-    return from_entry(EfficiencyProfile, data)
+    profile = from_entry(EfficiencyProfile, data)
+    return msgspec.structs.replace(profile, communication=library_of(catalogue, name))
+
+
+def library_of(catalogue: Catalogue, profile: str) -> CommunicationLibrary | None:
+    """The communication library that serves the chips of a profile, if the catalogue has one."""
+    for entry in catalogue.entries("settings").values():
+        if profile in entry.data.get("profiles", ()):
+            return from_entry(CommunicationLibrary, entry.data)
+    return None
 
 
 def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
     """The efficiency profile that the cluster's accelerator follows."""
     return _profile(catalogue, cluster.accelerator.profile or "generic-gpu")
+
+
+def links_on(cluster: Cluster, *, catalogue: Catalogue | None = None) -> Links:
+    """The cluster's links as its chips' communication library drives them.
+
+    >>> cluster = shipped().any_cluster("nv-h100-sxm", 16)
+    >>> time = links_on(cluster).all_reduce(16.0, 1.0).time(2.0**33)
+    >>> round(float(time) * 1e3)
+    32
+    """
+    return links_of(cluster, profile_of(catalogue or shipped(), cluster))
 
 
 @lru_cache(maxsize=8)

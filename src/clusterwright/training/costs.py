@@ -53,10 +53,15 @@ class Shapes:
 
 @dataclass(slots=True)
 class Cost:
-    """Seconds by part, kernels launched, all per shape."""
+    """Seconds by part, kernels launched, all per shape.
+
+    ``expert_kernels``: those of ``kernels`` that routed experts launch, whose shapes change from
+    step to step.
+    """
 
     parts: dict[str, Array] = field(default_factory=dict)
     kernels: Array = 0.0
+    expert_kernels: Array = 0.0
 
     def add(self, part: str, time: Array) -> None:
         """Add seconds to a part."""
@@ -67,6 +72,7 @@ class Cost:
         for part, time in other.parts.items():
             self.add(part, time)
         self.kernels = self.kernels + other.kernels
+        self.expert_kernels = self.expert_kernels + other.expert_kernels
 
     def total(self, parts: tuple[str, ...] = PARTS) -> Array:
         """Sum of the given parts. [s]"""

@@ -103,10 +103,10 @@ def _embedding(model: Model, ops: Operators) -> Work:
     elements = ops.tokens * model.hidden_size
     ops.stream(work.forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
     ops.stream(work.backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
-    inverse, latency = ops.machine.links.ring(shapes.tp, 1.0)
-    passes = np.where(shapes.sequence_parallel > 0, 1.0, 2.0)
-    traffic = (BF16 * elements * inverse + latency) * (shapes.tp > 1)
-    work.forward.add("tp", passes * traffic)
+    links, sharded = ops.machine.links, shapes.sequence_parallel > 0
+    traffic = links.gather(shapes.tp, 1.0).time(BF16 * elements) * (shapes.tp > 1)
+    reduce = links.all_reduce(shapes.tp, 1.0).time(BF16 * elements) * (shapes.tp > 1)
+    work.forward.add("tp", np.where(sharded, traffic, reduce))
     work.backward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
     return work
 
@@ -124,8 +124,10 @@ def _head(model: Model, ops: Operators) -> Work:
     passes = 1.0 if ops.machine.software.fused else ops.machine.settings.unfused_loss_passes
     ops.stream(work.forward, 14.0 * logits * passes, kernels=4.0 * passes)
     ops.stream(work.backward, 8.0 * logits * passes, kernels=2.0 * passes)
-    inverse, latency = ops.machine.links.ring(shapes.tp, 1.0)
-    traffic = (BF16 * ops.tokens * model.hidden_size * inverse + latency) * (shapes.tp > 1)
-    work.forward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
-    work.backward.add("tp", traffic * np.where(shapes.sequence_parallel > 0, 1.0, 2.0))
+    links, sharded = ops.machine.links, shapes.sequence_parallel > 0
+    wire = BF16 * ops.tokens * model.hidden_size
+    traffic = links.gather(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)
+    reduce = links.all_reduce(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)
+    work.forward.add("tp", np.where(sharded, traffic, 0.0))
+    work.backward.add("tp", np.where(sharded, traffic, reduce))
     return work

@@ -46,8 +46,8 @@ def _add_mlp(ops: Operators, mlp: Mlp, work: Work) -> None:
     hidden = ops.job.hidden_size
     if ops.machine.software.selective == "mlp":
         ops.matmul(work.selective, ops.tokens, num_up * width, hidden)
-    ops.linear(work, ops.tokens, num_up * width, hidden)
-    ops.linear(work, ops.tokens, hidden + 0.0 * width, width)
+    ops.linear(work, ops.tokens, num_up * width, hidden, part="feed-forward")
+    ops.linear(work, ops.tokens, hidden + 0.0 * width, width, part="feed-forward")
     norm = ops.norm(work)
     activation = ops.activation(ops.tokens * width, num_up, work)
     if ops.job.flash_attention:
@@ -58,13 +58,18 @@ def _add_mlp(ops: Operators, mlp: Mlp, work: Work) -> None:
 def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     """Router, dispatch, grouped products of the routed experts, combine; the shared experts."""
     shapes, hidden = ops.shapes, ops.job.hidden_size
+    before = (work.forward.kernels, work.backward.kernels)
     rows = ops.routed_tokens(experts)
     num_up = 2.0 if experts.gated else 1.0
     width = experts.width / shapes.etp
     groups = np.maximum(1.0, experts.num_experts / shapes.ep)
-    ops.linear(work, rows, num_up * width, hidden + 0.0 * rows, groups)
-    ops.linear(work, rows, hidden + 0.0 * rows, width, groups)
+    ops.linear(work, rows, num_up * width, hidden + 0.0 * rows, groups=groups)
+    ops.linear(work, rows, hidden + 0.0 * rows, width, groups=groups)
     activation = ops.activation(rows * width, num_up, work)
+    # Each expert's product is a launch of its own, from one call of the library.
+    loops = 2.0 * groups * ops.machine.settings.grouped_launch_share
+    work.forward.kernels += loops
+    work.backward.kernels += 2.0 * loops
     own = ops.tokens / shapes.sequence_shards
     ops.linear(work, own, float(experts.num_experts), hidden + 0.0 * own)
     norm = ops.norm(work)
@@ -72,13 +77,15 @@ def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     ops.stream(work.forward, own * experts.num_experts * 12.0, kernels=6.0)
     for cost, passes in ((work.forward, 4.0), (work.backward, 6.0)):
         ops.stream(cost, passes * BF16 * rows * hidden, kernels=passes)
+    for cost, count in zip((work.forward, work.backward), before, strict=True):
+        cost.expert_kernels = cost.kernels - count
     if ops.job.flash_attention:
         work.selective.merge(norm)
         work.selective.merge(activation)
     if experts.shared_width:
         shared_up = 2.0 if experts.shared_gated else 1.0
         shared = experts.shared_width / shapes.tp
-        ops.linear(work, ops.tokens, shared_up * shared, hidden + 0.0 * shared)
-        ops.linear(work, ops.tokens, hidden + 0.0 * shared, shared)
+        ops.linear(work, ops.tokens, shared_up * shared, hidden + 0.0 * shared, part="feed-forward")
+        ops.linear(work, ops.tokens, hidden + 0.0 * shared, shared, part="feed-forward")
         ops.activation(ops.tokens * shared, shared_up, work)
     traffic.add_expert_traffic(ops, experts, work)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 
+from clusterwright.communication import plain_library
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import InputError
-from clusterwright.formulas import attention, collectives, roofline
+from clusterwright.formulas import attention, roofline
 from clusterwright.hardware import Accelerator, Cluster
+from clusterwright.links import Links
 from clusterwright.software import Software
 from clusterwright.training.settings import Settings
 
@@ -57,57 +60,19 @@ def peak_rate(accelerator: Accelerator, precision: str) -> float:
     )
 
 
-class Links:
-    """The cluster's levels with the efficiency that large transfers reach on them."""
+def links_of(cluster: Cluster, profile: EfficiencyProfile, *, network_share: float = 1.0) -> Links:
+    """The cluster's levels as the chips' communication library drives them.
 
-    def __init__(
-        self, cluster: Cluster, profile: EfficiencyProfile, *, network_share: float = 1.0
-    ) -> None:
-        network = profile.links.scaleout * network_share
-        shares = [profile.links.scaleup] + [network] * (len(cluster.levels) - 1)
-        pairs = list(zip(cluster.levels, shares, strict=True))
-        self.sizes = tuple(float(level.size) for level in cluster.levels)
-        self.bandwidths = tuple(level.bandwidth * share for level, share in pairs)
-        self.latencies = tuple(level.latency for level in cluster.levels)
-
-    def ring(self, group_size: Array, stride: Array) -> tuple[Array, Array]:
-        """Inverse bandwidth [s/B] and latency [s] of an all-gather or reduce-scatter."""
-        inverse = collectives.ring_inverse_bandwidth(
-            group_size, stride, level_sizes=self.sizes, level_bandwidths=self.bandwidths
-        )
-        ring = collectives.ring_latency(
-            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
-        )
-        tree = collectives.tree_latency(
-            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
-        )
-        return inverse, np.minimum(ring, 2.0 * tree)
-
-    def all_reduce_latency(self, group_size: Array, stride: Array) -> Array:
-        """Latency of an all-reduce. [s]"""
-        return collectives.all_reduce_latency(
-            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
-        )
-
-    def all_to_all(self, group_size: Array, stride: Array) -> tuple[Array, Array]:
-        """Inverse bandwidth [s/B] and latency [s] of an all-to-all."""
-        inverse = collectives.all_to_all_inverse_bandwidth(
-            group_size, stride, level_sizes=self.sizes, level_bandwidths=self.bandwidths
-        )
-        latency = collectives.tree_latency(
-            group_size, stride, level_sizes=self.sizes, level_latencies=self.latencies
-        )
-        return inverse, latency
-
-    def point_to_point(self, stride: Array) -> tuple[Array, Array]:
-        """Inverse bandwidth [s/B] and latency [s] between neighbours ``stride`` apart."""
-        inverse = collectives.point_to_point_inverse_bandwidth(
-            stride, level_sizes=self.sizes, level_bandwidths=self.bandwidths
-        )
-        latency = collectives.point_to_point_latency(
-            stride, level_sizes=self.sizes, level_latencies=self.latencies
-        )
-        return inverse, latency
+    ``network_share``: what a framework makes of the bandwidth between nodes. [1]
+    """
+    found = profile.communication
+    if found is None:
+        shares = profile.links
+        hop = cluster.levels[0].latency
+        found = plain_library(shares.scaleup, shares.scaleout, hop=hop)
+    inside, *beyond = cluster.levels
+    slowed = [msgspec.structs.replace(x, bandwidth=x.bandwidth * network_share) for x in beyond]
+    return Links((inside, *slowed), found)
 
 
 class Machine:
@@ -133,7 +98,7 @@ class Machine:
         self.software = software
         self.settings = settings
         self.profile = profile
-        self.links = Links(cluster, profile, network_share=software.stack.network_share)
+        self.links = links_of(cluster, profile, network_share=software.stack.network_share)
         own_launch = software.stack.launch_time
         self.launch_time = settings.launch_time if own_launch is None else own_launch
         self.precision = precision
@@ -168,8 +133,13 @@ class Machine:
         arguments = found.arguments()
         stack = self.software.stack
         share = stack.expert_share if grouped else stack.product_share
-        arguments["peak_efficiency"] *= self.profile.sustained * share
+        arguments["peak_efficiency"] *= self._sustained(precision) * share
         return arguments
+
+    def _sustained(self, precision: str) -> float:
+        """What long runs keep of the rate of short benchmarks, at a precision. [1]"""
+        low = self.profile.sustained_low
+        return low if low and precision in LOW_PRECISIONS.values() else self.profile.sustained
 
     @property
     def product_rate(self) -> float:

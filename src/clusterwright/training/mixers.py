@@ -28,7 +28,8 @@ def add_mixer(ops: Operators, block: Block, work: Work) -> None:
             depth = depth / shapes.tp
         else:
             rows = rows / shapes.sequence_shards
-        ops.linear(work, rows, columns, depth)
+        part = "output" if projection.split == "row" else "input"
+        ops.linear(work, rows, columns, depth, part=part)
         if projection.split == "row" and ops.machine.software.selective == "mlp":
             ops.matmul(work.selective, rows, columns, depth)
     if block.projections:

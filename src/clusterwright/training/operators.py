@@ -46,9 +46,14 @@ class Operators:
         rows: Array,
         columns: Array,
         depth: Array,
+        *,
         groups: Array = 1.0,
+        part: str = "",
     ) -> None:
-        """Add a linear layer: forward, input gradient, weight gradient (if trained)."""
+        """Add a linear layer: forward, input gradient, weight gradient (if trained).
+
+        ``part``: which of the layers that adapters may stand beside it is, as `LoraTarget` says.
+        """
         forward, backward = work.forward, work.backward
         self.matmul(forward, rows, columns, depth, groups)
         self.matmul(backward, rows, depth, columns, groups)
@@ -60,7 +65,8 @@ class Operators:
                 self.matmul(backward, rows, columns, depth, groups)
             work.weight.add("matmul_ideal", backward.total(DEVICE_PARTS) - before)
             self.stream(backward, self.job.accumulate_bytes * columns * depth * groups, kernels=1.0)
-        self._adapter(work, rows, columns, depth)
+        if part in self.machine.software.lora_targets:
+            self._adapter(work, rows, columns, depth)
         for cost in (forward, backward) if self.job.unpack_bytes else ():
             self.stream(cost, self.job.unpack_bytes * columns * depth * groups, kernels=1.0)
         cast = self.machine.cast_bytes_per_element * rows * depth
@@ -110,8 +116,10 @@ class Operators:
         return per_rank * shapes.etp * np.where(shapes.ep > 1, self.job.expert_imbalance, 1.0)
 
     def host_wait(self, cost: Cost) -> Array:
-        """Time the device waits for the host to launch kernels; nothing with graphs."""
-        if self.machine.software.graphs:
-            return np.zeros(self.num_shapes)
-        issue = cost.kernels * self.machine.launch_time
+        """Time the device waits for the host to launch kernels; nothing that is in a graph."""
+        software = self.machine.software
+        launched = cost.kernels
+        if software.graphs:
+            launched = 0.0 if software.graphs_experts else cost.expert_kernels
+        issue = launched * self.machine.launch_time
         return np.maximum(0.0, issue - cost.total())

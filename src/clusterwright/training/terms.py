@@ -38,11 +38,11 @@ def bubble_time(block: Block, slots: list[Slot], times: list[Array], slowest: Ar
 def hop_time(block: Block) -> Array:
     """Exposed transfers between stages: the fill, and the steady state unless overlapped."""
     c = block.c
-    inverse, latency = block.machine.links.point_to_point(c.tp * c.cp * c.dp)
+    lines = block.machine.links.point_to_point(c.tp * c.cp * c.dp)
     tokens = c.micro_batch * block.sequence_length / c.cp
     shared = (c.sequence_parallel > 0) | block.machine.software.scatter_gather
     cut = np.where(shared, c.tp, 1.0)
-    hop = tokens * block.model.hidden_size * 2.0 / cut * inverse + latency
+    hop = lines.time(tokens * block.model.hidden_size * 2.0 / cut)
     hidden = (block.c.overlap_pp > 0) & (c.vpp > 1)
     fill = 2.0 * (c.pp - 1.0) * hop
     steady = np.where(hidden, 0.0, 2.0 * block.num_micro * c.vpp * hop)
@@ -73,21 +73,21 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
         return np.zeros_like(c.tp)
     dense_shards, expert_shards = block.shards()
     links = block.machine.links
-    dense_inverse, dense_latency = links.ring(dense_shards, c.tp)
-    expert_inverse, expert_latency = links.ring(expert_shards, c.ep * c.etp)
+    dense_lines = links.gather(dense_shards, c.tp)
+    expert_lines = links.gather(expert_shards, c.ep * c.etp)
     buckets = np.maximum(1.0, slot.layers)
-    per_byte = slot.dense * dense_inverse + slot.expert * expert_inverse
-    latency = dense_latency * (dense_shards > 1) + expert_latency * (expert_shards > 1) * (
-        slot.expert > 0
-    )
-    reduce = per_byte * state.gradient + latency
-    gather = per_byte * state.gathered + latency
+
+    def moved(bytes_per_parameter: float) -> Array:
+        """A reduce-scatter or an all-gather of the rank's parameters."""
+        dense = dense_lines.time(slot.dense * bytes_per_parameter) * (dense_shards > 1)
+        expert = expert_lines.time(slot.expert * bytes_per_parameter) * (expert_shards > 1)
+        return dense + expert * (slot.expert > 0)
+
+    reduce, gather = moved(state.gradient), moved(state.gathered)
     # Sharding over fewer ranks than replicate: the shards are reduced across the replicas.
     replicas = np.maximum(1.0, c.dp * c.cp / dense_shards)
-    across_inverse, across_latency = links.ring(replicas, c.tp * dense_shards)
-    across = slot.dense / dense_shards * state.gradient * 2.0 * across_inverse
-    across = (across + across_latency) * (replicas > 1)
-    reduce = reduce + across
+    across = links.all_reduce(replicas, c.tp * dense_shards)
+    reduce = reduce + across.time(slot.dense / dense_shards * state.gradient) * (replicas > 1)
     slowdown = block.machine.settings.overlap_slowdown
     overlap = c.overlap_dp > 0
 

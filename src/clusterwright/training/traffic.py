@@ -19,17 +19,17 @@ def add_context_traffic(ops: Operators, core: Core, work: Work) -> None:
     shapes, links = ops.shapes, ops.machine.links
     if np.all(shapes.cp == 1):
         return
-    inverse, latency = links.ring(shapes.cp, shapes.tp)
     tokens = shapes.micro_batch * ops.job.sequence_length
     width = core.num_kv_heads * (core.query_key_dim + core.value_dim) / shapes.tp
-    gather = tokens * width * BF16 * inverse + latency
+    gather = links.gather(shapes.cp, shapes.tp).time(tokens * width * BF16)
     ring_out = np.maximum(0.0, gather - work.forward.total(DEVICE_PARTS)) + gather / shapes.cp
     ring_back = (
         np.maximum(0.0, 2.0 * gather - work.backward.total(DEVICE_PARTS)) + gather / shapes.cp
     )
-    inverse, latency = links.all_to_all(shapes.cp, shapes.tp)
     heads_width = (core.num_heads + core.num_kv_heads) * (core.query_key_dim + core.value_dim)
-    exchange = ops.tokens * heads_width / shapes.tp * BF16 * inverse + 4.0 * latency
+    # Queries, keys, values and the result: four exchanges.
+    quarter = ops.tokens * heads_width / shapes.tp * BF16 / 4.0
+    exchange = 4.0 * links.all_to_all(shapes.cp, shapes.tp).time(quarter)
     schemes = [shapes.scheme == index for index in range(len(SCHEMES))]
     many = shapes.cp > 1
     work.forward.add("cp", np.select(schemes, [gather, ring_out, exchange]) * many)
@@ -39,16 +39,37 @@ def add_context_traffic(ops: Operators, core: Core, work: Work) -> None:
 def add_expert_traffic(ops: Operators, experts: Experts, work: Work) -> None:
     """Dispatch and combine: one all-to-all each, forward and work.backward."""
     shapes, links = ops.shapes, ops.machine.links
-    sent = ops.tokens / shapes.tp * experts.top_k * ops.job.hidden_size * BF16
-    inverse, latency = links.all_to_all(shapes.ep, shapes.etp)
-    time = sent * ops.job.expert_imbalance * inverse + latency
-    gather_inverse, gather_latency = links.ring(shapes.etp, 1.0)
-    gather = sent * shapes.etp * gather_inverse + gather_latency * (shapes.etp > 1)
-    both = 2.0 * (time * (shapes.ep > 1) + gather)
-    work.forward.add("ep", both)
-    work.backward.add("ep", both)
+    tokens = ops.tokens / shapes.tp * ops.job.hidden_size
+    gathered = links.gather(shapes.etp, 1.0).time(tokens * experts.top_k * BF16 * shapes.etp)
+    gather = 2.0 * gathered * (shapes.etp > 1)
+    if ops.machine.software.dispatch == "deepep":
+        forward, backward = _dispatch(ops, experts, tokens)
+    else:
+        sent = tokens * experts.top_k * BF16 * ops.job.expert_imbalance
+        forward = backward = 2.0 * links.all_to_all(shapes.ep, shapes.etp).time(sent)
+    work.forward.add("ep", forward * (shapes.ep > 1) + gather)
+    work.backward.add("ep", backward * (shapes.ep > 1) + gather)
     work.forward.kernels += 2.0
     work.backward.kernels += 2.0
+
+
+def _dispatch(ops: Operators, experts: Experts, elements: Array) -> tuple[Array, Array]:
+    """Dispatch and combine that send a token once to each node, forward and backward. [s]"""
+    shapes, links = ops.shapes, ops.machine.links
+    domains = np.maximum(1.0, shapes.ep * shapes.etp / links.sizes[0])
+    limit = domains
+    if experts.top_groups:
+        limit = experts.top_groups * np.maximum(1.0, domains / experts.num_groups)
+    lines = links.dispatch(
+        shapes.ep, shapes.etp, top_k=float(experts.top_k), max_domains=np.minimum(limit, domains)
+    )
+    there = ops.machine.software.dispatch_bytes if ops.machine.is_low else BF16
+    one_way = elements * ops.job.expert_imbalance
+    # Gradients of the combine go out, and those of the dispatch come back, in 16 bits.
+    return (
+        lines.time(one_way * there) + lines.time(one_way * BF16),
+        2.0 * lines.time(one_way * BF16),
+    )
 
 
 def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
@@ -59,12 +80,11 @@ def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
         halves += 1.0
     if np.all(shapes.tp == 1) or halves == 0.0:
         return
-    inverse, latency = links.ring(shapes.tp, 1.0)
-    reduce_latency = links.all_reduce_latency(shapes.tp, 1.0)
-    wire = ops.tokens * ops.job.hidden_size * BF16 * inverse
+    wire = ops.tokens * ops.job.hidden_size * BF16
+    gather = links.gather(shapes.tp, 1.0).time(wire)
     sharded = shapes.sequence_parallel > 0
-    once = 2.0 * wire + np.where(sharded, 2.0 * latency, reduce_latency)
-    regather = np.where(sharded, wire + latency, 0.0) if ops.job.trainable else 0.0
+    once = np.where(sharded, 2.0 * gather, links.all_reduce(shapes.tp, 1.0).time(wire))
+    regather = np.where(sharded, gather, 0.0) if ops.job.trainable else 0.0
     many = shapes.tp > 1
     work.forward.add("tp", halves * once * many)
     work.backward.add("tp", halves * once * many)

@@ -218,12 +218,18 @@ def _imbalance(run: Run, filled: list[str]) -> float:
 
 
 def _as_noted(software: Software, run: Run) -> Software:
-    """Apply what the notes say of graphs and compilation."""
+    """Apply what the notes say of graphs, compilation and the dispatch of tokens to experts."""
     text = f"{run.sharding_notes} {run.notes}".lower()
-    graphs = re.search(r"cuda_graph (\w+)", text)
-    changes: dict[str, bool] = {}
+    graphs = re.search(r"cuda_graph (\w+)(?: ([\w/]+))?", text)
+    changes: dict[str, bool | str] = {}
+    dispatcher = re.search(r"dispatcher (\w+)|(deepep|hybridep)", text)
+    if dispatcher:
+        once = (dispatcher[1] or dispatcher[2]) in ("deepep", "hybridep")
+        changes["dispatch"] = "deepep" if once else "all-to-all"
     if graphs:
         changes["graphs"] = graphs.group(1) not in ("none", "off", "false")
+        # Scopes are named; experts without a fixed capacity are never among them.
+        changes["graphs_experts"] = not graphs.group(2)
     if "torch.compile" in text:
         changes["fused"] = True
     return msgspec.structs.replace(software, **changes) if changes else software

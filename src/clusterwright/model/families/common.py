@@ -179,7 +179,21 @@ def read_experts(
         gated=gated,
         shared_width=_shared_width(keys, width, default_shared),
         expert_vectors=biases,
+        groups=_groups(keys),
     )
+
+
+def _groups(keys: Keys) -> tuple[int, int]:
+    """Return how many groups the router sorts experts into, and how many a token may use."""
+    groups, used = keys.optional("n_group"), keys.optional("topk_group")
+    if groups is None or used is None:
+        return 1, 0
+    if used > groups:
+        raise ConfigError(
+            f"{keys.where}: topk_group {used} is more than n_group {groups}; "
+            f"a token uses at most {groups} groups."
+        )
+    return groups, used
 
 
 def _shared_width(keys: Keys, width: int, default: int) -> int:

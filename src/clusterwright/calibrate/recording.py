@@ -1,0 +1,102 @@
+"""Stack factors and intervals as words, and as files of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusterwright.calibrate.intervals import Coverage
+from clusterwright.calibrate.stacks import StackFit
+from clusterwright.software import Stack
+from clusterwright.training.intervals import IntervalGroup, Intervals
+
+EVIDENCE = ("rows", "sources", "residual", "note")
+FACTORS = tuple(name for name in Stack.__struct_fields__ if name not in EVIDENCE)
+NAMES = ("software", "chip", "kind", "scale")
+
+
+def stacks_as_text(fits: Iterable[StackFit]) -> str:
+    """Return a table: each framework's error before and after, and the factors that moved."""
+    lines = [f"{'framework':20} {'rows':>5} {'sources':>7} {'before':>7} {'after':>7}  factors"]
+    for fit in fits:
+        stack = fit.stack
+        moved = ", ".join(f"{name} {value:.3g}" for name, value in _moved(stack).items())
+        lines.append(
+            f"{fit.software:20} {stack.rows:5} {stack.sources:7} {fit.before:7.1%} "
+            f"{fit.after:7.1%}  {moved or 'none earned its place'}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def stacks_as_toml(fits: Iterable[StackFit], *, source: str, checked: str) -> str:
+    """Return the entries of ``catalogue/stacks``, sorted by id.
+
+    Parameters
+    ----------
+    source
+        The runs that the factors were fitted to.
+    checked
+        Day of the fit, such as 2026-11-22.
+    """
+    blocks = []
+    for fit in sorted(fits, key=lambda fit: fit.software):
+        stack = fit.stack
+        fields = [f"{name} = {float(f'{value:.3g}')!r}" for name, value in _moved(stack).items()]
+        fields += [f"rows = {stack.rows}", f"sources = {stack.sources}"]
+        fields += [f"residual = {stack.residual}", f"checked = {checked}"]
+        head = ["[[stacks]]", f'id = "{fit.software}"']
+        blocks.append("\n".join([*head, *fields, f'source = "{source}"']) + "\n")
+    return "\n".join(blocks)
+
+
+def intervals_as_text(intervals: Intervals, checks: dict[str, Coverage]) -> str:
+    """Return every group, and how many runs their intervals hold by each way of checking."""
+    lines = [f"{'runs alike':48} {'rows':>5} {'sources':>7} {'low':>6} {'high':>6}"]
+    lines += [
+        f"{describe(group):48} {group.rows:5} {group.sources:7} {group.low:6.2f} {group.high:6.2f}"
+        for group in intervals.groups
+    ]
+    lines += [
+        f"80 % intervals hold {coverage.rows:.0%} of runs, {coverage.sources:.0%} as the mean "
+        f"over sources ({name})"
+        for name, coverage in checks.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def intervals_as_toml(intervals: Intervals, *, source: str, checked: str) -> str:
+    """Return the entry of ``catalogue/settings`` that holds the groups.
+
+    Parameters
+    ----------
+    source
+        The runs that the intervals were set from.
+    checked
+        Day of the fit, such as 2026-11-22.
+    """
+    head = ["[[settings]]", 'id = "intervals"', f"checked = {checked}", f'source = "{source}"']
+    rows = [f"  {{ {_cells(group)} }}," for group in intervals.groups]
+    return "\n".join([*head, "groups = [", *rows, "]"]) + "\n"
+
+
+def describe(group: IntervalGroup) -> str:
+    """Say which runs a group holds."""
+    words = {"software": "", "chip": " kernels", "kind": "", "scale": ""}
+    named = [f"{getattr(group, n)}{words[n]}" for n in NAMES if getattr(group, n)]
+    return ", ".join(named) or "all"
+
+
+def _moved(stack: Stack) -> dict[str, float]:
+    """The factors that are not at their defaults."""
+    default = Stack()
+    values = {name: getattr(stack, name) for name in FACTORS}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and value != getattr(default, name)
+    }
+
+
+def _cells(group: IntervalGroup) -> str:
+    named = [f'{name} = "{getattr(group, name)}"' for name in NAMES if getattr(group, name)]
+    numbers = [f"{name} = {getattr(group, name)}" for name in ("low", "high", "rows", "sources")]
+    return ", ".join(named + numbers)

@@ -1,0 +1,103 @@
+"""``clusterwright calibrate stacks`` and ``calibrate intervals``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from clusterwright.calibrate import intervals, recording, stacks
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli.options import write, write_json
+from clusterwright.software import Stack
+from clusterwright.training.api import estimate_training
+from clusterwright.validation.runs import default_runs_path, read_runs
+
+SOURCE = "published runs of catalogue/measurements whose configuration is complete"
+
+Json = Annotated[bool, Parameter(negative=())]
+
+
+def stacks_command(
+    runs: Path | None = None,
+    /,
+    *,
+    only: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    out: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Fit what the hardware cannot explain of each framework's speed, on many runs at once.
+
+    Parameters
+    ----------
+    runs
+        A CSV (or .csv.gz) of runs [default: the published runs of the repository].
+    only
+        Fit this framework alone (may be repeated).
+    out
+        Write the factors to this TOML, a catalogue file of one's own.
+    json
+        Print the factors as JSON.
+    """
+    facts = Catalogue()
+    found = stacks.fit_stacks(read_runs(_path(runs)), facts, only=only, watch=_tell)
+    if out:
+        toml = recording.stacks_as_toml(found, source=_source(runs), checked=_today())
+        out.write_text(toml, encoding="utf-8")
+    if json:
+        write_json(found)
+    else:
+        write(recording.stacks_as_text(found))
+
+
+def intervals_command(
+    runs: Path | None = None, /, *, out: Path | None = None, json: Json = False
+) -> None:
+    """Set the 80 % intervals from the residuals of runs, by what makes them differ.
+
+    Parameters
+    ----------
+    runs
+        A CSV (or .csv.gz) of runs [default: the published runs of the repository].
+    out
+        Write the intervals to this TOML, a catalogue file of one's own.
+    json
+        Print the intervals as JSON.
+    """
+    facts = Catalogue()
+    predict = partial(estimate_training, catalogue=facts)
+    residuals = intervals.residuals_of(read_runs(_path(runs)), facts, predict)
+    found = intervals.intervals_from(residuals)
+    if out:
+        toml = recording.intervals_as_toml(found, source=_source(runs), checked=_today())
+        out.write_text(toml, encoding="utf-8")
+    checks = {
+        "runs left out by fifths": intervals.cross_validated(residuals),
+        "whole sources left out": intervals.unseen_sources(residuals),
+    }
+    if json:
+        write_json({"intervals": found, "coverage": checks})
+    else:
+        write(recording.intervals_as_text(found, checks))
+
+
+def _tell(name: str, loss: float, _stack: Stack) -> None:
+    """Keep a person at a terminal informed."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{name}: {loss:.1%}\033[K")
+
+
+def _path(runs: Path | None) -> Path:
+    return default_runs_path() if runs is None else runs
+
+
+def _source(runs: Path | None) -> str:
+    return SOURCE if runs is None else runs.name
+
+
+def _today() -> str:
+    return dt.datetime.now(tz=dt.UTC).date().isoformat()

@@ -1,0 +1,334 @@
+"""Measured collectives against what the catalogue's communication libraries predict.
+
+Two kinds of table are known by their columns: published curves of NCCL's tests (``collective``,
+``busbw_GBps`` …, as CSV), and measured operator tables of inference engines (``op_name``,
+``latency_us`` …, as CSV or Parquet). Times are compared, never bus bandwidths.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.errors import ClusterwrightError, InputError
+from clusterwright.hardware import Cluster, Level
+from clusterwright.links import Lines, Links
+from clusterwright.records import Record
+from clusterwright.training.api import profile_of
+from clusterwright.training.machine import links_of
+from clusterwright.validation.lookup import Lookup
+
+CURVES = {
+    "source",
+    "accelerator",
+    "n",
+    "per_node",
+    "link_inter",
+    "collective",
+    "message_bytes",
+    "time_us",
+    "busbw_GBps",
+    "kind",
+}
+OPERATORS = {"system", "framework", "op_name", "impl", "num_gpus", "bytes", "latency_us"}
+"""Columns by which a table of published curves and one of operators are known."""
+
+NAMES = {
+    "alltoall": "all_to_all",
+    "sendrecv": "point_to_point",
+}
+"""What tables call a collective → what it is called here."""
+
+SIZES = (256 * 2**20, 16 * 2**20, 0)
+"""Smallest buffers that the three medians count. [B]"""
+
+
+class CollectiveRow(Record, frozen=True, kw_only=True):
+    """One measured collective. ``per_domain``: members that share a scale-up domain."""
+
+    source: str
+    accelerator: str
+    collective: str
+    algorithm: str
+    engine: str
+    num_ranks: int
+    per_domain: int
+    network: str
+    buffer_bytes: float
+    time: float
+    eager: bool
+
+
+class CollectiveResult(Record, frozen=True, kw_only=True):
+    """A row with its prediction, or why there is none. ``error``: predicted over measured - 1."""
+
+    row: CollectiveRow
+    predicted: float | None = None
+    error: float | None = None
+    reason: str = ""
+
+
+def is_collectives_table(path: Path) -> bool:
+    """Tell by its columns whether a file holds measured collectives."""
+    try:
+        columns = set(_columns(path))
+    except (OSError, UnicodeDecodeError, InputError):
+        return False
+    return columns >= CURVES or columns >= OPERATORS
+
+
+def read_rows(path: Path) -> list[CollectiveRow]:
+    """Read the measured rows of a table; thresholds, slides and rows without a time are left out.
+
+    Raises
+    ------
+    InputError
+        Not a table of collectives, a cell that is no number, or Parquet without pyarrow.
+    """
+    columns = set(_columns(path))
+    read: Callable[[Mapping[str, Any]], CollectiveRow | None]
+    if columns >= CURVES:
+        read = _curve_row
+    elif columns >= OPERATORS:
+        read = _operator_row
+    else:
+        raise InputError(f"{path}: no table of collectives; it needs {', '.join(sorted(CURVES))}")
+    rows = []
+    for line, cells in enumerate(_cells(path), start=2):
+        try:
+            row = read(cells)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{path}, line {line}: {error}; write digits only, or leave it blank if unknown"
+            ) from None
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+def judge(rows: Sequence[CollectiveRow], catalogue: Catalogue) -> list[CollectiveResult]:
+    """Predict each row from the catalogue alone."""
+    machines = _Machines(catalogue)
+    return [_result(row, machines) for row in rows]
+
+
+def report(path: Path, catalogue: Catalogue) -> str:
+    """Read, predict and compare a table, as text."""
+    return as_text(judge(read_rows(path), catalogue))
+
+
+def as_text(results: Sequence[CollectiveResult]) -> str:
+    """Return medians of the absolute error by source, accelerator and collective."""
+    judged = [r for r in results if r.error is not None]
+    lines = [f"{len(results)} measured collectives, {len(judged)} predicted", ""]
+    head = ("rows", ">=256 MiB", ">=16 MiB", "all", "bias")
+    lines.append(f"{'source, accelerator, collective':<76}" + "".join(f"{c:>11}" for c in head))
+    groups: dict[str, list[CollectiveResult]] = {}
+    for result in judged:
+        row = result.row
+        name = f"{row.source[:40]}, {row.accelerator}, {row.collective}"
+        groups.setdefault(name, []).append(result)
+    lines += [_line(name, groups[name]) for name in sorted(groups)]
+    lines += ["", _line("all", judged)] if judged else []
+    missed: dict[str, int] = {}
+    for result in results:
+        if result.error is None:
+            missed[result.reason] = missed.get(result.reason, 0) + 1
+    lines += [f"not predicted: {count} rows: {reason}" for reason, count in sorted(missed.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, results: Sequence[CollectiveResult]) -> str:
+    cells = [f"{len(results):>11}"]
+    for least in SIZES:
+        errors = [abs(r.error or 0.0) for r in results if r.row.buffer_bytes >= least]
+        cells.append(f"{statistics.median(errors) * 100:>9.1f} %" if errors else f"{'-':>11}")
+    bias = statistics.median(r.error or 0.0 for r in results)
+    return f"{name:<76}" + "".join(cells) + f"{bias * 100:>+9.1f} %"
+
+
+class _Machines:
+    """Clusters, profiles and links by what rows print, each built once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.lookup = Lookup(catalogue)
+        self._links: dict[tuple[str, int, int, str], Links] = {}
+
+    def links(self, row: CollectiveRow) -> Links:
+        key = (row.accelerator, row.num_ranks, row.per_domain, row.network)
+        if key not in self._links:
+            device = self.lookup.device_of(row.accelerator)
+            if device is None or not device.accelerator:
+                raise InputError(f"accelerator {row.accelerator!r} is not in the catalogue")
+            cluster = self.catalogue.any_cluster(device.accelerator, row.num_ranks)
+            profile = profile_of(self.catalogue, cluster)
+            self._links[key] = _links(row, cluster, profile)
+        return self._links[key]
+
+
+def _links(row: CollectiveRow, cluster: Cluster, profile: EfficiencyProfile) -> Links:
+    """The row's network: its domain, and the adapters between domains as far as printed."""
+    first = msgspec.structs.replace(cluster.levels[0], size=min(row.per_domain, row.num_ranks))
+    levels = [first]
+    if row.num_ranks > first.size:
+        last = cluster.levels[-1] if len(cluster.levels) > 1 else first
+        bandwidth = _adapter(row) or cluster.accelerator.scaleout_bandwidth or last.bandwidth
+        levels.append(
+            Level(
+                name="network",
+                size=row.num_ranks,
+                bandwidth=bandwidth,
+                latency=_network_latency(row, 14e-6),
+            )
+        )
+    links = links_of(msgspec.structs.replace(cluster, levels=tuple(levels)), profile)
+    if _sends_and_receives(row):
+        # That transport does not keep the order of 128 bytes, which LL128 needs.
+        links = Links(levels, links.library.without("LL128"))
+    return links
+
+
+def _sends_and_receives(row: CollectiveRow) -> bool:
+    """Tell the first EFA by its chip: aws-ofi-nccl drives p4d by messages, later ones by RDMA."""
+    return "EFA" in row.network.upper() and "A100" in row.accelerator.upper()
+
+
+def _adapter(row: CollectiveRow) -> float | None:
+    """Printed bandwidth of the network for one accelerator, one direction. [B/s]"""
+    text = row.network.upper()
+    several = re.search(r"(\d+)X\s?(\d+)G", text)
+    if several:
+        return int(several[1]) * int(several[2]) * 1e9 / 8.0 / row.per_domain
+    whole = re.search(r"EFA ([\d.]+)T", text)
+    if whole:
+        return float(whole[1]) * 1e12 / 8.0 / row.per_domain
+    return 50e9 if "NDR" in text or "400G" in text else None
+
+
+def _network_latency(row: CollectiveRow, usual: float) -> float:
+    """One hop: a fabric that tells NCCL a latency of its own adds it. [s]"""
+    if "EFA" not in row.network.upper():
+        return usual
+    # aws-ofi-nccl, platform-aws.cpp: 75 us for p4d (send-receive), 35 us for the later ones (RDMA).
+    return usual + (75e-6 if _sends_and_receives(row) else 35e-6)
+
+
+def _result(row: CollectiveRow, machines: _Machines) -> CollectiveResult:
+    try:
+        links = machines.links(row)
+        lines = _lines_of(row, links)
+    except ClusterwrightError as error:
+        return CollectiveResult(row=row, reason=str(error))
+    time = float(lines.time(row.buffer_bytes))
+    if row.eager:
+        time = max(time, links.library.host_time)
+    return CollectiveResult(row=row, predicted=time, error=time / row.time - 1.0)
+
+
+def _lines_of(row: CollectiveRow, links: Links) -> Lines:
+    ranks = float(row.num_ranks)
+    if row.collective == "all_reduce":
+        if row.engine:
+            return links.own_all_reduce(row.engine, ranks)
+        lines = links.all_reduce(ranks, 1.0)
+        return links.without_switches(ranks, 1.0) if _bars_switches(row) else lines
+    if row.collective in ("all_gather", "reduce_scatter"):
+        return links.gather(ranks, 1.0)
+    if row.collective == "all_to_all":
+        return links.all_to_all(ranks, 1.0)
+    if row.collective == "broadcast":
+        return links.broadcast(ranks, 1.0)
+    raise InputError(f"{row.collective} is not predicted")
+
+
+def _bars_switches(row: CollectiveRow) -> bool:
+    """Tell whether the switches were told not to add, or cannot (8-bit integers)."""
+    text = row.algorithm.lower()
+    return any(part in text for part in ("nvls disabled", "nvls off", "no sharp", "int8"))
+
+
+def _curve_row(cells: Mapping[str, Any]) -> CollectiveRow | None:
+    """Read a row of a published curve; None where it is no measurement of time."""
+    if cells["kind"] != "measured" or not cells["message_bytes"] or not cells["n"]:
+        return None
+    ranks, size = int(cells["n"]), float(cells["message_bytes"])
+    collective = NAMES.get(cells["collective"], cells["collective"])
+    time = float(cells["time_us"]) * 1e-6 if cells["time_us"] else _time_of(cells, ranks, size)
+    if not time:
+        return None
+    return CollectiveRow(
+        source=cells["source"],
+        accelerator=cells["accelerator"],
+        collective=collective,
+        algorithm=cells.get("algorithm", ""),
+        engine="",
+        num_ranks=ranks,
+        per_domain=int(cells["per_node"]),
+        network=cells["link_inter"],
+        buffer_bytes=size,
+        time=time,
+        eager=True,
+    )
+
+
+def _time_of(cells: Mapping[str, Any], ranks: int, size: float) -> float | None:
+    """Undo the definition of bus bandwidth; too few digits give no time. [s]"""
+    printed = str(cells["busbw_GBps"])
+    if not printed or float(printed) <= 0 or len(printed.replace(".", "").lstrip("0")) < 2:
+        return None
+    factor = 2.0 if cells["collective"] == "all_reduce" else 1.0
+    return factor * (ranks - 1) / ranks * size / (float(printed) * 1e9)
+
+
+def _operator_row(cells: Mapping[str, Any]) -> CollectiveRow | None:
+    """Read a row of an operator table."""
+    if not cells["bytes"] or float(cells["latency_us"]) <= 0:
+        return None
+    engine = str(cells["framework"]) if cells["op_name"] == "all_reduce" else ""
+    own = engine not in ("", "nccl", "oneccl")
+    return CollectiveRow(
+        source=f"{cells['framework']} {cells['impl']}",
+        accelerator=str(cells["system"]).replace("_", " "),
+        collective=NAMES.get(cells["op_name"], cells["op_name"]),
+        algorithm=f"{cells['impl']} {cells.get('dtype', '')}",
+        engine=engine if own else "",
+        num_ranks=int(cells["num_gpus"]),
+        per_domain=72 if str(cells["system"]).startswith("gb") else 8,
+        network="",
+        buffer_bytes=float(cells["bytes"]),
+        time=float(cells["latency_us"]) * 1e-6,
+        eager="eager" in str(cells["impl"]),
+    )
+
+
+def _columns(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        return list(_parquet().read_schema(path).names)
+    with path.open(encoding="utf-8", newline="") as file:
+        return next(csv.reader(file), [])
+
+
+def _cells(path: Path) -> Iterator[Mapping[str, Any]]:
+    if path.suffix == ".parquet":
+        yield from _parquet().read_table(path).to_pylist()
+        return
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def _parquet() -> ModuleType:
+    try:
+        return import_module("pyarrow.parquet")
+    except ImportError:
+        raise InputError("reading Parquet needs pyarrow: install it, or save as CSV") from None

@@ -1,0 +1,113 @@
+"""Stack factors: what the hardware cannot explain, fitted on many runs or not at all."""
+
+from __future__ import annotations
+
+import tomllib
+
+import msgspec
+import pytest
+from training_cases import INTERVALS, JOB, dense, machine
+
+from clusterwright.calibrate import stacks
+from clusterwright.calibrate.recording import stacks_as_text, stacks_as_toml
+from clusterwright.calibrate.stacks import Row, StackFit, fit_stack
+from clusterwright.software import Stack
+from clusterwright.strategy import Strategy
+from clusterwright.training.api import (
+    estimate_training,
+    profile_of,
+    settings_of,
+    shipped,
+    software_named,
+)
+from clusterwright.training.estimate import estimate_with, make_evaluator
+from clusterwright.validation.questions import Question
+
+STRATEGIES = [
+    Strategy(tp=tp, dp=64 // tp // pp, pp=pp, micro_batch=1, zero=1)
+    for tp in (1, 2, 4, 8)
+    for pp in (1, 2)
+]
+
+
+def step_time(stack: Stack, strategy: Strategy, name: str = "megatron-deepspeed") -> float:
+    software = msgspec.structs.replace(software_named(shipped(), name), stack=stack)
+    bound = make_evaluator(
+        dense(),
+        machine(),
+        JOB,
+        software=software,
+        profile=profile_of(shipped(), machine()),
+        settings=settings_of(shipped()),
+    )
+    return estimate_with(bound, strategy, intervals=INTERVALS).step_time
+
+
+@pytest.mark.parametrize(
+    "factor", ["product_share", "attention_share", "memory_share", "network_share"]
+)
+def test_a_larger_share_never_slows(factor):
+    strategy = Strategy(tp=2, pp=2, dp=16, micro_batch=2)
+    slow = step_time(Stack(**{factor: 0.7}), strategy)
+    fast = step_time(Stack(**{factor: 1.0}), strategy)
+    assert fast < slow
+
+
+def test_host_time_counts_where_kernels_are_short():
+    thin = Strategy(tp=8, dp=8, micro_batch=1)
+    assert step_time(Stack(launch_time=1e-3), thin) > 2.0 * step_time(Stack(launch_time=0.0), thin)
+
+
+def test_tensor_ranks_wait_only_between_distant_stages():
+    held = Stack(tensor_sync_time=0.05)
+    near, far = Strategy(tp=4, pp=2, dp=1), Strategy(tp=4, pp=2, dp=8)
+    assert step_time(held, near) == step_time(Stack(), near)
+    assert step_time(held, far) > 2.0 * step_time(Stack(), far)
+    alone = Strategy(tp=1, pp=2, dp=32)
+    assert step_time(held, alone) == step_time(Stack(), alone)
+
+
+def rows(truth: Stack) -> list[Row]:
+    software = software_named(shipped(), "megatron-deepspeed")
+    slowed = msgspec.structs.replace(software, stack=truth)
+    found = []
+    for index, strategy in enumerate(STRATEGIES):
+        question = Question(
+            model=dense(), cluster=machine(), workload=JOB, strategy=strategy, software=software
+        )
+        measured = estimate_training(
+            dense(), machine(), JOB, strategy, software=slowed, catalogue=shipped()
+        ).step_time
+        found.append(Row(question=question, measured=measured, source=f"source {index % 2}"))
+    return found
+
+
+def test_a_slower_framework_is_found_out():
+    truth = Stack(product_share=0.8, attention_share=0.8)
+    fit = fit_stack("megatron-deepspeed", rows(truth), shipped())
+    assert fit.after < 0.04 < fit.before
+    assert fit.stack.product_share == pytest.approx(0.8, abs=0.06)
+    assert (fit.stack.rows, fit.stack.sources) == (len(STRATEGIES), 2)
+
+
+def test_a_factor_that_earns_nothing_stays_at_its_default():
+    plain = Stack(launch_time=settings_of(shipped()).launch_time)
+    fit = fit_stack("megatron-deepspeed", rows(plain), shipped())
+    assert fit.stack.product_share == fit.stack.memory_share == 1.0
+    assert fit.before == pytest.approx(fit.after)
+
+
+def test_few_runs_are_not_fitted(monkeypatch):
+    monkeypatch.setattr(stacks, "rows_of", lambda *_: {})
+    assert stacks.fit_stacks([], shipped()) == ()
+    assert stacks.LEAST_ROWS >= 10
+
+
+def test_factors_are_written_as_a_catalogue_file():
+    stack = Stack(product_share=0.9, rows=40, sources=3, residual=0.05)
+    fit = StackFit(software="nemo", stack=stack, before=0.1, after=0.05)
+    entry = tomllib.loads(stacks_as_toml([fit], source="made", checked="2026-11-22"))["stacks"][0]
+    assert entry["id"] == "nemo"
+    assert entry["product_share"] == 0.9
+    assert "memory_share" not in entry
+    assert "product_share 0.9" in stacks_as_text([fit])
