@@ -71,6 +71,7 @@ class Guess(Record, frozen=True, kw_only=True):
     step_time_interval: tuple[float, float]
     memory_bytes: float = 1e9
     fits: bool = True
+    allocated_bytes: float = 1e9
     waterfall: tuple[Term, ...] = ()
 
 
