@@ -167,6 +167,16 @@ def test_the_mean_over_sets_leaves_out_what_is_no_headline():
     assert cells[5] == "50.0"
 
 
+def test_regret_is_shown_by_source_of_a_sweep():
+    sweep = [
+        made(f"j{i}", "sweep", 0.1 * i, job="job", predicted_time=9.0 - i, measured_time=8.0 + i)
+        for i in range(4)
+    ]
+    part = page((*RESULTS, *sweep)).parts["choosing"]
+    assert row(part, "sweep") == ["sweep", "1", "4", "0 %", "37.5 %", "37.5 %"]
+    assert "Nobody" in page().parts["choosing"]
+
+
 def test_runs_of_a_set_count_whether_complete_or_not():
     ours = reached(SETS[1], RESULTS)
     assert ours.runs == 7

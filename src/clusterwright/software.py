@@ -62,7 +62,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``flash_attention``: whether attention is fused by default, and ``attention_kernel`` by which
     kernel (``fa1``, ``fa2``, ``cudnn``, ``fa3``; empty: the usual one of the chip).
     ``selective``: what its selective recompute covers: the attention core with norms and activation
-    functions, or the feed-forward network as well. ``logit_bytes``: memory of one logit and its
+    functions; the feed-forward network as well (mlp); or all that is no product, and every second
+    product (operators). ``logit_bytes``: memory of one logit and its
     gradient in all copies that the loss holds. [B] ``reserve_bytes``: memory that driver, runtime
     and the communicators hold (none: the usual of the settings). [B] ``dropout``: whether its
     recipes train with dropout.
@@ -104,7 +105,7 @@ class Software(Record, frozen=True, kw_only=True):
     overlap_pp_needs_vpp: bool = False
     flash_attention: bool = True
     attention_kernel: str = ""
-    selective: Literal["core", "mlp"] = "core"
+    selective: Literal["core", "mlp", "operators"] = "core"
     logit_bytes: float = 8.0
     reserve_bytes: float | None = None
     dropout: bool = False

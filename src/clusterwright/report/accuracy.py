@@ -35,6 +35,7 @@ from clusterwright.software import Software, Stack
 from clusterwright.strategy import Strategy
 from clusterwright.training.api import estimate_training
 from clusterwright.validation.api import Validation, validate
+from clusterwright.validation.choosing import contests_of
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.peers import Peers, peers_of
 from clusterwright.validation.runs import Run, read_runs
@@ -148,6 +149,7 @@ def accuracy_page(
             "sources": parts.sources(found.score),
             "chips": parts.chips(complete),
             "peers": parts.peers(peers, found.results, without_stacks),
+            "choosing": parts.choosing(contests_of(found.results)),
             "coverage": parts.coverage(complete, coverage),
             "unexplained": parts.gaps(unexplained(complete, reasons)),
         },

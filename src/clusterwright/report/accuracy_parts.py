@@ -10,6 +10,7 @@ import msgspec
 
 from clusterwright.report.accuracy_pictures import SHORT, signed
 from clusterwright.report.gaps import LEAST_BIAS, LONG_TAIL, Gap
+from clusterwright.validation.choosing import Contest
 from clusterwright.validation.peers import DataSet, Peers, Reached, reached, reached_by_formula
 from clusterwright.validation.scoring import Result, Score, Summary, summarise
 
@@ -18,6 +19,7 @@ TITLES = {
     "sources": "By source",
     "chips": "By accelerator",
     "peers": "Other tools on the same runs",
+    "choosing": "Choosing among measured strategies",
     "coverage": "Coverage of the intervals",
     "unexplained": "What is not explained",
 }
@@ -114,6 +116,27 @@ def peers(peers: Peers, results: Sequence[Result], without_stacks: Sequence[Resu
             _differences(peers),
         ]
     )
+
+
+def choosing(contests: Sequence[Contest]) -> str:
+    """Return how much longer our pick took than the best, by source of sweeps."""
+    if not contests:
+        return "Nobody measured several strategies of one job here.\n"
+    by_source: dict[str, list[Contest]] = {}
+    for contest in contests:
+        by_source.setdefault(contest.source, []).append(contest)
+    rows = [
+        [
+            source,
+            str(len(group)),
+            f"{sum(contest.entrants for contest in group):,}",
+            _share(sum(contest.pick == contest.best for contest in group) / len(group), 0),
+            _share(statistics.median(contest.regret for contest in group)),
+            _share(max(contest.regret for contest in group)),
+        ]
+        for source, group in sorted(by_source.items())
+    ]
+    return table(["source", "jobs", "strategies", "best picked", "median regret", "worst"], rows)
 
 
 def coverage(results: Sequence[Result], held_out: Mapping[str, Covered]) -> str:

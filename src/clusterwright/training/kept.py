@@ -51,7 +51,8 @@ def _saved_by_selective(ops: Operators, block: Block) -> dict[str, Array]:
     """Bytes that a selective recompute does not keep.
 
     The scores of unfused attention; else the outputs of norms and activation functions, and where
-    the framework's policy covers the feed-forward network, all of it and what enters it.
+    the framework's policy covers the feed-forward network, all of it and what enters it, or half of
+    the products' outputs where it takes every second.
     """
     job, shapes = ops.job, ops.shapes
     if not job.flash_attention:
@@ -60,12 +61,17 @@ def _saved_by_selective(ops: Operators, block: Block) -> dict[str, Array]:
     saved: dict[str, Array] = {}
     if block.projections:
         saved["attention"] = job.linear_input_bytes * residual
+        if ops.machine.software.selective == "operators":
+            wide = sum(p.outputs for p in block.projections if p.split != "row") / shapes.tp
+            saved["attention"] = saved["attention"] + 0.5 * BF16 * ops.tokens * wide
     if block.mlp:
         inner = ops.tokens * block.mlp.width / shapes.tp
+        num_up = 2.0 if block.mlp.gated else 1.0
         saved["feed-forward"] = job.linear_input_bytes * (residual + inner)
         if ops.machine.software.selective == "mlp":
-            num_up = 2.0 if block.mlp.gated else 1.0
             saved["feed-forward"] = saved["feed-forward"] + BF16 * (residual + num_up * inner)
+        if ops.machine.software.selective == "operators":
+            saved["feed-forward"] = saved["feed-forward"] + 0.5 * BF16 * num_up * inner
     if block.experts:
         inner = ops.routed_tokens(block.experts) * block.experts.width / shapes.etp
         saved["experts"] = job.linear_input_bytes * (residual + inner)

@@ -8,7 +8,7 @@ import numpy as np
 
 from clusterwright.model.records import Block, Experts, Mlp
 from clusterwright.training import traffic
-from clusterwright.training.costs import BF16, LayerCosts, Work
+from clusterwright.training.costs import BF16, Cost, LayerCosts, Work
 from clusterwright.training.kept import kept_bytes
 from clusterwright.training.mixers import add_mixer
 from clusterwright.training.operators import Operators
@@ -24,6 +24,8 @@ def layer_costs(ops: Operators, block: Block) -> LayerCosts:
         _add_mlp(ops, block.mlp, work)
     if block.experts:
         _add_experts(ops, block.experts, work)
+    if ops.machine.software.selective == "operators":
+        work.selective = _every_second_product(work.forward)
     traffic.add_tensor_traffic(ops, block, work)
     for cost in (work.forward, work.backward):
         traffic.overlap_tensor_traffic(ops, cost)
@@ -37,6 +39,15 @@ def layer_costs(ops: Operators, block: Block) -> LayerCosts:
         weight_gradient=np.broadcast_to(work.weight.total(), ops.num_shapes),
         kept=kept_bytes(ops, block),
     )
+
+
+def _every_second_product(forward: Cost) -> Cost:
+    """A recompute that keeps attention's output and every second product, and nothing else."""
+    again = Cost(kernels=forward.kernels)
+    for part in ("matmul_ideal", "matmul_loss"):
+        again.add(part, 0.5 * forward.parts.get(part, 0.0))
+    again.add("elementwise", forward.parts.get("elementwise", 0.0))
+    return again
 
 
 def _add_mlp(ops: Operators, mlp: Mlp, work: Work) -> None:

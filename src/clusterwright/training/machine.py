@@ -112,7 +112,8 @@ class Machine:
         self._wide_matmul = self._matmul_parameters(wide)
         self._grouped = self._matmul_parameters(low if self.is_low and low else wide, grouped=True)
         self._element_bytes = ELEMENT_BYTES[precision] if self.is_low else ELEMENT_BYTES[wide]
-        self.cast_bytes_per_element = settings.cast_bytes if self.is_low else 0.0
+        cast = settings.block_cast_bytes if precision == "mxfp8" else settings.cast_bytes
+        self.cast_bytes_per_element = cast if self.is_low else 0.0
         own = software.reserve_bytes
         self.reserve_bytes = settings.reserve_bytes if own is None else own
 

@@ -14,7 +14,8 @@ class Settings(Record, frozen=True, kw_only=True):
     ``reserve_bytes``: memory that driver, runtime and communicators hold, where the framework's
     entry does not say. [B]
     ``reserve_share``: share of memory lost to fragmentation. [1]
-    ``cast_bytes``: traffic to quantise one operand element below 16 bits. [B]
+    ``cast_bytes``: traffic to quantise one operand element below 16 bits; ``block_cast_bytes``:
+    with a scale for each block instead of the whole tensor. [B]
     ``unfused_norm_passes``: kernels that one fused norm or rotation is made of when written
     operation by operation. [1]
     ``unfused_loss_passes``: the same for the cross entropy. [1]
@@ -31,6 +32,7 @@ class Settings(Record, frozen=True, kw_only=True):
     reserve_bytes: float
     reserve_share: float
     cast_bytes: float
+    block_cast_bytes: float
     unfused_norm_passes: float
     unfused_loss_passes: float
     scan_chunk: float

@@ -7,6 +7,7 @@ import io
 import statistics
 from collections.abc import Sequence
 
+from clusterwright.validation import choosing
 from clusterwright.validation.scoring import (
     Result,
     Score,
@@ -33,7 +34,9 @@ def as_text(results: Sequence[Result]) -> str:
     """Return the score in words and tables, the worst source first."""
     total, rest = score(results), score(results, complete=False)
     chosen = [r for r in results if r.complete]
-    lines = [*_headline(total), *_memory(chosen), "", *_table("source", total.sources)]
+    lines = [*_headline(total), *_memory(chosen)]
+    lines += choosing.as_lines(choosing.contests_of(results))
+    lines += ["", *_table("source", total.sources)]
     for name, groups in by_kind(chosen).items():
         lines += ["", *_table(name.replace("_", " "), groups)]
     if rest.rows:

@@ -82,8 +82,9 @@ class Result(Record, frozen=True, kw_only=True):
     ``measured_value``, ``predicted_value``, ``predicted_low``, ``predicted_high`` are in the row's
     own metric; times are step times. [s]  ``error`` is predicted / measured − 1 of the step time,
     ``flat_error`` the same of the one-line formula. ``complete``: the source gives the whole
-    configuration. Memory in bytes; a published run fitted, so ``fits`` False is a false alarm.
-    ``terms``: the shares of the predicted time by cause.
+    configuration. ``job``: what runs share that differ in their strategy alone. Memory in bytes; a
+    published run fitted, so ``fits`` False is a false alarm. ``terms``: the shares of the predicted
+    time by cause.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Result(Record, frozen=True, kw_only=True):
     accelerator: str
     software: str = ""
     model_kind: str = ""
+    job: str = ""
     measured_value: float
     predicted_value: float | None = None
     predicted_low: float | None = None
@@ -331,6 +333,7 @@ def _compared(run: Run, question: Question, prediction: Prediction) -> Result:
         accelerator=question.cluster.accelerator.id,
         software=question.software.id,
         model_kind=model_kind(question.model, question.workload),
+        job=_job(run, question),
         measured_value=run.measured_value,
         predicted_value=value_of(run, question, prediction.step_time),
         predicted_low=ends[0],
@@ -346,6 +349,20 @@ def _compared(run: Run, question: Question, prediction: Prediction) -> Result:
         filled=question.filled,
         terms={term.name: term.time / prediction.step_time for term in prediction.waterfall},
     )
+
+
+def _job(run: Run, question: Question) -> str:
+    """All that a row says but for its strategy."""
+    work, machine = question.workload, question.cluster
+    parts = (
+        question.model.name,
+        f"{question.model.num_layers} layers",
+        f"{machine.count} {machine.accelerator.id}",
+        f"{work.global_batch} x {work.sequence_length}",
+        work.precision,
+        run.framework,
+    )
+    return ", ".join(parts)
 
 
 def _measured_memory(run: Run) -> float | None:
