@@ -69,7 +69,8 @@ class Guess(Record, frozen=True, kw_only=True):
 
     step_time: float
     step_time_interval: tuple[float, float]
-    memory_bytes: float = 1e9
+    memory_bytes: float = 3e9
+    allocated_bytes: float = 1e9
     fits: bool = True
     allocated_bytes: float = 1e9
     waterfall: tuple[Term, ...] = ()
@@ -329,7 +330,7 @@ def test_what_cannot_be_asked_says_why(
         ("GB300", "nv-gb300", 1),
         ("Blackwell GPU (GB200)", "nv-gb200", 1),
         ("H200-NVL", "nv-h200-nvl", 1),
-        ("H100 96GB HBM2e 500W", "nv-h100-sxm", 1),
+        ("H100 96GB HBM2e 500W", "nv-h100-96-sxm", 1),
         ("A100-SXM-40GB", "nv-a100-40-sxm", 1),
         ("A100-40GB (p4d.24xlarge)", "nv-a100-40-sxm", 1),
         ("V100-16GB SXM2", "nv-v100-sxm2-16", 1),

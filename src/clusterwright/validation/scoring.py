@@ -82,9 +82,9 @@ class Result(Record, frozen=True, kw_only=True):
     ``measured_value``, ``predicted_value``, ``predicted_low``, ``predicted_high`` are in the row's
     own metric; times are step times. [s]  ``error`` is predicted / measured − 1 of the step time,
     ``flat_error`` the same of the one-line formula. ``complete``: the source gives the whole
-    configuration. ``job``: what runs share that differ in their strategy alone. Memory in bytes; a
-    published run fitted, so ``fits`` False is a false alarm. ``terms``: the shares of the predicted
-    time by cause.
+    configuration. ``job``: what runs share that differ in their strategy alone. Memory in bytes,
+    as a framework counts it; a published run fitted, so ``fits`` False is a false alarm.
+    ``terms``: the shares of the predicted time by cause.
     """
 
     id: str
