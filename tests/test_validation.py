@@ -72,7 +72,6 @@ class Guess(Record, frozen=True, kw_only=True):
     memory_bytes: float = 3e9
     allocated_bytes: float = 1e9
     fits: bool = True
-    allocated_bytes: float = 1e9
     waterfall: tuple[Term, ...] = ()
 
 
