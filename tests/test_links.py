@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from training_cases import INTERVALS
 
 from clusterwright.communication import CommunicationLibrary, Protocol, plain_library
 from clusterwright.errors import CatalogueError, ConfigError
@@ -87,6 +88,10 @@ def test_a_group_drives_no_more_rails_than_it_may():
     held = float(collectives.ring_inverse_bandwidth(1440.0, 1.0, **racks, max_rails=9.0))
     assert 1.0 / free == pytest.approx(900e9, rel=1e-2)
     assert 1.0 / held == pytest.approx(450e9, rel=1e-2)
+    pods = {"level_sizes": (72.0, 720.0, 1440.0), "level_bandwidths": (900e9, 50e9, 50e9)}
+    for formula in (collectives.ring_inverse_bandwidth, protocols.switch_inverse_bandwidth):
+        flat, split = (formula(1440.0, 1.0, **net, max_rails=9.0) for net in (racks, pods))
+        assert float(flat) == pytest.approx(float(split))
 
 
 def test_one_shot_beats_two_only_while_latency_rules():
@@ -282,7 +287,7 @@ def expert_traffic(config, **changes):
         settings=settings_of(shipped()),
     )
     strategy = Strategy(dp=2048, ep=64)
-    found = estimate_with(bound, strategy, error_share=0.2)
+    found = estimate_with(bound, strategy, intervals=INTERVALS)
     return next(term.time for term in found.waterfall if term.name == "ep")
 
 
@@ -301,3 +306,29 @@ def test_a_copy_for_each_node_is_less_traffic_than_one_for_each_expert():
 def test_more_groups_for_a_token_than_there_are_is_refused():
     with pytest.raises(ConfigError, match="topk_group 9 is more than n_group 8"):
         load_config({**DEEPSEEK, "topk_group": 9}, name="wrong")
+
+
+def test_a_library_of_ones_own_replaces_the_catalogues(tmp_path):
+    own = tmp_path / "own.toml"
+    protocol = 'name = "x"\nbase = 1e-5\nhop = 1e-6\nnetwork_hop = 1e-5\nshare = 0.5\n'
+    text = f"""
+[[settings]]
+id = "collectives-nccl-hopper"
+name = "mine"
+source = "me"
+checked = 2026-11-22
+profiles = ["nvidia-hopper"]
+hop_reference = 3.4e-6
+network_hop_reference = 1.4e-5
+[[settings.ring]]
+{protocol}network_share = 0.5
+[[settings.exchange]]
+{protocol}"""
+    own.write_text(text + "network_share = 0.5\n", encoding="utf-8")
+    mine = shipped().with_files([own])
+    cluster = mine.any_cluster("nv-h100-sxm", 8)
+    found = links_on(cluster, catalogue=mine).gather(8.0, 1.0)
+    assert 7 / 8 / float(found.inverses[0]) == pytest.approx(225e9)
+    own.write_text(text + 'network_share = "half"\n', encoding="utf-8")
+    with pytest.raises(CatalogueError, match=r"collectives-nccl-hopper.*float"):
+        links_on(cluster, catalogue=shipped().with_files([own]))

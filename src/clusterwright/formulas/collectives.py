@@ -83,7 +83,8 @@ def ring_inverse_bandwidth(
 
     with :math:`n` the bytes of the whole (gathered) buffer. A ring leaves a domain of level
     :math:`\ell-1` over as many links as the group has members there, and runs at the pace of its
-    slowest crossing. An all-reduce passes it twice, a reduce-scatter and an all-gather.
+    slowest crossing. :math:`R` limits the way out of the innermost domain alone. An all-reduce
+    goes round twice, as a reduce-scatter and an all-gather.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def ring_inverse_bandwidth(
     level_bandwidths
         Bandwidth of one accelerator through each level, one direction, :math:`\beta_\ell`. [B/s]
     max_rails
-        Links that a group drives at once out of a domain, at most, :math:`R`. [1]
+        Links that a group drives at once out of an innermost domain, at most, :math:`R`. [1]
     staging
         What copying one's own share costs, in sendings of a share, :math:`\kappa`. [1]
     rounds
@@ -116,7 +117,8 @@ def ring_inverse_bandwidth(
     inner: Floats = np.ones_like(group_size * 1.0)
     for size, bandwidth in zip(level_sizes, level_bandwidths, strict=True):
         inside = np.maximum(inner, _inside(group_size, stride, size, last=size == level_sizes[-1]))
-        rails = np.minimum(inner, max_rails)
+        leaves_first = size == level_sizes[min(1, len(level_sizes) - 1)]
+        rails = np.minimum(inner, max_rails) if leaves_first else inner
         crossing = np.where(inside > inner, 1.0 / (rails * bandwidth), 0.0 / bandwidth)
         slowest = np.maximum(slowest, crossing) if size != level_sizes[0] else crossing
         inner = inside

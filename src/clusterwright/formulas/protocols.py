@@ -70,7 +70,8 @@ def _up_and_down(
     slowest: Floats = 0.0 * inner / level_bandwidths[0]
     for size, bandwidth in zip(level_sizes[1:], level_bandwidths[1:], strict=True):
         inside = np.maximum(inner, _members(group_size, stride, size, last=size == level_sizes[-1]))
-        rails = np.minimum(inner, max_rails) * bandwidth
+        links = np.minimum(inner, max_rails) if size == level_sizes[1] else inner
+        rails = links * bandwidth
         sent = np.where(inside > 2.0 * inner, 2.0, 1.0)
         slowest = np.maximum(slowest, np.where(inside > inner, sent / rails, 0.0 / rails))
         inner = inside
@@ -113,7 +114,7 @@ def tree_inverse_bandwidth(
     level_bandwidths
         Bandwidth of one accelerator through each level, one direction, :math:`\beta_\ell`. [B/s]
     max_rails
-        Links that a group drives at once out of a domain, at most, :math:`R`. [1]
+        Links that a group drives at once out of an innermost domain, at most, :math:`R`. [1]
 
     Leaves out: the size-dependent corrections of NCCL's tuner.
 
@@ -162,7 +163,7 @@ def switch_inverse_bandwidth(
         Of the innermost level: bus bandwidth of the switches' all-reduce; of the others: bandwidth
         of one accelerator, one direction. [B/s]
     max_rails
-        Links that a group drives at once out of a domain, at most, :math:`R`. [1]
+        Links that a group drives at once out of an innermost domain, at most, :math:`R`. [1]
 
     Leaves out: that a domain whose group does not fill it leaves switches idle.
 
@@ -253,11 +254,12 @@ def dispatch_time_per_token(
     r"""Time to send one token to its experts, once per domain and from there on. [s]
 
     .. math:: t = b \max\left(\frac{E\,(1 - 1/D)}{\beta_1},
-       \frac{k\,(1 - 1/r_0)}{\beta_0}\right)
+       \frac{E\,E_0\,(1 - 1/r_0)}{\beta_0}\right),\qquad
+       E_0 = r_0\left(1 - \left(1 - \frac{1}{r_0}\right)^{k/E}\right)
 
-    The token goes over the network to each domain that holds some of its experts, once, to the
-    member of the same number, and fans out inside. Both work side by side, the slower decides.
-    Combining is the same backwards.
+    The token goes over the network to each of the :math:`E` domains that hold some of its experts,
+    once, to the member of the same number, and from there once to each of the :math:`E_0` ranks
+    that hold some. Both work side by side, the slower decides. Combining is the same backwards.
 
     Parameters
     ----------
@@ -276,7 +278,7 @@ def dispatch_time_per_token(
     level_bandwidths
         Bandwidth of one accelerator through each level, one direction, :math:`\beta_\ell`. [B/s]
 
-    Leaves out: tokens whose experts share a rank inside the domain (copied once there).
+    Leaves out: routing that is not even; queues at the member that fans out.
 
     References
     ----------
@@ -292,7 +294,8 @@ def dispatch_time_per_token(
     inside = _members(group_size, stride, level_sizes[0], last=len(level_sizes) == 1)
     domains = group_size / inside
     visited = expected_domains(top_k, domains, max_domains)
-    slowest = top_k * (1.0 - 1.0 / inside) / level_bandwidths[0]
+    ranks = visited * expected_domains(top_k / visited, inside, inside)
+    slowest = ranks * (1.0 - 1.0 / inside) / level_bandwidths[0]
     inner = inside
     for size, bandwidth in zip(level_sizes[1:], level_bandwidths[1:], strict=True):
         around = np.maximum(inner, _members(group_size, stride, size, last=size == level_sizes[-1]))

@@ -10,6 +10,7 @@ import msgspec
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.communication import CommunicationLibrary
 from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.errors import CatalogueError
 from clusterwright.hardware import Cluster
 from clusterwright.links import Links
 from clusterwright.model.records import Model
@@ -39,10 +40,19 @@ def _profile(catalogue: Catalogue, name: str) -> EfficiencyProfile:
 
 
 def library_of(catalogue: Catalogue, profile: str) -> CommunicationLibrary | None:
-    """The communication library that serves the chips of a profile, if the catalogue has one."""
+    """The communication library that serves the chips of a profile, if the catalogue has one.
+
+    Raises
+    ------
+    CatalogueError
+        When a key is missing, unknown or of the wrong type; the message names it.
+    """
     for entry in catalogue.entries("settings").values():
         if profile in entry.data.get("profiles", ()):
-            return from_entry(CommunicationLibrary, entry.data)
+            try:
+                return from_entry(CommunicationLibrary, entry.data)
+            except msgspec.ValidationError as error:
+                raise CatalogueError(f"collectives {entry.id!r}: {error}") from None
     return None
 
 

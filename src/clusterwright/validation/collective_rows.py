@@ -19,13 +19,11 @@ from typing import Any
 import msgspec
 
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import ClusterwrightError, InputError
 from clusterwright.hardware import Cluster, Level
 from clusterwright.links import Lines, Links
 from clusterwright.records import Record
-from clusterwright.training.api import profile_of
-from clusterwright.training.machine import links_of
+from clusterwright.training.api import links_on
 from clusterwright.validation.lookup import Lookup
 
 CURVES = {
@@ -48,6 +46,9 @@ NAMES = {
     "sendrecv": "point_to_point",
 }
 """What tables call a collective → what it is called here."""
+
+MESSAGES, RDMA = "net-124", "net-125"
+"""The catalogue's two kinds of EFA."""
 
 SIZES = (256 * 2**20, 16 * 2**20, 0)
 """Smallest buffers that the three medians count. [B]"""
@@ -172,12 +173,11 @@ class _Machines:
             if device is None or not device.accelerator:
                 raise InputError(f"accelerator {row.accelerator!r} is not in the catalogue")
             cluster = self.catalogue.any_cluster(device.accelerator, row.num_ranks)
-            profile = profile_of(self.catalogue, cluster)
-            self._links[key] = _links(row, cluster, profile)
+            self._links[key] = _links(row, cluster, self.catalogue)
         return self._links[key]
 
 
-def _links(row: CollectiveRow, cluster: Cluster, profile: EfficiencyProfile) -> Links:
+def _links(row: CollectiveRow, cluster: Cluster, catalogue: Catalogue) -> Links:
     """The row's network: its domain, and the adapters between domains as far as printed."""
     first = msgspec.structs.replace(cluster.levels[0], size=min(row.per_domain, row.num_ranks))
     levels = [first]
@@ -189,10 +189,10 @@ def _links(row: CollectiveRow, cluster: Cluster, profile: EfficiencyProfile) -> 
                 name="network",
                 size=row.num_ranks,
                 bandwidth=bandwidth,
-                latency=_network_latency(row, 14e-6),
+                latency=_network_latency(row, catalogue),
             )
         )
-    links = links_of(msgspec.structs.replace(cluster, levels=tuple(levels)), profile)
+    links = links_on(msgspec.structs.replace(cluster, levels=tuple(levels)), catalogue=catalogue)
     if _sends_and_receives(row):
         # That transport does not keep the order of 128 bytes, which LL128 needs.
         links = Links(levels, links.library.without("LL128"))
@@ -216,12 +216,13 @@ def _adapter(row: CollectiveRow) -> float | None:
     return 50e9 if "NDR" in text or "400G" in text else None
 
 
-def _network_latency(row: CollectiveRow, usual: float) -> float:
+def _network_latency(row: CollectiveRow, catalogue: Catalogue) -> float:
     """One hop: a fabric that tells NCCL a latency of its own adds it. [s]"""
+    usual = catalogue.figure("defaults", "hop-scale-out", "value").value
     if "EFA" not in row.network.upper():
         return usual
-    # aws-ofi-nccl, platform-aws.cpp: 75 us for p4d (send-receive), 35 us for the later ones (RDMA).
-    return usual + (75e-6 if _sends_and_receives(row) else 35e-6)
+    fabric = MESSAGES if _sends_and_receives(row) else RDMA
+    return usual + catalogue.figure("networks", fabric, "value").value
 
 
 def _result(row: CollectiveRow, machines: _Machines) -> CollectiveResult:
