@@ -7,8 +7,9 @@ A generated part stands between two comments of a page::
 
 `KINDS` lists what can be generated. ``run`` shows what a command prints: ``run blocks=1-2 | plan
 train …`` keeps the first two paragraphs of its output. The commands of one page run in one folder,
-in order, with a copy of ``docs/examples``. With ``--check`` nothing is written, and a stale part
-gives exit code 1; what commands print is left to ``tests/test_docs.py``, which runs them anyway.
+in order, with a copy of ``docs/examples``, and of the page itself in ``page``; ``written`` shows
+what a command of the page wrote there. With ``--check`` nothing is written, and a stale part gives
+exit code 1; what commands print and write is left to ``tests/test_docs.py``, which runs them.
 """
 # ruff: noqa: INP001 - a script beside the pages, not a package
 
@@ -270,6 +271,13 @@ def run(words: str) -> str:
     return fenced(f"$ {_wrapped('clusterwright ' + command)}\n{shown}", "console")
 
 
+def written(name: str) -> str:
+    """Show a part that a command wrote into the copy of the page."""
+    (copy,) = Path("page").glob("*.md")
+    parts = {match["what"]: match["body"] for match in PART.finditer(copy.read_text("utf-8"))}
+    return parts[f"written {name}"]
+
+
 def _chosen(text: str, choice: str) -> str:
     """Keep the blocks (``blocks=1-2,4``) or first lines (``head=8``) that a page asks for."""
     if found := re.search(r"head=(\d+)", choice):
@@ -314,7 +322,10 @@ KINDS: dict[str, Callable[[str], str]] = {
     "file": show_file,
     "rules": rules,
     "run": run,
+    "written": written,
 }
+COMMANDED = ("run", "written")
+"""Those that need commands to be run."""
 """What may stand after ``generate``."""
 
 
@@ -325,19 +336,34 @@ def fresh(page: Path, *, check: bool) -> str:
         kind, _, rest = match["what"].partition(" ")
         if kind not in KINDS:
             sys.exit(f"{page.name}: unknown part {kind!r}; known: {', '.join(KINDS)}")
-        body = match["body"] if check and kind == "run" else KINDS[kind](rest)
+        kept = check and kind in COMMANDED
+        body = match["body"] if kept else KINDS[kind](rest)
         return match["head"] + body + match["tail"]
 
     return PART.sub(part, page.read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager
-def folder_of_examples() -> Iterator[None]:
-    """Work in a folder of one's own that holds a copy of the examples."""
+def folder_of_examples(page: Path) -> Iterator[None]:
+    """Work in a folder of one's own that holds a copy of the examples and of the page."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(EXAMPLES, Path(folder) / "examples")
+        copy_for(page, Path(folder))
         with contextlib.chdir(folder):
             yield
+
+
+def copy_for(page: Path, folder: Path) -> None:
+    """Put the examples into a folder, and the page with what a person wrote beside it."""
+    shutil.copytree(EXAMPLES, folder / "examples")
+    (folder / "page").mkdir()
+    for file in (page, page.with_suffix(".toml")):
+        if file.exists():
+            shutil.copy(file, folder / "page")
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Pictures that the commands of a page drew for it, relative to the page."""
+    return sorted(path.relative_to(folder) for path in folder.rglob("*.svg"))
 
 
 def main(words: list[str]) -> int:
@@ -348,8 +374,11 @@ def main(words: list[str]) -> int:
     stale = []
     # The accuracy page first: others quote it.
     for page in sorted(chosen or pages(), key=lambda page: page != ACCURACY):
-        with folder_of_examples():
+        with folder_of_examples(page):
             text = fresh(page, check=check)
+            for picture in pictures(Path("page")):
+                (page.parent / picture).parent.mkdir(exist_ok=True)
+                shutil.copy(Path("page") / picture, page.parent / picture)
         if text != page.read_text(encoding="utf-8"):
             stale.append(page.relative_to(ROOT).as_posix())
             if not check:

@@ -3,8 +3,10 @@
 In a fenced block, a line that begins with ``$ clusterwright`` is run (a backslash continues it).
 Lines below it are what it prints: each must come, in order, and ``…`` stands for anything. A
 command that is to be refused says so: ``# exit 2``. The commands of one page run in order in one
-folder that holds a copy of ``docs/examples``. A block marked ``no-run`` after its language is only
-shown. Python blocks with ``>>>`` are doctests; the blocks of one page share their names.
+folder that holds a copy of ``docs/examples``, and of the page itself in ``page``: where a command
+writes there, it must write what the page says already, with its pictures. A block marked ``no-run``
+after its language is only shown. Python blocks with ``>>>`` are doctests; the blocks of one page
+share their names.
 """
 
 from __future__ import annotations
@@ -84,6 +86,11 @@ def exit_code(command: str) -> int:
 )
 def test_commands(page, capsys, monkeypatch, tmp_path):
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "examples")
+    copy = tmp_path / "page" / page.name
+    copy.parent.mkdir()
+    for file in (page, page.with_suffix(".toml")):
+        if file.exists():
+            shutil.copy(file, copy.parent)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -95,6 +102,10 @@ def test_commands(page, capsys, monkeypatch, tmp_path):
         assert missing is None, (
             f"line {example.line}: {missing!r} is not printed (in this place) by:\n{out}{err}"
         )
+    assert copy.read_text("utf-8") == page.read_text("utf-8"), "stale: run `make docs`"
+    for picture in copy.parent.rglob("*.svg"):
+        shown = page.parent / picture.relative_to(copy.parent)
+        assert picture.read_bytes() == shown.read_bytes(), f"{shown.name} is stale: run `make docs`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

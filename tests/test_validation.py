@@ -19,6 +19,7 @@ from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
+from clusterwright.training.estimate import Term
 from clusterwright.validation import metrics, output, scoring
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.questions import Question, Unasked, question_of
@@ -71,6 +72,7 @@ class Guess(Record, frozen=True, kw_only=True):
     memory_bytes: float = 3e9
     allocated_bytes: float = 1e9
     fits: bool = True
+    waterfall: tuple[Term, ...] = ()
 
 
 def guess(time: float, *, fits: Callable[[Strategy], bool] = lambda _: True) -> scoring.Predict:

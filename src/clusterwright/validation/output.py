@@ -21,7 +21,7 @@ CSV_COLUMNS = tuple(name for name in Result.__struct_fields__)
 
 
 def as_csv(results: Sequence[Result]) -> str:
-    """Return one line per run, blank where there is no value; ``filled`` is joined by ``; ``."""
+    """Return one line per run, blank where there is no value; lists are joined by ``; ``."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -102,4 +102,6 @@ def _cell(value: object) -> str:
         return f"{value:.6g}"
     if isinstance(value, tuple):
         return "; ".join(value)
+    if isinstance(value, dict):
+        return "; ".join(f"{name}={_cell(share)}" for name, share in value.items() if share)
     return str(value)

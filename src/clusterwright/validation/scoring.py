@@ -20,6 +20,7 @@ from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
+from clusterwright.training.estimate import Term
 from clusterwright.training.space import chunk_counts
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.metrics import flat_time, time_of, value_of
@@ -55,6 +56,10 @@ class Prediction(Protocol):
     def fits(self) -> bool:
         """Whether that is inside the accelerator's memory."""
 
+    @property
+    def waterfall(self) -> Sequence[Term]:
+        """What the step time is the sum of."""
+
 
 class Predict(Protocol):
     """A cost model: `clusterwright.training.estimate_training`, or a stub."""
@@ -79,6 +84,7 @@ class Result(Record, frozen=True, kw_only=True):
     ``flat_error`` the same of the one-line formula. ``complete``: the source gives the whole
     configuration. ``job``: what runs share that differ in their strategy alone. Memory in bytes,
     as a framework counts it; a published run fitted, so ``fits`` False is a false alarm.
+    ``terms``: the shares of the predicted time by cause.
     """
 
     id: str
@@ -104,6 +110,7 @@ class Result(Record, frozen=True, kw_only=True):
     measured_memory_bytes: float | None = None
     fits: bool | None = None
     filled: tuple[str, ...] = ()
+    terms: dict[str, float] = {}
 
 
 class Summary(Record, frozen=True, kw_only=True):
@@ -340,6 +347,7 @@ def _compared(run: Run, question: Question, prediction: Prediction) -> Result:
         measured_memory_bytes=_measured_memory(run),
         fits=prediction.fits,
         filled=question.filled,
+        terms={term.name: term.time / prediction.step_time for term in prediction.waterfall},
     )
 
 
