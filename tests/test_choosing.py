@@ -38,4 +38,4 @@ def test_every_source_gets_a_line():
     runs = [ran(str(i), 1.0 + i, 1.0 + i, job=f"job {i % 2}") for i in range(10)]
     (line,) = as_lines(contests_of(runs))
     assert "10 measured strategies of 2 jobs (a sweep)" in line
-    assert "0.0% at worst" in line
+    assert "0.0 % at worst" in line

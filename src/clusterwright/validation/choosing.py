@@ -54,8 +54,10 @@ def as_lines(contests: Sequence[Contest]) -> list[str]:
         regrets = [contest.regret for contest in group]
         entrants = sum(contest.entrants for contest in group)
         lines.append(
-            f"Choosing among {entrants} measured strategies of {len(group)} jobs ({source}): "
-            f"regret {statistics.median(regrets):.1%} in the middle, {max(regrets):.1%} at worst"
+            f"Choosing among {entrants} measured strategies of {len(group)} "
+            f"{'job' if len(group) == 1 else 'jobs'} ({source}): regret "
+            f"{100 * statistics.median(regrets):.1f} % in the middle, "
+            f"{100 * max(regrets):.1f} % at worst"
         )
     return lines
 
