@@ -56,6 +56,8 @@ class Software(Record, frozen=True, kw_only=True):
     the same with ``fp16``, where it differs). [B]
     ``gradient_copy_bytes``: 16-bit gradients that stay beside the wider sum. [B]
     ``gathers_fp8``: sharded weights are gathered in 8 bits when products run in 8 bits.
+    ``block_scaled``: 8-bit products have a scale for each block of their operands.
+    ``units_share``: share of the chip's units that compute, where some are set aside for traffic.
     ``state_bytes``: format of each optimizer moment. [B]
     ``overlap_*``: whether it hides that axis's traffic behind computation by default;
     ``overlap_pp_needs_vpp``: pipeline traffic is hidden under the interleaved schedule alone.
@@ -96,6 +98,8 @@ class Software(Record, frozen=True, kw_only=True):
     gradient_bytes_fp16: float | None = None
     gradient_copy_bytes: float = 0.0
     gathers_fp8: bool = False
+    block_scaled: bool = False
+    units_share: float = 1.0
     state_bytes: float = 4.0
     master_weights: bool = True
     overlap_tp: bool = False

@@ -112,7 +112,8 @@ class Machine:
         self._wide_matmul = self._matmul_parameters(wide)
         self._grouped = self._matmul_parameters(low if self.is_low and low else wide, grouped=True)
         self._element_bytes = ELEMENT_BYTES[precision] if self.is_low else ELEMENT_BYTES[wide]
-        cast = settings.block_cast_bytes if precision == "mxfp8" else settings.cast_bytes
+        in_blocks = precision == "mxfp8" or software.block_scaled
+        cast = settings.block_cast_bytes if in_blocks else settings.cast_bytes
         self.cast_bytes_per_element = cast if self.is_low else 0.0
         own = software.reserve_bytes
         self.reserve_bytes = settings.reserve_bytes if own is None else own
@@ -128,13 +129,15 @@ class Machine:
     def _matmul_parameters(self, precision: str, *, grouped: bool = False) -> dict[str, float]:
         accelerator = self.cluster.accelerator
         choose = self.profile.grouped_for if grouped else self.profile.matmul_for
-        found = choose(self.precision if precision == "fp4" else precision)
+        software = self.software
+        name = self.precision if precision == "fp4" else precision
+        found = choose("fp8_block" if name == "fp8" and software.block_scaled else name)
         measured = accelerator.matmul.get(precision)
         found = found.anchored(measured=measured, peak=accelerator.peaks.get(precision))
         arguments = found.arguments()
-        stack = self.software.stack
+        stack = software.stack
         share = stack.expert_share if grouped else stack.product_share
-        arguments["peak_efficiency"] *= self._sustained(precision) * share
+        arguments["peak_efficiency"] *= self._sustained(precision) * share * software.units_share
         return arguments
 
     def _sustained(self, precision: str) -> float:
@@ -177,6 +180,7 @@ class Machine:
     def attention_times(self, shape: dict[str, Array]) -> tuple[Array, Array]:
         """Flash attention both ways; ``shape`` as ``formulas.attention`` names it. [s]"""
         share = self.profile.sustained * self.software.stack.attention_share
+        share = share * self.software.units_share
         common = {
             "peak_flops": self.attention_peak * share,
             "memory_bandwidth": self.bandwidth,
