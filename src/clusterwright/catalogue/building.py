@@ -31,6 +31,7 @@ def build_accelerator(entry: Entry) -> Accelerator:
         scaleup_domain=None if domain is None else round(domain),
         scaleout_bandwidth=entry.value("scaleout_bandwidth"),
         price=entry.value("price"),
+        cache_bytes=entry.value("last_level_cache"),
         profile=entry.text("profile"),
     )
 

@@ -1,0 +1,1 @@
+"""Efficiency profiles fitted to measured kernel times: read, drop the impossible, fit, report."""

@@ -1,0 +1,195 @@
+"""The door to calibration: a table of measured kernels in, fitted kernels and residuals out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from clusterwright.calibrate.fitting import fit
+from clusterwright.calibrate.holdout import held_out
+from clusterwright.calibrate.kinds import PARAMETERS
+from clusterwright.calibrate.physics import impossible_rows
+from clusterwright.calibrate.residuals import Residual, errors_of
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.efficiency import Evidence
+from clusterwright.errors import InputError, TableError
+from clusterwright.hardware import Accelerator
+from clusterwright.kernels import KernelFit, Kernels
+from clusterwright.records import Record
+from clusterwright.validation.kernel_kinds import KernelKind, kind_named
+from clusterwright.validation.kernel_tables import ENGINE, LATENCY, SYSTEM, Array, Table, read_table
+
+MAX_ROWS = 6000
+"""Rows that one fit sees: more of a regular grid changes the third digit and takes minutes."""
+VERSION = "dir_version"
+"""Column that may hold the engine's version."""
+
+Watch = Callable[[int, int], None]
+
+
+class Calibration(Record, frozen=True, kw_only=True):
+    """Fitted kernels, one entry per accelerator and engine, and how well each fits."""
+
+    kernels: tuple[Kernels, ...]
+    residuals: tuple[Residual, ...]
+
+
+class Group(NamedTuple):
+    """Rows of one accelerator, engine and precision."""
+
+    accelerator: Accelerator
+    engine: str
+    precision: str
+    version: str
+    table: Table
+
+
+def fit_kernels(
+    path: str | Path,
+    kind: str,
+    *,
+    accelerators: tuple[str, ...] = (),
+    catalogue: Catalogue | None = None,
+    source: str = "",
+    watch: Watch | None = None,
+) -> Calibration:
+    """Fit the parameters of a kind of kernel to a table of measured times.
+
+    Parameters
+    ----------
+    path
+        A Parquet or CSV file with the columns of the kind.
+    kind
+        Such as ``gemm``; see ``validation.kernel_kinds``.
+    accelerators
+        Only these, by id or alias; by default all of the table.
+    catalogue
+        Facts to use instead of the shipped ones.
+    source
+        Where the measurements come from, for the evidence; by default the file's name.
+    watch
+        Told how many groups are done, of how many.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, names a chip that nobody knows, or is too small.
+    """
+    facts, chosen = catalogue or Catalogue(), kind_named(kind)
+    where = Path(path)
+    groups = list(_groups(where, chosen, facts, accelerators))
+    if not groups:
+        raise InputError(f"{where}: no rows of {', '.join(accelerators)}")
+    entries: dict[str, Kernels] = {}
+    residuals = []
+    for done, group in enumerate(groups, start=1):
+        values, residual = _fit_group(group, chosen)
+        evidence = _evidence(residual, source or where.name)
+        _add(entries, group, chosen, KernelFit(values=values, evidence=evidence))
+        residuals.append(residual)
+        if watch:
+            watch(done, len(groups))
+    return Calibration(kernels=tuple(entries.values()), residuals=tuple(residuals))
+
+
+def _groups(
+    path: Path, kind: KernelKind, facts: Catalogue, accelerators: tuple[str, ...]
+) -> Iterator[Group]:
+    """Cut a table into groups, sorted by their names."""
+    from clusterwright.validation.kernel_tables import column_names
+
+    version = [VERSION] if VERSION in column_names(path) else []
+    words = [SYSTEM, ENGINE, *kind.words, *version]
+    table = read_table(path, numbers=[*kind.numbers, LATENCY], words=words)
+    wanted = {facts.accelerator(name).id for name in accelerators}
+    codes = np.zeros(len(table), dtype=np.int64)
+    for name in words:
+        known, code = np.unique(table[name], return_inverse=True)
+        codes = codes * len(known) + code
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        first = {name: str(table[name][rows[0]]) for name in words}
+        accelerator = facts.accelerator(first[SYSTEM].replace("_", "-"))
+        if wanted and accelerator.id not in wanted:
+            continue
+        yield Group(
+            accelerator=accelerator,
+            engine=first[ENGINE].lower(),
+            precision=kind.precision(tuple(first[name] for name in kind.words)),
+            version=first.get(VERSION, ""),
+            table=table.where(rows),
+        )
+
+
+def _fit_group(group: Group, kind: KernelKind) -> tuple[dict[str, float], Residual]:
+    table, chip, precision = group.table, group.accelerator, group.precision
+    impossible = impossible_rows(table, kind, chip, precision)
+    unseen = held_out(table, kind.numbers)
+    seen = _thinned(np.flatnonzero(~unseen & ~impossible.any))
+    training = table.where(seen)
+    values = fit(
+        lambda found: kind.times(training, chip, precision, found),
+        training[LATENCY] * 1e-6,
+        PARAMETERS[kind.name],
+    )
+    values = {name: float(f"{value:.3g}") for name, value in values.items()}
+    judged = table.where(unseen & ~impossible.any)
+    if not len(judged):
+        raise TableError(f"{chip.id} {group.engine} {precision}: too few shapes to hold any out")
+    predicted = kind.times(judged, chip, precision, values)
+    median, p90, bias = errors_of(predicted, judged[LATENCY] * 1e-6)
+    residual = Residual(
+        accelerator=chip.id,
+        precision=precision,
+        kind=kind.name,
+        engine=group.engine,
+        rows=len(table),
+        fitted=len(seen),
+        held_out=len(judged),
+        faster_than_peak=int(impossible.faster_than_peak.sum()),
+        faster_than_memory=int((impossible.any & ~impossible.faster_than_peak).sum()),
+        median=median,
+        p90=p90,
+        bias=bias,
+    )
+    return values, residual
+
+
+def _thinned(rows: Array) -> Array:
+    """Return at most ``MAX_ROWS`` of some rows, evenly and the same ones each time."""
+    if len(rows) <= MAX_ROWS:
+        return rows
+    return np.sort(np.random.default_rng(0).permutation(rows)[:MAX_ROWS])
+
+
+def _evidence(residual: Residual, source: str) -> Evidence:
+    dropped = residual.faster_than_peak + residual.faster_than_memory
+    return Evidence(
+        source=source,
+        confidence="A",
+        rows=residual.fitted,
+        residual=float(f"{residual.median:.3g}"),
+        residual_p90=float(f"{residual.p90:.3g}"),
+        note=f"{dropped} impossible rows left out" if dropped else "",
+    )
+
+
+def _add(entries: dict[str, Kernels], group: Group, kind: KernelKind, found: KernelFit) -> None:
+    """Put a fit into its accelerator's and engine's entry, which is made on first use."""
+    chip = group.accelerator
+    name = f"{chip.id}-{group.engine}-{kind.name.replace('_', '-')}"
+    old = entries.get(name)
+    precisions = {**(old.precisions if old else {}), group.precision: found}
+    entries[name] = Kernels(
+        id=name,
+        name=f"{chip.name}: {kind.name} of {group.engine}",
+        kind=kind.name,
+        accelerator=chip.id,
+        profile=chip.profile,
+        engine=group.engine,
+        engine_version=group.version,
+        precisions=precisions,
+    )

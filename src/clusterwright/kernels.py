@@ -1,0 +1,98 @@
+"""Measured kernels: one engine's kernels on one accelerator, as parameters of a formula.
+
+A profile (``clusterwright.efficiency``) says what a generation of chips makes of its peaks; where
+an engine's own kernels were measured on a chip, an entry of kind ``kernels`` says so more exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from clusterwright.efficiency import PROVENANCE, Evidence
+from clusterwright.errors import CatalogueError
+from clusterwright.hardware import Accelerator
+from clusterwright.records import Record
+
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    "fp16": ("bf16",),
+    "bf16": ("fp16",),
+    "fp8_block": ("fp8",),
+    "mxfp8": ("fp8_block", "fp8"),
+    "mxfp4": ("nvfp4",),
+    "fp4": ("nvfp4",),
+}
+"""Precision → whose kernels stand in for it, nearest first."""
+
+
+class KernelFit(Record, frozen=True, kw_only=True):
+    """Parameters of a kind's formula at one precision, and what they rest on."""
+
+    values: dict[str, float]
+    evidence: Evidence
+
+
+class Kernels(Record, frozen=True, kw_only=True):
+    """One engine's kernels of one kind on one accelerator.
+
+    ``profile``: the generation that the accelerator belongs to; its other chips borrow from here.
+    """
+
+    id: str
+    name: str
+    kind: str
+    accelerator: str
+    profile: str
+    engine: str
+    engine_version: str
+    precisions: dict[str, KernelFit]
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Kernels:
+        """Build the record of a catalogue entry.
+
+        Raises
+        ------
+        CatalogueError
+            When a key is missing, unknown or of the wrong type; the message names it.
+        """
+        fields = {key: value for key, value in entry.items() if key not in PROVENANCE}
+        try:
+            return msgspec.convert(fields, cls)
+        except msgspec.ValidationError as error:
+            name = entry.get("id", "without an id")
+            raise CatalogueError(f"kernels {name!r}: {error}") from None
+
+    def fit_for(self, precision: str) -> KernelFit | None:
+        """Return the parameters of a precision or of its nearest stand-in; ``None``: neither."""
+        for name in (precision, *FOLLOWS.get(precision, ())):
+            if name in self.precisions:
+                return self.precisions[name]
+        return None
+
+
+def find_kernels(
+    known: Iterable[Kernels], *, kind: str, accelerator: Accelerator, engine: str
+) -> Kernels | None:
+    """Return an engine's kernels on an accelerator, or on its nearest relative.
+
+    A chip of the same generation stands in, the first by name; then nothing does, and the
+    generation's profile holds.
+
+    Parameters
+    ----------
+    known
+        Entries of the catalogue.
+    kind
+        Of kernel, such as ``gemm``.
+    accelerator
+        Where it runs.
+    engine
+        Whose kernel it is, in any case of letters.
+    """
+    chosen = [k for k in known if k.kind == kind and k.engine == engine.lower()]
+    own = [k for k in chosen if k.accelerator == accelerator.id]
+    kin = sorted((k for k in chosen if k.profile == accelerator.profile), key=lambda k: k.id)
+    return next(iter((*own, *kin)), None)

@@ -1,0 +1,72 @@
+"""The kinds of kernels that tables of measured times hold: one small module each, listed here.
+
+A kind says which columns its table has, what a row must at least do (arithmetic and traffic, which
+no chip does faster than its peaks), and how long its formula takes for it with parameters of the
+catalogue. Fitting the parameters is the business of ``clusterwright.calibrate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from clusterwright.errors import TableError, nearest_names
+from clusterwright.hardware import Accelerator
+from clusterwright.validation import kernel_gemm
+from clusterwright.validation.kernel_tables import ENGINE, LATENCY, SYSTEM, Array, Table
+
+
+class KernelKind(NamedTuple):
+    """One kind of kernel.
+
+    ``numbers``: columns of the shape. ``words``: columns that say the precision. ``precision``:
+    from their words to the catalogue's name. ``peak``: dense rate at it [FLOP/s]. ``work``: least
+    FLOPs and least bytes of each row. ``times``: what the formula says of each row. [s]
+    """
+
+    name: str
+    numbers: tuple[str, ...]
+    words: tuple[str, ...]
+    precision: Callable[[tuple[str, ...]], str]
+    peak: Callable[[Accelerator, str], float]
+    work: Callable[[Table, str], tuple[Array, Array]]
+    times: Callable[[Table, Accelerator, str, Mapping[str, float]], Array]
+
+
+KINDS: dict[str, KernelKind] = {
+    "gemm": KernelKind(
+        name="gemm",
+        numbers=kernel_gemm.NUMBERS,
+        words=kernel_gemm.WORDS,
+        precision=kernel_gemm.precision,
+        peak=kernel_gemm.peak,
+        work=kernel_gemm.work,
+        times=kernel_gemm.times,
+    ),
+}
+"""Every kind by its name: add one here, and its fit in ``clusterwright.calibrate.kinds``."""
+
+
+def kind_named(name: str) -> KernelKind:
+    """Return a kind by its name.
+
+    Raises
+    ------
+    TableError
+        There is none of that name.
+    """
+    if name not in KINDS:
+        near = nearest_names(name, KINDS) or sorted(KINDS)
+        raise TableError(f"no kind of kernel called {name!r}: did you mean {near[0]!r}?")
+    return KINDS[name]
+
+
+def kind_of_columns(names: tuple[str, ...]) -> KernelKind | None:
+    """Return the kind whose columns a table has, the one with most of them; ``None``: no kind."""
+    have = set(names)
+    found = [
+        kind
+        for kind in KINDS.values()
+        if have.issuperset((SYSTEM, ENGINE, LATENCY, *kind.words, *kind.numbers))
+    ]
+    return max(found, key=lambda kind: len(kind.words) + len(kind.numbers), default=None)
