@@ -10,9 +10,10 @@ import numpy as np
 
 from clusterwright.calibrate.fitting import fit
 from clusterwright.calibrate.holdout import held_out
-from clusterwright.calibrate.kinds import PARAMETERS
+from clusterwright.calibrate.kinds import PARAMETERS, SEARCHES
 from clusterwright.calibrate.physics import impossible_rows
 from clusterwright.calibrate.residuals import Residual, errors_of
+from clusterwright.calibrate.search import search_values
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.efficiency import Evidence
 from clusterwright.errors import InputError, TableError
@@ -130,11 +131,14 @@ def _fit_group(group: Group, kind: KernelKind) -> tuple[dict[str, float], Residu
     unseen = held_out(table, kind.numbers)
     seen = _thinned(np.flatnonzero(~unseen & ~impossible.any))
     training = table.where(seen)
-    values = fit(
-        lambda found: kind.times(training, chip, precision, found),
-        training[LATENCY] * 1e-6,
-        PARAMETERS[kind.name],
-    )
+    if kind.name in SEARCHES:
+        values = search_values(SEARCHES[kind.name], kind, training, chip, precision)
+    else:
+        values = fit(
+            lambda found: kind.times(training, chip, precision, found),
+            training[LATENCY] * 1e-6,
+            PARAMETERS[kind.name],
+        )
     values = {name: float(f"{value:.3g}") for name, value in values.items()}
     judged = table.where(unseen & ~impossible.any)
     if not len(judged):

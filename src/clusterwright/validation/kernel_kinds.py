@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from clusterwright.errors import TableError, nearest_names
 from clusterwright.hardware import Accelerator
-from clusterwright.validation import kernel_gemm
+from clusterwright.validation import kernel_decode, kernel_gemm, kernel_prefill
 from clusterwright.validation.kernel_tables import ENGINE, LATENCY, SYSTEM, Array, Table
 
 
@@ -42,6 +42,24 @@ KINDS: dict[str, KernelKind] = {
         peak=kernel_gemm.peak,
         work=kernel_gemm.work,
         times=kernel_gemm.times,
+    ),
+    "attention_prefill": KernelKind(
+        name="attention_prefill",
+        numbers=kernel_prefill.NUMBERS,
+        words=kernel_prefill.WORDS,
+        precision=kernel_prefill.precision,
+        peak=kernel_prefill.peak,
+        work=kernel_prefill.work,
+        times=kernel_prefill.times,
+    ),
+    "attention_decode": KernelKind(
+        name="attention_decode",
+        numbers=kernel_decode.NUMBERS,
+        words=kernel_decode.WORDS,
+        precision=kernel_decode.precision,
+        peak=kernel_decode.peak,
+        work=kernel_decode.work,
+        times=kernel_decode.times,
     ),
 }
 """Every kind by its name: add one here, and its fit in ``clusterwright.calibrate.kinds``."""

@@ -1,0 +1,54 @@
+"""What to search for attention, over prompts and while decoding, and between which bounds."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from clusterwright.calibrate.fitting import Parameter
+from clusterwright.calibrate.search import Search
+from clusterwright.validation import kernel_decode, kernel_prefill
+
+PREFILL = Search(
+    shared=(
+        Parameter("floor", 1e-5, 1e-6, 1e-3),
+        Parameter("fill_rows", 1e4, 10.0, 1e6),
+        Parameter("append_passes", 2.0, 0.01, 30.0),
+        Parameter("cache_speedup", 1.5, 1.0, 10.0),
+    ),
+    own=(
+        Parameter("peak_efficiency", 0.5, 0.003, 1.0),
+        Parameter("half_length", 150.0, 1.0, 5e3),
+        Parameter("window_waste", 0.01, 1e-5, 1.0),
+    ),
+    cells=kernel_prefill.cells,
+    choices=tuple(
+        {"query_tile": tile, "packed": packed}
+        for tile, packed in product((64.0, 128.0, 256.0), (0.0, 1.0))
+    ),
+    window_only=("window_waste",),
+)
+
+DECODE = Search(
+    shared=(
+        Parameter("peak_efficiency", 0.2, 0.002, 1.0),
+        Parameter("fill_tiles", 150.0, 8.0, 2e3),
+        Parameter("split_keys", 128.0, 8.0, 4096.0),
+        Parameter("split_latency", 5e-7, 1e-9, 2e-5),
+        Parameter("chunk_time", 1e-6, 1e-9, 3e-5),
+        Parameter("reread_speedup", 2.0, 0.1, 30.0),
+        Parameter("cache_speedup", 2.0, 1.0, 10.0),
+    ),
+    own=(
+        Parameter("memory_efficiency", 0.8, 0.05, 1.0),
+        Parameter("tile_time", 2e-8, 1e-10, 1e-5),
+        Parameter("floor", 8e-6, 1e-6, 1e-3),
+        Parameter("window_waste", 0.01, 1e-5, 1.0),
+    ),
+    cells=kernel_decode.cells,
+    choices=(
+        {"query_tile": 64.0, "group_limit": 0.0},
+        {"query_tile": 16.0, "group_limit": 0.0},
+        {"query_tile": 64.0, "group_limit": 32.0},
+    ),
+    window_only=("window_waste",),
+)
