@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
 from clusterwright.calibrate import gemm
 from clusterwright.calibrate.fitting import Parameter
+from clusterwright.validation.kernel_tables import Array
 
-PARAMETERS: dict[str, tuple[Parameter, ...]] = {
-    "gemm": gemm.PARAMETERS,
+
+class Search(NamedTuple):
+    """How the parameters of one kind are searched.
+
+    ``variants``: settings to try one by one, given the features of the rows. ``parameters``: what
+    to fit at a precision with a variant. ``cuts``: by feature, where a branch may end.
+    """
+
+    variants: Callable[[Mapping[str, Array]], tuple[dict[str, float], ...]]
+    parameters: Callable[[str, dict[str, float]], tuple[Parameter, ...]]
+    cuts: Mapping[str, tuple[float, ...]]
+
+
+SEARCHES: dict[str, Search] = {
+    "gemm": Search(
+        variants=lambda features: gemm.variants(float(features["rows"].max())),
+        parameters=gemm.searched,
+        cuts=gemm.CUTS,
+    ),
 }
-"""Parameters to search, by the names of ``validation.kernel_kinds.KINDS``."""
+"""By the names of ``validation.kernel_kinds.KINDS``."""
