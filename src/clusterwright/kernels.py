@@ -27,10 +27,23 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
 """Precision → whose kernels stand in for it, nearest first."""
 
 
+class Branch(Record, frozen=True, kw_only=True):
+    """Parameters for a box of shapes: engines run another kernel beyond some sizes.
+
+    ``above``, ``up_to``: bounds by the name of a feature of the shape (rows, columns …), the lower
+    one outside the box, the upper one inside; a feature without bounds is free. The branches of a
+    fit fill the whole space and do not overlap.
+    """
+
+    values: dict[str, float]
+    above: dict[str, float] = {}
+    up_to: dict[str, float] = {}
+
+
 class KernelFit(Record, frozen=True, kw_only=True):
     """Parameters of a kind's formula at one precision, and what they rest on."""
 
-    values: dict[str, float]
+    branches: tuple[Branch, ...]
     evidence: Evidence
 
 

@@ -6,22 +6,31 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
-from clusterwright.calibrate.fitting import fit
+from clusterwright.calibrate.branching import Grower, thinned
 from clusterwright.calibrate.holdout import held_out
-from clusterwright.calibrate.kinds import PARAMETERS, SEARCHES
+from clusterwright.calibrate.kinds import CELL_SEARCHES, SEARCHES
 from clusterwright.calibrate.physics import impossible_rows
 from clusterwright.calibrate.residuals import Residual, errors_of
 from clusterwright.calibrate.search import search_values
+from clusterwright.calibrate.writing import DIGITS
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.efficiency import Evidence
 from clusterwright.errors import InputError, TableError
 from clusterwright.hardware import Accelerator
-from clusterwright.kernels import KernelFit, Kernels
+from clusterwright.kernels import Branch, KernelFit, Kernels
 from clusterwright.records import Record
 from clusterwright.validation.kernel_kinds import KernelKind, kind_named
-from clusterwright.validation.kernel_tables import ENGINE, LATENCY, SYSTEM, Array, Table, read_table
+from clusterwright.validation.kernel_tables import (
+    ENGINE,
+    LATENCY,
+    SYSTEM,
+    Table,
+    column_names,
+    read_table,
+)
 
 MAX_ROWS = 6000
 """Rows that one fit sees: more of a regular grid changes the third digit and takes minutes."""
@@ -87,9 +96,9 @@ def fit_kernels(
     entries: dict[str, Kernels] = {}
     residuals = []
     for done, group in enumerate(groups, start=1):
-        values, residual = _fit_group(group, chosen)
+        branches, residual = _fit_group(group, chosen)
         evidence = _evidence(residual, source or where.name)
-        _add(entries, group, chosen, KernelFit(values=values, evidence=evidence))
+        _add(entries, group, chosen, KernelFit(branches=branches, evidence=evidence))
         residuals.append(residual)
         if watch:
             watch(done, len(groups))
@@ -100,8 +109,6 @@ def _groups(
     path: Path, kind: KernelKind, facts: Catalogue, accelerators: tuple[str, ...]
 ) -> Iterator[Group]:
     """Cut a table into groups, sorted by their names."""
-    from clusterwright.validation.kernel_tables import column_names
-
     version = [VERSION] if VERSION in column_names(path) else []
     words = [SYSTEM, ENGINE, *kind.words, *version]
     table = read_table(path, numbers=[*kind.numbers, LATENCY], words=words)
@@ -125,25 +132,17 @@ def _groups(
         )
 
 
-def _fit_group(group: Group, kind: KernelKind) -> tuple[dict[str, float], Residual]:
+def _fit_group(group: Group, kind: KernelKind) -> tuple[tuple[Branch, ...], Residual]:
+    """Fit on the rows that are possible and not held out; judge on those held out."""
     table, chip, precision = group.table, group.accelerator, group.precision
     impossible = impossible_rows(table, kind, chip, precision)
     unseen = held_out(table, kind.numbers)
-    seen = _thinned(np.flatnonzero(~unseen & ~impossible.any))
-    training = table.where(seen)
-    if kind.name in SEARCHES:
-        values = search_values(SEARCHES[kind.name], kind, training, chip, precision)
-    else:
-        values = fit(
-            lambda found: kind.times(training, chip, precision, found),
-            training[LATENCY] * 1e-6,
-            PARAMETERS[kind.name],
-        )
-    values = {name: float(f"{value:.3g}") for name, value in values.items()}
+    seen = thinned(table.where(~unseen & ~impossible.any), MAX_ROWS)
+    branches = tuple(map(_rounded, _branches(kind, seen, chip, precision)))
     judged = table.where(unseen & ~impossible.any)
     if not len(judged):
         raise TableError(f"{chip.id} {group.engine} {precision}: too few shapes to hold any out")
-    predicted = kind.times(judged, chip, precision, values)
+    predicted = kind.predict(judged, chip, precision, branches)
     median, p90, bias = errors_of(predicted, judged[LATENCY] * 1e-6)
     residual = Residual(
         accelerator=chip.id,
@@ -155,18 +154,35 @@ def _fit_group(group: Group, kind: KernelKind) -> tuple[dict[str, float], Residu
         held_out=len(judged),
         faster_than_peak=int(impossible.faster_than_peak.sum()),
         faster_than_memory=int((impossible.any & ~impossible.faster_than_peak).sum()),
+        branches=len(branches),
         median=median,
         p90=p90,
         bias=bias,
     )
-    return values, residual
+    return branches, residual
 
 
-def _thinned(rows: Array) -> Array:
-    """Return at most ``MAX_ROWS`` of some rows, evenly and the same ones each time."""
-    if len(rows) <= MAX_ROWS:
-        return rows
-    return np.sort(np.random.default_rng(0).permutation(rows)[:MAX_ROWS])
+def _branches(
+    kind: KernelKind, table: Table, chip: Accelerator, precision: str
+) -> tuple[Branch, ...]:
+    """Search one formula with cells where a kind names them, or grow a tree of formulas."""
+    if kind.name in CELL_SEARCHES:
+        values = search_values(CELL_SEARCHES[kind.name], kind, table, chip, precision)
+        return (Branch(values=values),)
+    grower = Grower(
+        kind=kind,
+        search=SEARCHES[kind.name],
+        accelerator=chip,
+        precision=precision,
+        aside=lambda rows: held_out(rows, kind.numbers[::-1]),
+    )
+    return grower.grow(table)
+
+
+def _rounded(branch: Branch) -> Branch:
+    """Return a branch as it will be written, so that the residuals are those of the file."""
+    values = {name: float(f"{value:.{DIGITS}g}") for name, value in branch.values.items()}
+    return msgspec.structs.replace(branch, values=values)
 
 
 def _evidence(residual: Residual, source: str) -> Evidence:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import product
 
 from clusterwright.calibrate.fitting import Parameter
-from clusterwright.calibrate.search import Search
+from clusterwright.calibrate.search import CellSearch
 from clusterwright.validation import kernel_decode, kernel_prefill
 
-PREFILL = Search(
+PREFILL = CellSearch(
     shared=(
         Parameter("floor", 1e-5, 1e-6, 1e-3),
         Parameter("fill_rows", 1e4, 10.0, 1e6),
@@ -28,7 +28,7 @@ PREFILL = Search(
     window_only=("window_waste",),
 )
 
-DECODE = Search(
+DECODE = CellSearch(
     shared=(
         Parameter("peak_efficiency", 0.2, 0.002, 1.0),
         Parameter("fill_tiles", 150.0, 8.0, 2e3),

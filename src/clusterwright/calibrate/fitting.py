@@ -15,12 +15,14 @@ class Parameter(NamedTuple):
     """One parameter of a formula: where the search starts and between which bounds it stays.
 
     All are positive and searched by their logarithm, so that 1e-6 s and 1e6 elements are alike.
+    ``neutral``: value that the formula takes where it is not given; ``None``: it must be given.
     """
 
     name: str
     start: float
     low: float
     high: float
+    neutral: float | None = None
 
 
 def fit(
@@ -28,10 +30,11 @@ def fit(
     measured: Array,
     parameters: Sequence[Parameter],
     *,
+    start: Mapping[str, float] | None = None,
     tolerance: float = 0.05,
-    starts: Sequence[Mapping[str, float]] = ({},),
-) -> dict[str, float]:
-    r"""Return the parameters whose times lie nearest to measured ones.
+    max_steps: int = 60,
+) -> tuple[float, dict[str, float]]:
+    r"""Return the loss per row, and the parameters whose times lie nearest to measured ones.
 
     .. math:: \min \sum_i \rho\!\left( \ln \frac{t_i(\theta)}{\hat t_i} \right), \qquad
        \rho(r) = 2 s^2 \left( \sqrt{1 + (r/s)^2} - 1 \right)
@@ -47,15 +50,17 @@ def fit(
         Time of each row. [s]
     parameters
         What to search.
+    start
+        Values to start from instead of the parameters' own.
     tolerance
         Relative error where outliers begin, :math:`s`. [1]
-    starts
-        Values to start from instead of each parameter's own; the best end counts.
+    max_steps
+        Steps of the search at the most.
 
     Raises
     ------
     InputError
-        When there are fewer rows than parameters, or scipy is not installed.
+        When there are too few rows for the parameters, or scipy is not installed.
     """
     least_squares = _least_squares()
     if len(measured) < 2 * len(parameters):
@@ -65,23 +70,23 @@ def fit(
         )
     names = [p.name for p in parameters]
     low, high = (np.log([getattr(p, side) for p in parameters]) for side in ("low", "high"))
-    target = np.log(measured)
+    target, given = np.log(measured), start or {}
 
     def residuals(logs: Array) -> Array:
         values = dict(zip(names, np.exp(logs), strict=True))
         return np.log(times(values)) - target
 
-    best = None
-    for start in starts:
-        first = np.log([start.get(p.name, p.start) for p in parameters])
-        first = np.clip(first, low + 1e-6, high - 1e-6)
-        found = least_squares(
-            residuals, first, bounds=(low, high), loss="soft_l1", f_scale=tolerance, max_nfev=60
-        )
-        if best is None or found.cost < best.cost:
-            best = found
-    assert best is not None
-    return dict(zip(names, np.exp(best.x).tolist(), strict=True))
+    first = np.log([given.get(p.name, p.start) for p in parameters])
+    found = least_squares(
+        residuals,
+        np.clip(first, low + 1e-6, high - 1e-6),
+        bounds=(low, high),
+        loss="soft_l1",
+        f_scale=tolerance,
+        max_nfev=max_steps,
+    )
+    values = dict(zip(names, np.exp(found.x).tolist(), strict=True))
+    return float(found.cost) / len(measured), values
 
 
 def _least_squares() -> Callable[..., Any]:

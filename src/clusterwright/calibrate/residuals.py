@@ -13,7 +13,8 @@ class Residual(Record, frozen=True, kw_only=True):
 
     ``rows``: of the table. ``fitted``: that the fit saw. ``held_out``: that the errors are of.
     ``faster_than_peak``, ``faster_than_memory``: rows that cannot be and were left out of both.
-    ``median``, ``p90``: of the absolute relative error. ``bias``: median of the signed one. [1]
+    ``branches``: kernels found. ``median``, ``p90``: of the absolute relative
+    error. ``bias``: median of the signed one. [1]
     """
 
     accelerator: str
@@ -25,6 +26,7 @@ class Residual(Record, frozen=True, kw_only=True):
     held_out: int
     faster_than_peak: int
     faster_than_memory: int
+    branches: int
     median: float
     p90: float
     bias: float
@@ -47,12 +49,18 @@ def errors_of(predicted: Array, measured: Array) -> tuple[float, float, float]:
 
 def as_text(found: list[Residual] | tuple[Residual, ...]) -> str:
     """Return a table, the worst median first."""
-    head = ("rows", "fitted", "held out", "impossible", "median", "p90", "bias")
+    head = ("rows", "fitted", "held out", "impossible", "branches", "median", "p90", "bias")
     names = [f"{r.accelerator} {r.precision} {r.kind} {r.engine}" for r in found]
     width = max([len("kernels"), *map(len, names)])
     lines = [f"{'kernels':<{width}}" + "".join(f"{h:>11}" for h in head)]
     for name, r in sorted(zip(names, found, strict=True), key=lambda pair: -pair[1].median):
-        counts = (r.rows, r.fitted, r.held_out, r.faster_than_peak + r.faster_than_memory)
+        counts = (
+            r.rows,
+            r.fitted,
+            r.held_out,
+            r.faster_than_peak + r.faster_than_memory,
+            r.branches,
+        )
         shares = (r.median, r.p90, r.bias)
         cells = [f"{c:,}" for c in counts] + [f"{100.0 * s:.1f} %" for s in shares]
         lines.append(f"{name:<{width}}" + "".join(f"{cell:>11}" for cell in cells))

@@ -28,7 +28,7 @@ CHOICE_ROWS = 1500
 """Rows on which the choices are compared."""
 
 
-class Search(NamedTuple):
+class CellSearch(NamedTuple):
     """What to search for one kind of kernel.
 
     ``shared``: one value for all rows. ``own``: one for each cell. ``cells``: which rows make
@@ -53,7 +53,7 @@ class Found(NamedTuple):
 
 
 def search_values(
-    what: Search, kind: KernelKind, table: Table, accelerator: Accelerator, precision: str
+    what: CellSearch, kind: KernelKind, table: Table, accelerator: Accelerator, precision: str
 ) -> dict[str, float]:
     """Return the values, and the choice among constants, that lie nearest to the measured times.
 
@@ -87,7 +87,7 @@ class _Rows(NamedTuple):
 class _Unknowns:
     """The parameters of one fit as a vector of logarithms."""
 
-    def __init__(self, what: Search, cells: Cells, constants: Mapping[str, float]) -> None:
+    def __init__(self, what: CellSearch, cells: Cells, constants: Mapping[str, float]) -> None:
         self.constants = constants
         counts = np.bincount(cells.rows, minlength=len(cells.names))
         enough = counts >= min(LEAST_ROWS, counts.max())
@@ -123,7 +123,7 @@ def _without(name: str, cells: Cells, place: Array) -> dict[str, float]:
     return {f"{name}_{cell}": 0.0 for cell, i in zip(cells.names, place, strict=True) if i < 0}
 
 
-def _fit(what: Search, rows: _Rows, constants: Mapping[str, float]) -> Found:
+def _fit(what: CellSearch, rows: _Rows, constants: Mapping[str, float]) -> Found:
     try:
         from scipy.optimize import least_squares
     except ImportError:

@@ -40,13 +40,23 @@ def _entry(one: Kernels, *, source: str, confidence: str, checked: str) -> str:
     head = {**fields, "source": source, "confidence": confidence}
     lines = ["[[kernels]]", *_lines(head), f"checked = {checked}"]
     for name, fit in precisions.items():
-        lines += [f"[kernels.precisions.{name}.values]", *_lines(fit["values"])]
-        lines += [f"[kernels.precisions.{name}.evidence]", *_lines(fit["evidence"])]
+        key = f"kernels.precisions.{name}"
+        lines += [f"[{key}.evidence]", *_lines(fit["evidence"])]
+        for branch in fit["branches"]:
+            bounds = {side: _table(branch[side]) for side in ("above", "up_to")}
+            lines += [f"[[{key}.branches]]", *(f"{s} = {b}" for s, b in bounds.items() if b)]
+            lines.append(f"values = {_table(branch['values'])}")
     return "\n".join(lines) + "\n"
 
 
 def _lines(fields: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {_value(value)}" for key, value in fields.items() if value not in (None, "")]
+
+
+def _table(fields: Mapping[str, float]) -> str:
+    """Return numbers by name on one line, nothing for none."""
+    cells = ", ".join(f"{key} = {_value(value)}" for key, value in fields.items())
+    return f"{{ {cells} }}" if cells else ""
 
 
 def _value(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clusterwright.errors import TableError
-from clusterwright.formulas.roofline import matmul_time
+from clusterwright.formulas.tiles import engine_matmul_time
 from clusterwright.hardware import Accelerator
 from clusterwright.training.machine import peak_rate
 from clusterwright.validation.kernel_tables import Array, Table
@@ -47,6 +47,14 @@ WEIGHT_BYTES = {
 """Bytes of a weight, block scales included (nvfp4: 4 bits and an 8-bit scale for 16 values)."""
 
 
+OUTPUT_BYTES = 2.0
+"""Results are 16 bits wide in every table."""
+ALIGNMENT = 16
+"""Rows that the alignment of 16-byte loads asks for at 8 bits."""
+USUAL_UNITS = 128
+"""Units of a chip that nobody published them of."""
+
+
 def precision(words: tuple[str, ...]) -> str:
     """Return the catalogue's name of a precision.
 
@@ -67,9 +75,19 @@ def peak(accelerator: Accelerator, precision: str) -> float:
 def work(table: Table, precision: str) -> tuple[Array, Array]:
     """Return the least FLOPs and the least bytes of each product."""
     m, n, k = (table[name] for name in NUMBERS)
-    weights = WEIGHT_BYTES[precision]
-    inputs = 2.0 if precision.endswith("_weights") else weights
-    return 2.0 * m * n * k, inputs * m * k + weights * k * n + 2.0 * m * n
+    inputs, weights = input_bytes(precision), WEIGHT_BYTES[precision]
+    return 2.0 * m * n * k, inputs * m * k + weights * k * n + OUTPUT_BYTES * m * n
+
+
+def input_bytes(precision: str) -> float:
+    """Return the bytes of an input as the product reads it: 16 bits where only weights shrink."""
+    return OUTPUT_BYTES if precision.endswith("_weights") else WEIGHT_BYTES[precision]
+
+
+def features(table: Table) -> dict[str, Array]:
+    """Return what an engine may choose its kernel by."""
+    m, n, k = (table[name] for name in NUMBERS)
+    return {"rows": m, "columns": n, "depth": k, "ragged": (m % ALIGNMENT > 0).astype(float)}
 
 
 def times(
@@ -78,13 +96,17 @@ def times(
     """Return the time of each product by the formula. [s]"""
     assert accelerator.memory_bandwidth
     m, n, k = (table[name] for name in NUMBERS)
-    return matmul_time(
+    return engine_matmul_time(
         m,
         n,
         k,
         peak_flops=peak(accelerator, precision),
         memory_bandwidth=accelerator.memory_bandwidth,
-        element_bytes=WEIGHT_BYTES[precision],
-        output_bytes=2.0,
+        cache_bytes=accelerator.cache_bytes or 0.0,
+        num_units=float(accelerator.num_units or USUAL_UNITS),
+        input_bytes=input_bytes(precision),
+        weight_bytes=WEIGHT_BYTES[precision],
+        output_bytes=OUTPUT_BYTES,
+        ragged=(m % ALIGNMENT > 0).astype(float),
         **values,
     )

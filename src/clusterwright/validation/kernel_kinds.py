@@ -7,11 +7,14 @@ catalogue. Fitting the parameters is the business of ``clusterwright.calibrate``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from clusterwright.errors import TableError, nearest_names
 from clusterwright.hardware import Accelerator
+from clusterwright.kernels import Branch
 from clusterwright.validation import kernel_decode, kernel_gemm, kernel_prefill
 from clusterwright.validation.kernel_tables import ENGINE, LATENCY, SYSTEM, Array, Table
 
@@ -21,7 +24,8 @@ class KernelKind(NamedTuple):
 
     ``numbers``: columns of the shape. ``words``: columns that say the precision. ``precision``:
     from their words to the catalogue's name. ``peak``: dense rate at it [FLOP/s]. ``work``: least
-    FLOPs and least bytes of each row. ``times``: what the formula says of each row. [s]
+    FLOPs and least bytes of each row. ``features``: by which an engine may choose its kernel.
+    ``times``: what the formula says of each row. [s]
     """
 
     name: str
@@ -30,7 +34,36 @@ class KernelKind(NamedTuple):
     precision: Callable[[tuple[str, ...]], str]
     peak: Callable[[Accelerator, str], float]
     work: Callable[[Table, str], tuple[Array, Array]]
+    features: Callable[[Table], dict[str, Array]]
     times: Callable[[Table, Accelerator, str, Mapping[str, float]], Array]
+
+    def predict(
+        self, table: Table, accelerator: Accelerator, precision: str, branches: Sequence[Branch]
+    ) -> Array:
+        """Return the time of each row by the branch that its shape falls in. [s]"""
+        found = np.full(len(table), np.nan)
+        features = self.features(table)
+        for branch in branches:
+            inside = inside_branch(features, branch)
+            rows = table.where(inside)
+            if len(rows):
+                found[inside] = self.times(rows, accelerator, precision, branch.values)
+        return found
+
+
+def inside_branch(features: Mapping[str, Array], branch: Branch) -> Array:
+    """Return a mask of the rows whose features lie within a branch's bounds."""
+    inside = np.ones(len(next(iter(features.values()))), dtype=bool)
+    for name, bound in branch.above.items():
+        inside &= features[name] > bound
+    for name, bound in branch.up_to.items():
+        inside &= features[name] <= bound
+    return inside
+
+
+def no_features(table: Table) -> dict[str, Array]:
+    """Return no feature but the row itself: for kinds with cells in place of branches."""
+    return {"row": np.arange(len(table))}
 
 
 KINDS: dict[str, KernelKind] = {
@@ -41,6 +74,7 @@ KINDS: dict[str, KernelKind] = {
         precision=kernel_gemm.precision,
         peak=kernel_gemm.peak,
         work=kernel_gemm.work,
+        features=kernel_gemm.features,
         times=kernel_gemm.times,
     ),
     "attention_prefill": KernelKind(
@@ -50,6 +84,7 @@ KINDS: dict[str, KernelKind] = {
         precision=kernel_prefill.precision,
         peak=kernel_prefill.peak,
         work=kernel_prefill.work,
+        features=no_features,
         times=kernel_prefill.times,
     ),
     "attention_decode": KernelKind(
@@ -59,6 +94,7 @@ KINDS: dict[str, KernelKind] = {
         precision=kernel_decode.precision,
         peak=kernel_decode.peak,
         work=kernel_decode.work,
+        features=no_features,
         times=kernel_decode.times,
     ),
 }

@@ -1,0 +1,165 @@
+"""Where an engine changes kernels, found from its times: a tree whose leaves are fits.
+
+A dispatch rule in an engine's source ("up to 64 rows this tile, beyond it that one") is a step in
+its times that no smooth parameter can follow. A branch is cut in two where residuals of its fit
+gain most, and stays cut only if rows that neither side's fit saw gain too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from clusterwright.calibrate.fitting import fit
+from clusterwright.calibrate.kinds import Search
+from clusterwright.hardware import Accelerator
+from clusterwright.kernels import Branch
+from clusterwright.validation.kernel_kinds import KernelKind
+from clusterwright.validation.kernel_tables import LATENCY, Array, Table
+
+MAX_BRANCHES = 8
+"""Kernels of one engine at one precision; more would be a table, not a formula."""
+MIN_ROWS = 120
+"""Rows of a branch at the least: several per parameter."""
+LEAST_GAIN = 0.01
+"""Share of the whole error that a cut must save on rows it did not see. [1]"""
+LARGEST = 0.5
+"""Errors beyond this count as this much, so that odd rows do not choose the cuts. [1]"""
+IDLE = 0.005
+"""A parameter that saves no more than this of the error is not kept. [1]"""
+COARSE_ROWS, FINE_ROWS = 250, 1500
+"""Rows that choose among variants, and that the chosen ones are fitted on."""
+COARSE_STEPS, FINE_STEPS = 8, 40
+FINALISTS = 3
+
+
+class Leaf(NamedTuple):
+    """A branch with its rows, and how wrong it is on those that were set aside."""
+
+    branch: Branch
+    table: Table
+    loss: float
+
+
+class Grower(NamedTuple):
+    """All that stays the same while one tree grows."""
+
+    kind: KernelKind
+    search: Search
+    accelerator: Accelerator
+    precision: str
+    aside: Callable[[Table], Array]
+
+    def grow(self, table: Table) -> tuple[Branch, ...]:
+        """Return the branches that follow a table's rows best, each fitted on all of its rows."""
+        leaves = [self.leaf(table, {}, {})]
+        least = LEAST_GAIN * leaves[0].loss
+        closed: list[Leaf] = []
+        while leaves and len(leaves) + len(closed) < MAX_BRANCHES:
+            worst = max(leaves, key=lambda leaf: leaf.loss)
+            leaves.remove(worst)
+            halves = self.halves(worst)
+            if halves and worst.loss - sum(half.loss for half in halves) > least:
+                leaves += halves
+            else:
+                closed.append(worst)
+        return tuple(leaf.branch for leaf in (*closed, *leaves))
+
+    def halves(self, leaf: Leaf) -> list[Leaf]:
+        """Return a leaf cut in two where its residuals promise most; none without a promise."""
+        features = self.kind.features(leaf.table)
+        cut = best_cut(features, self.residuals(leaf.branch, leaf.table), self.search.cuts)
+        if cut is None:
+            return []
+        name, bound = cut
+        low, above, up_to = features[name] <= bound, leaf.branch.above, leaf.branch.up_to
+        return [
+            self.leaf(leaf.table.where(low), above, {**up_to, name: bound}),
+            self.leaf(leaf.table.where(~low), {**above, name: bound}, up_to),
+        ]
+
+    def leaf(self, table: Table, above: dict[str, float], up_to: dict[str, float]) -> Leaf:
+        """Fit a branch on part of its rows and judge it on the rest."""
+        aside = self.aside(table)
+        values = self.values(table.where(~aside))
+        branch = Branch(values=values, above=above, up_to=up_to)
+        rest = self.residuals(branch, table.where(aside))
+        return Leaf(branch, table, float(np.minimum(np.abs(rest), LARGEST).sum()))
+
+    def residuals(self, branch: Branch, table: Table) -> Array:
+        """Return the logarithm of predicted over measured."""
+        times = self.kind.times(table, self.accelerator, self.precision, branch.values)
+        return np.log(times / (table[LATENCY] * 1e-6))
+
+    def values(self, table: Table) -> dict[str, float]:
+        """Return the best variant's parameters: all tried roughly, the best few finely."""
+        tried = self.search.variants(self.kind.features(table))
+        coarse = thinned(table, COARSE_ROWS)
+        rough = [self.fit_one(coarse, variant, variant, COARSE_STEPS) for variant in tried]
+        order = np.argsort([loss for loss, _ in rough])[:FINALISTS]
+        fine = thinned(table, FINE_ROWS)
+        ends = [self.fit_one(fine, tried[i], rough[i][1], FINE_STEPS) for i in order]
+        return self.pruned(fine, min(ends, key=lambda end: end[0])[1])
+
+    def pruned(self, table: Table, values: dict[str, float]) -> dict[str, float]:
+        """Return the values without those that the formula's neutral ones do as well as."""
+
+        def loss(tried: dict[str, float]) -> float:
+            times = self.kind.times(table, self.accelerator, self.precision, tried)
+            return float(np.abs(np.log(times / (table[LATENCY] * 1e-6))).mean())
+
+        least = loss(values)
+        for parameter in self.search.parameters(self.precision, values):
+            if parameter.neutral is not None:
+                without = {k: v for k, v in values.items() if k != parameter.name}
+                if loss(without) <= least * (1.0 + IDLE):
+                    values = without
+        return values
+
+    def fit_one(
+        self, table: Table, variant: dict[str, float], start: Mapping[str, float], steps: int
+    ) -> tuple[float, dict[str, float]]:
+        """Return the loss and the parameters of one variant."""
+        loss, found = fit(
+            lambda values: self.kind.times(
+                table, self.accelerator, self.precision, {**variant, **values}
+            ),
+            table[LATENCY] * 1e-6,
+            self.search.parameters(self.precision, variant),
+            start=start,
+            max_steps=steps,
+        )
+        return loss, {**variant, **found}
+
+
+def best_cut(
+    features: Mapping[str, Array], residuals: Array, cuts: Mapping[str, tuple[float, ...]]
+) -> tuple[str, float] | None:
+    """Return the cut whose sides, each with a line of its own, leave least of some residuals."""
+    shape = [np.log(column) for name, column in features.items() if name != "ragged"]
+    design = np.column_stack([np.ones(len(residuals)), *shape])
+    clipped = np.clip(residuals, -LARGEST, LARGEST)
+    best, least = None, np.inf
+    for name, bounds in cuts.items():
+        for bound in bounds:
+            low = features[name] <= bound
+            if MIN_ROWS <= low.sum() <= len(low) - MIN_ROWS:
+                left = sum(_left(design[side], clipped[side]) for side in (low, ~low))
+                if left < least:
+                    best, least = (name, bound), left
+    return best
+
+
+def _left(design: Array, residuals: Array) -> float:
+    """Return the sum of the residuals' sizes once a line is taken from them."""
+    line = np.linalg.lstsq(design, residuals, rcond=None)[0]
+    return float(np.abs(residuals - design @ line).sum())
+
+
+def thinned(table: Table, most: int) -> Table:
+    """Return at most so many rows, drawn evenly and the same ones each time."""
+    if len(table) <= most:
+        return table
+    return table.where(np.sort(np.random.default_rng(0).permutation(len(table))[:most]))
