@@ -111,7 +111,7 @@ def _groups(
     """Cut a table into groups, sorted by their names."""
     version = [VERSION] if VERSION in column_names(path) else []
     words = [SYSTEM, ENGINE, *kind.words, *version]
-    table = read_table(path, numbers=[*kind.numbers, LATENCY], words=words)
+    table = read_table(path, numbers=[*kind.numbers, LATENCY], words=[*words, *kind.labels])
     wanted = {facts.accelerator(name).id for name in accelerators}
     codes = np.zeros(len(table), dtype=np.int64)
     for name in words:

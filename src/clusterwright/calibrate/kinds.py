@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from clusterwright.calibrate import attention, gemm
+from clusterwright.calibrate import attention, experts, gemm, latent
 from clusterwright.calibrate.fitting import Parameter
 from clusterwright.calibrate.search import CellSearch
 from clusterwright.validation.kernel_tables import Array
@@ -35,5 +35,7 @@ SEARCHES: dict[str, Search] = {
 CELL_SEARCHES: dict[str, CellSearch] = {
     "attention_prefill": attention.PREFILL,
     "attention_decode": attention.DECODE,
+    "latent_decode": latent.LATENT,
+    "experts": experts.EXPERTS,
 }
 """Kinds whose engines' kernels are known by their shape, by the same names."""

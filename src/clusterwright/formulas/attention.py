@@ -77,9 +77,12 @@ def attention_time(
     flop_factor: Floats = 1.0,
     traffic_factor: Floats = 1.0,
     query_tile: Floats = 1.0,
+    least_tile: Floats = 1.0,
     packed: Floats = 0.0,
     window_waste: Floats = 0.0,
-    append_passes: Floats = 0.0,
+    start_time: Floats = 0.0,
+    query_passes: Floats = 0.0,
+    key_passes: Floats = 0.0,
     cache_bytes: Floats = 0.0,
     cache_speedup: Floats = 1.0,
 ) -> Floats:
@@ -95,12 +98,15 @@ def attention_time(
     longest, :math:`w` keys, are the last wave; and below a head size :math:`d_0` the exponentials
     take longer than the products. Memory moves queries, keys, values and results once.
 
-    A serving engine's kernel also turns and casts what it is given and appends keys and values to
-    their cache: :math:`p` more passes over queries, keys, values and results, one after the other,
+    A serving engine also turns and casts what it is given and appends keys and values to their
+    cache, in kernels of their own: :math:`p_q` more passes over the bytes :math:`n_q` of queries
+    and results, :math:`p_k` over the :math:`n_k` of keys and values, and it looks up where each of
+    the :math:`b\,h_k` sequences of keys lies,
 
-    .. math:: t_a = p\,\frac{n}{\beta}\left[ 1 - \gamma + \frac{\gamma}{u} \right]
+    .. math:: t_a = b\,h_k\,\tau + \frac{p_q n_q + p_k n_k}{\beta}
+       \left[ 1 - \gamma + \frac{\gamma}{u} \right]
 
-    of which the `cached_share` :math:`\gamma` of :math:`n` bytes goes :math:`u` times faster.
+    of all of which the `cached_share` :math:`\gamma` goes :math:`u` times faster.
 
     Parameters
     ----------
@@ -128,15 +134,18 @@ def attention_time(
         :math:`f`: 1 forward; 2.5 backward (five products for the forward's two) [1]_. [1]
     traffic_factor
         Memory traffic over the forward's; 2 to 3 backward. [1]
-    query_tile
-        Queries that one unit works on together; 1 leaves the tile's edge out. [1]
+    query_tile, least_tile
+        Queries that one unit works on together, and for short sequences at least: tiles halve as
+        long as they hold the queries. 1 leaves the tile's edge out. [1]
     packed
         1: the query heads that share keys fill a tile together (short queries waste less). [1]
     window_waste
         Share of the pairs beyond the window that the kernel computes all the same; 1 for a kernel
         that masks them and skips nothing. [1]
-    append_passes
-        :math:`p`; 0 in training. [1]
+    start_time
+        :math:`\tau`; 0 where keys lie in order, as in training. [s]
+    query_passes, key_passes
+        :math:`p_q, p_k`; 0 in training. [1]
     cache_bytes, cache_speedup
         Last-level cache, and :math:`u`; what a model's other layers leave no room for is 0. [B, 1]
 
@@ -170,17 +179,20 @@ def attention_time(
     beyond = attended_pairs(query_length, key_length, causal=causal) - pairs
     pairs = pairs + window_waste * beyond
     group = np.where(packed, num_heads / num_kv_heads, 1.0)
-    rows = query_tile * np.ceil(query_length * group / query_tile) / group
+    short = np.maximum(least_tile, 2.0 ** np.ceil(np.log2(query_length * group)))
+    tile = np.minimum(query_tile, short)
+    rows = tile * np.ceil(query_length * group / tile) / group
     work = batch_size * num_heads * rows * (pairs / query_length + half_length)
     work = work + fill_rows * (seen + half_length)
     dims = qk_dim + value_dim
     exponentials = soft_maximum(1.0, half_head_dim / (0.5 * dims))
     arithmetic_time = 2.0 * flop_factor * dims * work * exponentials
     arithmetic_time = arithmetic_time / (peak_flops * peak_efficiency)
-    queries = query_length * num_heads * dims
-    traffic = batch_size * (queries + key_length * num_kv_heads * dims) * element_bytes
-    traffic_time = traffic_factor * traffic / (memory_bandwidth * memory_efficiency)
-    cached = cached_share(traffic, cache_bytes=cache_bytes)
-    passes = append_passes * (1.0 - cached + cached / cache_speedup)
-    append_time = passes * traffic / memory_bandwidth
+    queries = batch_size * query_length * num_heads * dims * element_bytes
+    keys = batch_size * key_length * num_kv_heads * dims * element_bytes
+    cached = cached_share(queries + keys, cache_bytes=cache_bytes)
+    byte_time = (1.0 - cached + cached / cache_speedup) / memory_bandwidth
+    traffic_time = traffic_factor * (queries + keys) * byte_time / memory_efficiency
+    append_time = (query_passes * queries + key_passes * keys) * byte_time
+    append_time = append_time + batch_size * num_kv_heads * start_time
     return floor + soft_maximum(arithmetic_time, traffic_time) + append_time

@@ -44,6 +44,7 @@ def decode_attention_time(
     split_keys: Floats,
     split_latency: Floats,
     chunk_time: Floats,
+    key_time: Floats = 0.0,
     query_tile: Floats = 64.0,
     alone: Floats = 0.0,
     reread_speedup: Floats = 1.0,
@@ -55,7 +56,7 @@ def decode_attention_time(
     r"""Time of attention of one query per sequence over its cached keys. [s]
 
     .. math:: t = t_0 + \tau_s \log_2 n_s + \tau_c \min(1, \ell/\kappa) +
-       \sqrt{t_m^2 + (n\,\tau)^2 + t_r^2 + t_c^2}
+       \sqrt{t_m^2 + (n\,\tau)^2 + (\ell\,\tau_k)^2 + t_r^2 + t_c^2}
 
     .. math:: n = b\,h_k \lceil g / M \rceil, \qquad
        n_s = \min\!\left( \max(1, N/n),\ \max(1, \ell/\kappa) \right)
@@ -93,6 +94,8 @@ def decode_attention_time(
         Time of each doubling of the parts, :math:`\tau_s`. [s]
     chunk_time
         Time in which one unit works through :math:`\kappa` keys, :math:`\tau_c`. [s]
+    key_time
+        Time that one unit takes for each key, :math:`\tau_k`, in kernels that do not cut them. [s]
     query_tile
         :math:`M`. [1]
     alone
@@ -140,7 +143,8 @@ def decode_attention_time(
     reread_time = read * (copies - 1.0) / (memory_bandwidth * reread_speedup)
     flops = 2.0 * (qk_dim + value_dim) * batch_size * num_heads * seen
     arithmetic_time = flops / (peak_flops * peak_efficiency)
-    squares = memory_time**2 + reread_time**2 + arithmetic_time**2 + (tiles * tile_time) ** 2
+    squares = memory_time**2 + reread_time**2 + arithmetic_time**2
+    squares = squares + (tiles * tile_time) ** 2 + (seen * key_time) ** 2
     parts = np.minimum(np.maximum(1.0, fill_tiles / tiles), np.maximum(1.0, seen / split_keys))
     first = chunk_time * np.minimum(1.0, seen / split_keys)
     return floor + split_latency * np.log2(parts) + first + np.sqrt(squares)

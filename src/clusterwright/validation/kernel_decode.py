@@ -16,7 +16,7 @@ from clusterwright.validation.kernel_tables import Array, Table
 NUMBERS = ("batch_size", "step", "num_heads", "num_key_value_heads", "head_dim", "window_size")
 WORDS = ("kv_cache_dtype",)
 
-CELL_PARAMETERS = ("memory_efficiency", "tile_time", "floor", "window_waste")
+CELL_PARAMETERS = ("memory_efficiency", "tile_time", "key_time", "floor", "window_waste")
 SHARED = (
     "peak_efficiency",
     "fill_tiles",
@@ -55,8 +55,10 @@ def alone(table: Table, constants: Mapping[str, float]) -> Array:
     """Return 1 where each query head works alone: it shares no keys, or too many share them.
 
     ``group_limit``: heads that may share keys in this engine's kernel; 0 is any number.
+    ``window_limit``: the same below a window.
     """
-    limit = constants["group_limit"]
+    windowed = table["window_size"] > 0
+    limit = np.where(windowed, constants["window_limit"], constants["group_limit"])
     group = table["num_heads"] / table["num_key_value_heads"]
     return ((limit > 0) & ((group == 1) | (group > limit))).astype(float)
 

@@ -15,7 +15,13 @@ import numpy as np
 from clusterwright.errors import TableError, nearest_names
 from clusterwright.hardware import Accelerator
 from clusterwright.kernels import Branch
-from clusterwright.validation import kernel_decode, kernel_gemm, kernel_prefill
+from clusterwright.validation import (
+    kernel_decode,
+    kernel_experts,
+    kernel_gemm,
+    kernel_latent,
+    kernel_prefill,
+)
 from clusterwright.validation.kernel_tables import ENGINE, LATENCY, SYSTEM, Array, Table
 
 
@@ -25,7 +31,8 @@ class KernelKind(NamedTuple):
     ``numbers``: columns of the shape. ``words``: columns that say the precision. ``precision``:
     from their words to the catalogue's name. ``peak``: dense rate at it [FLOP/s]. ``work``: least
     FLOPs and least bytes of each row. ``features``: by which an engine may choose its kernel.
-    ``times``: what the formula says of each row. [s]
+    ``times``: what the formula says of each row [s]. ``labels``: columns of words besides that
+    it needs.
     """
 
     name: str
@@ -36,6 +43,7 @@ class KernelKind(NamedTuple):
     work: Callable[[Table, str], tuple[Array, Array]]
     features: Callable[[Table], dict[str, Array]]
     times: Callable[[Table, Accelerator, str, Mapping[str, float]], Array]
+    labels: tuple[str, ...] = ()
 
     def predict(
         self, table: Table, accelerator: Accelerator, precision: str, branches: Sequence[Branch]
@@ -97,6 +105,27 @@ KINDS: dict[str, KernelKind] = {
         features=no_features,
         times=kernel_decode.times,
     ),
+    "latent_decode": KernelKind(
+        name="latent_decode",
+        numbers=kernel_latent.NUMBERS,
+        words=kernel_latent.WORDS,
+        precision=kernel_latent.precision,
+        peak=kernel_latent.peak,
+        work=kernel_latent.work,
+        features=no_features,
+        times=kernel_latent.times,
+    ),
+    "experts": KernelKind(
+        name="experts",
+        numbers=kernel_experts.NUMBERS,
+        words=kernel_experts.WORDS,
+        precision=kernel_experts.precision,
+        peak=kernel_experts.peak,
+        work=kernel_experts.work,
+        features=no_features,
+        times=kernel_experts.times,
+        labels=kernel_experts.LABELS,
+    ),
 }
 """Every kind by its name: add one here, and its fit in ``clusterwright.calibrate.kinds``."""
 
@@ -121,6 +150,6 @@ def kind_of_columns(names: tuple[str, ...]) -> KernelKind | None:
     found = [
         kind
         for kind in KINDS.values()
-        if have.issuperset((SYSTEM, ENGINE, LATENCY, *kind.words, *kind.numbers))
+        if have.issuperset((SYSTEM, ENGINE, LATENCY, *kind.words, *kind.labels, *kind.numbers))
     ]
     return max(found, key=lambda kind: len(kind.words) + len(kind.numbers), default=None)

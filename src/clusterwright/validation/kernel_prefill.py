@@ -20,6 +20,7 @@ NAMES = {"bfloat16": "bf16", "float16": "bf16", "fp8": "fp8"}
 """What tables call the precision of operands and of the cache → what the catalogue calls it."""
 
 CACHE_BYTES = {"bf16": 2.0, "fp8": 1.0}
+SHARED = ("fill_rows", "start_time", "query_passes", "key_passes", "cache_speedup")
 CELL_PARAMETERS = ("peak_efficiency", "half_length", "window_waste")
 
 
@@ -72,7 +73,7 @@ def times(
     batch, length, heads, kv_heads, dim, window = (table[name] for name in NUMBERS)
     own = cells(table, values)
     of_cells = {name: own.spread(values, name, head_distance) for name in CELL_PARAMETERS}
-    shared = {key: values[key] for key in ("fill_rows", "append_passes", "cache_speedup")}
+    shared = {key: values[key] for key in SHARED}
     return attention_time(
         batch,
         heads,
@@ -89,6 +90,7 @@ def times(
         floor=values["floor"],
         window=np.asarray(window),
         query_tile=values["query_tile"],
+        least_tile=values["least_tile"],
         packed=values["packed"],
         cache_bytes=accelerator.cache_bytes or 0.0,
         **shared,
