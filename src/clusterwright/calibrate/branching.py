@@ -23,7 +23,7 @@ MAX_BRANCHES = 8
 """Kernels of one engine at one precision; more would be a table, not a formula."""
 MIN_ROWS = 120
 """Rows of a branch at the least: several per parameter."""
-LEAST_GAIN = 0.01
+LEAST_GAIN = 0.015
 """Share of the whole error that a cut must save on rows it did not see. [1]"""
 LARGEST = 0.5
 """Errors beyond this count as this much, so that odd rows do not choose the cuts. [1]"""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError, nearest_names
 from clusterwright.hardware import Accelerator
 from clusterwright.kernels import Branch
@@ -25,7 +26,8 @@ class KernelKind(NamedTuple):
     ``numbers``: columns of the shape. ``words``: columns that say the precision. ``precision``:
     from their words to the catalogue's name. ``peak``: dense rate at it [FLOP/s]. ``work``: least
     FLOPs and least bytes of each row. ``features``: by which an engine may choose its kernel.
-    ``times``: what the formula says of each row. [s]
+    ``times``: what the formula says of each row; ``usual_times``: what the generation's profile
+    says where no engine was measured. [s]
     """
 
     name: str
@@ -36,6 +38,7 @@ class KernelKind(NamedTuple):
     work: Callable[[Table, str], tuple[Array, Array]]
     features: Callable[[Table], dict[str, Array]]
     times: Callable[[Table, Accelerator, str, Mapping[str, float]], Array]
+    usual_times: Callable[[Table, Accelerator, str, EfficiencyProfile], Array]
 
     def predict(
         self, table: Table, accelerator: Accelerator, precision: str, branches: Sequence[Branch]
@@ -71,6 +74,7 @@ KINDS: dict[str, KernelKind] = {
         work=kernel_gemm.work,
         features=kernel_gemm.features,
         times=kernel_gemm.times,
+        usual_times=kernel_gemm.usual_times,
     ),
 }
 """Every kind by its name: add one here, and its fit in ``clusterwright.calibrate.kinds``."""
