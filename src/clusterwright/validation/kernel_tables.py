@@ -23,8 +23,8 @@ class Table:
     """Columns by name, all of one length.
 
     >>> table = Table({"m": np.array([1.0, 2.0]), "framework": np.array(["a", "b"])})
-    >>> len(table), list(table.where(table["m"] > 1)["framework"])
-    (2, ['b'])
+    >>> len(table), str(table.where(table["m"] > 1)["framework"][0])
+    (2, 'b')
     """
 
     def __init__(self, columns: dict[str, Array]) -> None:
