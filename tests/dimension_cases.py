@@ -35,6 +35,8 @@ MACHINE = {
     "peak_efficiency": 0.75,
     "floor": "2.7 us",
 }
+WAVE = {"tile_rows": 128, "tile_columns": 256, "num_units": 132, "wave_share": 0.5}
+CACHE = {"cache_bytes": "50 MB", "cache_share": 0.5, "cache_speedup": 2.5}
 MATMUL = {**SHAPE, **TILE, **MACHINE, "element_bytes": "2 B", "output_bytes": "4 B"}
 HALF_LAYER = {
     "tokens": "8192 token",
@@ -165,6 +167,29 @@ CASES: dict[str, Case] = {
         efficiency=0.9,
         ramp_bytes="2 MB",
         floor="2 us",
+    ),
+    "tiles.tiled_area": case("1", rows=4096, columns=8192, **WAVE),
+    "tiles.warm_traffic_time": case("s", num_bytes="1 GB", memory_bandwidth="3.35 TB/s", **CACHE),
+    "tiles.serial_depth_time": case("s", depth=4096, depth_time="0.001 us", split_depth=3000),
+    "tiles.engine_matmul_time": case(
+        "s",
+        **SHAPE,
+        **MACHINE,
+        **WAVE,
+        **CACHE,
+        input_bytes="1 B",
+        weight_bytes="0.5625 B",
+        output_bytes="2 B",
+        ragged=1,
+        sharpness=3,
+        half_rows=30,
+        half_columns=30,
+        half_depth=100,
+        depth_time="0.001 us",
+        split_depth=3000,
+        cast_traffic=2.5,
+        repack_traffic=1.2,
+        host_time="50 us",
     ),
     "variation.slowest_of_many": case("1", spread=0.01, count=1024),
 }

@@ -86,26 +86,42 @@ class Kernels(Record, frozen=True, kw_only=True):
         return None
 
 
-def find_kernels(
-    known: Iterable[Kernels], *, kind: str, accelerator: Accelerator, engine: str
-) -> Kernels | None:
-    """Return an engine's kernels on an accelerator, or on its nearest relative.
-
-    A chip of the same generation stands in, the first by name; then nothing does, and the
-    generation's profile holds.
+class KernelLibrary:
+    """The measured kernels of a catalogue.
 
     Parameters
     ----------
-    known
-        Entries of the catalogue.
-    kind
-        Of kernel, such as ``gemm``.
-    accelerator
-        Where it runs.
-    engine
-        Whose kernel it is, in any case of letters.
+    entries
+        Of kind ``kernels``, as a catalogue holds them.
     """
-    chosen = [k for k in known if k.kind == kind and k.engine == engine.lower()]
-    own = [k for k in chosen if k.accelerator == accelerator.id]
-    kin = sorted((k for k in chosen if k.profile == accelerator.profile), key=lambda k: k.id)
-    return next(iter((*own, *kin)), None)
+
+    def __init__(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        self._known: dict[tuple[str, str], list[Kernels]] = {}
+        for entry in entries:
+            one = Kernels.from_entry(entry)
+            self._known.setdefault((one.kind, one.engine), []).append(one)
+
+    def find(
+        self, *, kind: str, accelerator: Accelerator, engine: str, precision: str
+    ) -> KernelFit | None:
+        """Return an engine's kernels on an accelerator, or on its nearest relative.
+
+        A chip of the same generation stands in, the first by id; then nothing does (``None``), and
+        the generation's profile holds.
+
+        Parameters
+        ----------
+        kind
+            Of kernel, such as ``gemm``.
+        accelerator
+            Where it runs.
+        engine
+            Whose kernel it is, in any case of letters.
+        precision
+            As the catalogue calls it; near ones stand in (``FOLLOWS``).
+        """
+        chosen = self._known.get((kind, engine.lower()), [])
+        own = [k for k in chosen if k.accelerator == accelerator.id]
+        kin = [k for k in chosen if k.profile == accelerator.profile]
+        fits = (k.fit_for(precision) for k in (*own, *sorted(kin, key=lambda k: k.id)))
+        return next((fit for fit in fits if fit), None)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from clusterwright.calibrate.branching import Grower, thinned
 from clusterwright.calibrate.holdout import held_out
@@ -23,6 +22,7 @@ from clusterwright.hardware import Accelerator
 from clusterwright.kernels import Branch, KernelFit, Kernels
 from clusterwright.records import Record
 from clusterwright.validation.kernel_kinds import KernelKind, kind_named
+from clusterwright.validation.kernel_rows import accelerator_of, cut_by_words
 from clusterwright.validation.kernel_tables import (
     ENGINE,
     LATENCY,
@@ -109,26 +109,20 @@ def _groups(
     path: Path, kind: KernelKind, facts: Catalogue, accelerators: tuple[str, ...]
 ) -> Iterator[Group]:
     """Cut a table into groups, sorted by their names."""
-    version = [VERSION] if VERSION in column_names(path) else []
-    words = [SYSTEM, ENGINE, *kind.words, *version]
-    table = read_table(path, numbers=[*kind.numbers, LATENCY], words=[*words, *kind.labels])
+    version = (VERSION,) if VERSION in column_names(path) else ()
+    words = (SYSTEM, ENGINE, *kind.words, *version)
+    table = read_table(path, numbers=(*kind.numbers, LATENCY), words=(*words, *kind.labels))
     wanted = {facts.accelerator(name).id for name in accelerators}
-    codes = np.zeros(len(table), dtype=np.int64)
-    for name in words:
-        known, code = np.unique(table[name], return_inverse=True)
-        codes = codes * len(known) + code
-    for code in np.unique(codes):
-        rows = np.flatnonzero(codes == code)
-        first = {name: str(table[name][rows[0]]) for name in words}
-        accelerator = facts.accelerator(first[SYSTEM].replace("_", "-"))
+    for names, rows in cut_by_words(table, words):
+        accelerator = accelerator_of(facts, names[0])
         if wanted and accelerator.id not in wanted:
             continue
         yield Group(
             accelerator=accelerator,
-            engine=first[ENGINE].lower(),
-            precision=kind.precision(tuple(first[name] for name in kind.words)),
-            version=first.get(VERSION, ""),
-            table=table.where(rows),
+            engine=names[1].lower(),
+            precision=kind.precision(names[2 : 2 + len(kind.words)]),
+            version=names[-1] if version else "",
+            table=rows,
         )
 
 

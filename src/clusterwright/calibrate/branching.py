@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from clusterwright.calibrate.fitting import fit
@@ -19,28 +20,34 @@ from clusterwright.kernels import Branch
 from clusterwright.validation.kernel_kinds import KernelKind
 from clusterwright.validation.kernel_tables import LATENCY, Array, Table
 
-MAX_BRANCHES = 8
+MAX_BRANCHES = 10
 """Kernels of one engine at one precision; more would be a table, not a formula."""
 MIN_ROWS = 120
 """Rows of a branch at the least: several per parameter."""
-LEAST_GAIN = 0.01
+LEAST_GAIN = 0.008
 """Share of the whole error that a cut must save on rows it did not see. [1]"""
 LARGEST = 0.5
 """Errors beyond this count as this much, so that odd rows do not choose the cuts. [1]"""
 IDLE = 0.005
 """A parameter that saves no more than this of the error is not kept. [1]"""
-COARSE_ROWS, FINE_ROWS = 250, 1500
+COARSE_ROWS, FINE_ROWS = 200, 1000
 """Rows that choose among variants, and that the chosen ones are fitted on."""
-COARSE_STEPS, FINE_STEPS = 8, 40
-FINALISTS = 3
+LAST_ROWS, LAST_STEPS = 2500, 60
+"""Of the last fit of each branch, on all of its rows."""
+GOOD_ENOUGH = 0.02
+"""Mean error of a branch that is not cut any further: measurements repeat no better. [1]"""
+COARSE_STEPS, FINE_STEPS = 4, 25
+FINALISTS = 2
+TRIED_CUTS = 3
 
 
 class Leaf(NamedTuple):
-    """A branch with its rows, and how wrong it is on those that were set aside."""
+    """A branch with its rows, and how wrong it is on those that were set aside: sum and mean."""
 
     branch: Branch
     table: Table
     loss: float
+    mean: float
 
 
 class Grower(NamedTuple):
@@ -60,25 +67,36 @@ class Grower(NamedTuple):
         while leaves and len(leaves) + len(closed) < MAX_BRANCHES:
             worst = max(leaves, key=lambda leaf: leaf.loss)
             leaves.remove(worst)
-            halves = self.halves(worst)
-            if halves and worst.loss - sum(half.loss for half in halves) > least:
-                leaves += halves
-            else:
-                closed.append(worst)
-        return tuple(leaf.branch for leaf in (*closed, *leaves))
+            halves = [] if worst.mean < GOOD_ENOUGH else self.halves(worst, least)
+            leaves += halves
+            closed += [] if halves else [worst]
+        return tuple(self.finished(leaf) for leaf in (*closed, *leaves))
 
-    def halves(self, leaf: Leaf) -> list[Leaf]:
-        """Return a leaf cut in two where its residuals promise most; none without a promise."""
+    def finished(self, leaf: Leaf) -> Branch:
+        """Return a leaf's branch, fitted once more on all rows, what is idle left out."""
+        rows = thinned(leaf.table, LAST_ROWS)
+        values = leaf.branch.values
+        variant = {key: values[key] for key in values if key in self.search.settings}
+        found = self.fit_one(rows, variant, values, LAST_STEPS)[1]
+        return msgspec.structs.replace(leaf.branch, values=self.pruned(rows, found))
+
+    def halves(self, leaf: Leaf, least: float) -> list[Leaf]:
+        """Return a leaf cut in two where it gains enough; nothing where no cut keeps its promise.
+
+        Of each feature the most promising cut is tried, in the order of the promises.
+        """
         features = self.kind.features(leaf.table)
-        cut = best_cut(features, self.residuals(leaf.branch, leaf.table), self.search.cuts)
-        if cut is None:
-            return []
-        name, bound = cut
-        low, above, up_to = features[name] <= bound, leaf.branch.above, leaf.branch.up_to
-        return [
-            self.leaf(leaf.table.where(low), above, {**up_to, name: bound}),
-            self.leaf(leaf.table.where(~low), {**above, name: bound}, up_to),
-        ]
+        promised = self.residuals(leaf.branch, leaf.table)
+        above, up_to = leaf.branch.above, leaf.branch.up_to
+        for name, bound in ranked_cuts(features, promised, self.search.cuts)[:TRIED_CUTS]:
+            low = features[name] <= bound
+            halves = [
+                self.leaf(leaf.table.where(low), above, {**up_to, name: bound}),
+                self.leaf(leaf.table.where(~low), {**above, name: bound}, up_to),
+            ]
+            if leaf.loss - sum(half.loss for half in halves) > least:
+                return halves
+        return []
 
     def leaf(self, table: Table, above: dict[str, float], up_to: dict[str, float]) -> Leaf:
         """Fit a branch on part of its rows and judge it on the rest."""
@@ -86,7 +104,8 @@ class Grower(NamedTuple):
         values = self.values(table.where(~aside))
         branch = Branch(values=values, above=above, up_to=up_to)
         rest = self.residuals(branch, table.where(aside))
-        return Leaf(branch, table, float(np.minimum(np.abs(rest), LARGEST).sum()))
+        errors = np.minimum(np.abs(rest), LARGEST)
+        return Leaf(branch, table, float(errors.sum()), float(errors.mean()))
 
     def residuals(self, branch: Branch, table: Table) -> Array:
         """Return the logarithm of predicted over measured."""
@@ -101,7 +120,7 @@ class Grower(NamedTuple):
         order = np.argsort([loss for loss, _ in rough])[:FINALISTS]
         fine = thinned(table, FINE_ROWS)
         ends = [self.fit_one(fine, tried[i], rough[i][1], FINE_STEPS) for i in order]
-        return self.pruned(fine, min(ends, key=lambda end: end[0])[1])
+        return min(ends, key=lambda end: end[0])[1]
 
     def pruned(self, table: Table, values: dict[str, float]) -> dict[str, float]:
         """Return the values without those that the formula's neutral ones do as well as."""
@@ -134,22 +153,26 @@ class Grower(NamedTuple):
         return loss, {**variant, **found}
 
 
-def best_cut(
+def ranked_cuts(
     features: Mapping[str, Array], residuals: Array, cuts: Mapping[str, tuple[float, ...]]
-) -> tuple[str, float] | None:
-    """Return the cut whose sides, each with a line of its own, leave least of some residuals."""
-    shape = [np.log(column) for name, column in features.items() if name != "ragged"]
+) -> list[tuple[str, float]]:
+    """Return each feature's best cut, first the one that leaves least of some residuals.
+
+    Each side of a cut has a line of its own in the logarithms of the shape.
+    """
+    shape = [np.log(column) for column in features.values() if (column > 0).all()]
     design = np.column_stack([np.ones(len(residuals)), *shape])
     clipped = np.clip(residuals, -LARGEST, LARGEST)
-    best, least = None, np.inf
+    ends = []
     for name, bounds in cuts.items():
-        for bound in bounds:
-            low = features[name] <= bound
-            if MIN_ROWS <= low.sum() <= len(low) - MIN_ROWS:
-                left = sum(_left(design[side], clipped[side]) for side in (low, ~low))
-                if left < least:
-                    best, least = (name, bound), left
-    return best
+        sides = {bound: features[name] <= bound for bound in bounds}
+        left = [
+            (sum(_left(design[side], clipped[side]) for side in (low, ~low)), name, bound)
+            for bound, low in sides.items()
+            if MIN_ROWS <= low.sum() <= len(low) - MIN_ROWS
+        ]
+        ends += [min(left)] if left else []
+    return [(name, bound) for _, name, bound in sorted(ends)]
 
 
 def _left(design: Array, residuals: Array) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from clusterwright.calibrate.fitting import Parameter
 
 PARAMETERS = (
-    Parameter("peak_efficiency", 0.75, 0.01, 1.2),
-    Parameter("memory_efficiency", 0.8, 0.05, 1.2),
+    Parameter("peak_efficiency", 0.75, 0.01, 1.0),
+    Parameter("memory_efficiency", 0.8, 0.05, 1.0),
     Parameter("floor", 2.5e-6, 1e-7, 1e-3),
     Parameter("sharpness", 3.0, 1.0, 8.0, neutral=3.0),
     Parameter("wave_share", 0.7, 0.01, 1.0, neutral=1.0),

@@ -14,10 +14,12 @@ from clusterwright.validation.kernel_tables import Array
 class Search(NamedTuple):
     """How the parameters of one kind are searched.
 
-    ``variants``: settings to try one by one, given the features of the rows. ``parameters``: what
-    to fit at a precision with a variant. ``cuts``: by feature, where a branch may end.
+    ``variants``: settings to try one by one, given the features of the rows; ``settings``: their
+    names. ``parameters``: what to fit at a precision with a variant. ``cuts``: by feature, where a
+    branch may end.
     """
 
+    settings: tuple[str, ...]
     variants: Callable[[Mapping[str, Array]], tuple[dict[str, float], ...]]
     parameters: Callable[[str, dict[str, float]], tuple[Parameter, ...]]
     cuts: Mapping[str, tuple[float, ...]]
@@ -25,6 +27,7 @@ class Search(NamedTuple):
 
 SEARCHES: dict[str, Search] = {
     "gemm": Search(
+        settings=("tile_rows", "tile_columns"),
         variants=lambda features: gemm.variants(float(features["rows"].max())),
         parameters=gemm.searched,
         cuts=gemm.CUTS,

@@ -10,8 +10,6 @@ from clusterwright.hardware import Accelerator
 from clusterwright.validation.kernel_kinds import KernelKind
 from clusterwright.validation.kernel_tables import LATENCY, Array, Table
 
-BEYOND_CACHE = 2.0
-"""Operands of this many last-level caches cannot mostly have been left there. [1]"""
 TIMER_SLACK = 1.02
 """Published peaks are rounded and timers tick: this much too fast is not yet impossible. [1]"""
 
@@ -33,13 +31,14 @@ def impossible_rows(
 ) -> Impossible:
     """Find the rows of one accelerator and precision that no such chip can have measured.
 
-    A row that beats the memory's bandwidth is only impossible when its operands are well beyond
-    the last-level cache; where the cache's size is unknown, no row is judged by its memory.
+    What the last-level cache cannot hold must come from memory, whatever the run before left
+    there; where the cache's size is unknown, no row is judged by its memory.
     """
     assert accelerator.memory_bandwidth
     seconds = table[LATENCY] * 1e-6 * TIMER_SLACK
     flops, num_bytes = kind.work(table, precision)
-    too_fast = flops > seconds * kind.peak(accelerator, precision)
-    cache = accelerator.cache_bytes or np.inf
-    streamed = num_bytes > seconds * accelerator.memory_bandwidth
-    return Impossible(too_fast, streamed & (num_bytes > BEYOND_CACHE * cache))
+    streamed = num_bytes - (accelerator.cache_bytes or np.inf)
+    return Impossible(
+        faster_than_peak=flops > seconds * kind.peak(accelerator, precision),
+        faster_than_memory=streamed > seconds * accelerator.memory_bandwidth,
+    )

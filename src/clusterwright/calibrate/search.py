@@ -96,7 +96,7 @@ class _Unknowns:
         for one in what.shared:
             self._add([(one.name, one)], np.zeros(len(cells.rows), dtype=int))
         for one in what.own:
-            named = []
+            named: list[tuple[str, Parameter]] = []
             place = np.full(len(cells.names), -1)
             for i, cell in enumerate(cells.names):
                 if enough[i] and (one.name not in what.window_only or "w" in cell):

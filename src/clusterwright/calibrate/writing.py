@@ -63,6 +63,7 @@ def _value(value: object) -> str:
     """Return a value as TOML writes it; floats with few digits and always a point."""
     if isinstance(value, float):
         text = f"{value:.{DIGITS}g}"
+        text = text if float(text) == value else f"{value:.10g}"
         return text if any(mark in text for mark in ".en") else text + ".0"
     if isinstance(value, int):
         return str(value)

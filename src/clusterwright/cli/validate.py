@@ -8,8 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli.options import show_progress, write, write_json
-from clusterwright.validation import output, scoring
+from clusterwright.errors import InputError
+from clusterwright.validation import kernel_rows, output, scoring
 from clusterwright.validation.api import validate as run_validation
+from clusterwright.validation.kernel_kinds import KernelKind
 
 
 def validate(
@@ -19,17 +21,22 @@ def validate(
     out: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Predict measured training runs from their configuration alone, and compare.
+    """Predict measured training runs, or measured kernels, and compare.
 
     Parameters
     ----------
     runs
-        A CSV (or .csv.gz) of runs [default: the published runs of the repository].
+        A CSV (or .csv.gz) of runs, or a CSV or Parquet table of kernels, told by its columns
+        [default: the published runs of the repository].
     out
-        Write every row, with its prediction, error and status, to this CSV.
+        Write every row, with its prediction, error and status, to this CSV (runs only).
     json
         Print the score as JSON.
     """
+    kind = kernel_rows.kernels_kind(runs) if runs else None
+    if runs and kind:
+        _validate_kernels(runs, kind, out=out, json=json)
+        return
     found = run_validation(runs, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
@@ -37,3 +44,14 @@ def validate(
         write_json(scoring.as_json(found.score))
     else:
         write(output.as_text(found.results))
+
+
+def _validate_kernels(table: Path, kind: KernelKind, *, out: Path | None, json: bool) -> None:
+    """Score a table of kernels by accelerator, precision and kind."""
+    if out:
+        raise InputError("--out is for runs; a table of kernels prints its groups, or --json")
+    groups = kernel_rows.score_kernels(table, kind)
+    if json:
+        write_json(groups)
+    else:
+        write(kernel_rows.as_text(groups))

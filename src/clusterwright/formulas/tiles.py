@@ -26,8 +26,6 @@ from clusterwright.formulas.roofline import Floats, soft_maximum
 
 HOST_SHARPNESS = 8.0
 """A host that launches kernels and the kernels themselves hardly hinder each other. [1]"""
-CACHE_STEEPNESS = 6.0
-"""A cache that holds operands from one run to the next does so nearly wholly or not at all. [1]"""
 
 
 def tiled_area(
@@ -85,7 +83,7 @@ def warm_traffic_time(
     Parameters
     ----------
     num_bytes
-        :math:`n`. [B]
+        :math:`n`, not 0. [B]
     memory_bandwidth
         That large streams reach, :math:`\beta`. [B/s]
     cache_bytes
@@ -102,15 +100,15 @@ def warm_traffic_time(
     >>> round(float(small) * 1e6, 2), round(float(large) * 1e6)
     (3.86, 1157)
     """
-    room = np.maximum(cache_bytes * cache_share, 1e-30)
-    kept = 1.0 / (1.0 + np.minimum(num_bytes / room, 1e12) ** CACHE_STEEPNESS)
+    cube = (cache_bytes * cache_share / num_bytes) ** 3
+    kept = cube * cube / (1.0 + cube * cube)  # the sixth power, without a general power's cost
     return num_bytes / memory_bandwidth * (1.0 - kept + kept / cache_speedup)
 
 
 def serial_depth_time(depth: Floats, *, depth_time: Floats, split_depth: Floats) -> Floats:
     r"""Time of the loop over the depth that one tile runs through alone. [s]
 
-    .. math:: t_\lambda = \frac{\lambda}{\sqrt{k^{-2} + k_s^{-2}}}
+    .. math:: t_\lambda = \lambda \frac{k\,k_s}{\sqrt{k^2 + k_s^2}}
 
     Parameters
     ----------
@@ -126,7 +124,7 @@ def serial_depth_time(depth: Floats, *, depth_time: Floats, split_depth: Floats)
     >>> round(float(serial_depth_time(4096.0, depth_time=1e-9, split_depth=3000.0)) * 1e6, 2)
     2.42
     """
-    return depth_time * (depth**-2.0 + split_depth**-2.0) ** -0.5
+    return depth_time * depth * split_depth / (depth**2.0 + split_depth**2.0) ** 0.5
 
 
 def engine_matmul_time(

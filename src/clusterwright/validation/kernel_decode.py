@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.formulas.decoding import decode_attention_time
 from clusterwright.hardware import Accelerator
 from clusterwright.training.machine import peak_rate
@@ -92,4 +93,42 @@ def times(
         cache_bytes=accelerator.cache_bytes or 0.0,
         **{name: values[name] for name in SHARED},
         **of_cells,
+    )
+
+
+def usual_arguments(profile: EfficiencyProfile) -> dict[str, float]:
+    """Return what a generation's profile says of any kernel that reads a cache.
+
+    Its streams, its floor and its attention's ceiling; tiles and parts cost nothing.
+    """
+    free = dict.fromkeys(("tile_time", "split_latency", "chunk_time"), 0.0)
+    return {
+        **free,
+        "memory_efficiency": profile.memory.efficiency,
+        "peak_efficiency": profile.attention_for().forward.peak_efficiency,
+        "floor": profile.memory.floor,
+        "fill_tiles": 1.0,
+        "split_keys": 1.0,
+    }
+
+
+def usual_times(
+    table: Table, accelerator: Accelerator, precision: str, profile: EfficiencyProfile
+) -> Array:
+    """Return the time of each row by a generation's profile: nobody's kernel in particular. [s]"""
+    assert accelerator.memory_bandwidth
+    batch, step, heads, kv_heads, dim, window = (table[name] for name in NUMBERS)
+    return decode_attention_time(
+        batch,
+        heads,
+        step + 1.0,
+        num_kv_heads=kv_heads,
+        qk_dim=dim,
+        value_dim=dim,
+        key_width=2.0 * dim,
+        peak_flops=peak(accelerator, precision),
+        memory_bandwidth=accelerator.memory_bandwidth,
+        element_bytes=CACHE_BYTES[precision],
+        window=np.asarray(window),
+        **usual_arguments(profile),
     )

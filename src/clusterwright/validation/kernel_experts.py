@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
 from clusterwright.formulas.experts import experts_time
 from clusterwright.hardware import Accelerator
@@ -91,8 +92,11 @@ def prepared(table: Table) -> Table:
         return table
     columns = {name: table[name] for name in table.names}
     load = loads_of(
-        *(table[name] for name in ("num_tokens", "topk", "num_experts", "moe_ep_size")),
-        table["distribution"],
+        table["num_tokens"],
+        table["topk"],
+        table["num_experts"],
+        ep=table["moe_ep_size"],
+        distribution=table["distribution"],
     )
     pairs = np.column_stack([table["hidden_size"], table["inter_size"]])
     ungated = (pairs[:, None, :] == np.array(UNGATED, dtype=float)).all(axis=2).any(axis=1)
@@ -109,11 +113,11 @@ def work(table: Table, precision: str) -> tuple[Array, Array]:
 
 
 def cells(table: Table, _constants: Mapping[str, float]) -> Cells:
-    """Return which path of the engine each row takes: gated or not; in SGLang also few tokens or
-    many, all experts or a rank's.
+    """Return which path of the engine each row takes.
 
-    SGLang's settings change where tokens outnumber the rank's experts, and its rank of several
-    works on a list of its own tokens; the other engines' tables show neither step.
+    Gated or not; in SGLang also few tokens or many, all experts or a rank's. Its settings change
+    where tokens outnumber the rank's experts, and its rank of several works on a list of its own
+    tokens; the other engines' tables show neither step.
     """
     ready = prepared(table)
     several = ready["moe_ep_size"] > 1
@@ -170,4 +174,31 @@ def times(
         cache_bytes=accelerator.cache_bytes or 0.0,
         **{name: values[name] for name in SHARED},
         **{name: own.spread(values, name, distance) for name in CELL_PARAMETERS},
+    )
+
+
+def usual_times(
+    table: Table, accelerator: Accelerator, precision: str, profile: EfficiencyProfile
+) -> Array:
+    """Return the time of each row by a generation's profile: nobody's kernel in particular. [s]"""
+    assert accelerator.memory_bandwidth
+    ready = prepared(table)
+    single = profile.grouped_for(precision)
+    return experts_time(
+        ready["rows"],
+        ready["hidden_size"],
+        ready["inter_size"] / ready["moe_tp_size"],
+        num_groups=ready["touched"],
+        tokens=ready["here"],
+        num_matrices=3.0 - ready["ungated"],
+        peak_flops=peak(accelerator, precision),
+        memory_bandwidth=accelerator.memory_bandwidth,
+        weight_bytes=WEIGHT_BYTES[precision],
+        element_bytes=2.0,
+        peak_efficiency=single.peak_efficiency,
+        memory_efficiency=single.memory_efficiency,
+        half_tile=single.half_tile,
+        fill_area=single.fill_area,
+        activation_passes=1.0,
+        floor=single.floor,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
+from clusterwright.formulas.roofline import matmul_time
 from clusterwright.formulas.tiles import engine_matmul_time
 from clusterwright.hardware import Accelerator
 from clusterwright.training.machine import peak_rate
@@ -109,4 +111,22 @@ def times(
         output_bytes=OUTPUT_BYTES,
         ragged=(m % ALIGNMENT > 0).astype(float),
         **values,
+    )
+
+
+def usual_times(
+    table: Table, accelerator: Accelerator, precision: str, profile: EfficiencyProfile
+) -> Array:
+    """Return the time of each product by the generation's profile, for engines not measured. [s]"""
+    assert accelerator.memory_bandwidth
+    m, n, k = (table[name] for name in NUMBERS)
+    return matmul_time(
+        m,
+        n,
+        k,
+        peak_flops=peak(accelerator, precision),
+        memory_bandwidth=accelerator.memory_bandwidth,
+        element_bytes=WEIGHT_BYTES[precision],
+        output_bytes=OUTPUT_BYTES,
+        **profile.matmul_for(precision).arguments(),
     )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError, nearest_names
 from clusterwright.hardware import Accelerator
 from clusterwright.kernels import Branch
@@ -31,8 +32,8 @@ class KernelKind(NamedTuple):
     ``numbers``: columns of the shape. ``words``: columns that say the precision. ``precision``:
     from their words to the catalogue's name. ``peak``: dense rate at it [FLOP/s]. ``work``: least
     FLOPs and least bytes of each row. ``features``: by which an engine may choose its kernel.
-    ``times``: what the formula says of each row [s]. ``labels``: columns of words besides that
-    it needs.
+    ``times``: what the formula says of each row; ``usual_times``: what the generation's profile
+    says where no engine was measured [s]. ``labels``: columns of words besides that it needs.
     """
 
     name: str
@@ -43,6 +44,7 @@ class KernelKind(NamedTuple):
     work: Callable[[Table, str], tuple[Array, Array]]
     features: Callable[[Table], dict[str, Array]]
     times: Callable[[Table, Accelerator, str, Mapping[str, float]], Array]
+    usual_times: Callable[[Table, Accelerator, str, EfficiencyProfile], Array]
     labels: tuple[str, ...] = ()
 
     def predict(
@@ -84,6 +86,7 @@ KINDS: dict[str, KernelKind] = {
         work=kernel_gemm.work,
         features=kernel_gemm.features,
         times=kernel_gemm.times,
+        usual_times=kernel_gemm.usual_times,
     ),
     "attention_prefill": KernelKind(
         name="attention_prefill",
@@ -94,6 +97,7 @@ KINDS: dict[str, KernelKind] = {
         work=kernel_prefill.work,
         features=no_features,
         times=kernel_prefill.times,
+        usual_times=kernel_prefill.usual_times,
     ),
     "attention_decode": KernelKind(
         name="attention_decode",
@@ -104,6 +108,7 @@ KINDS: dict[str, KernelKind] = {
         work=kernel_decode.work,
         features=no_features,
         times=kernel_decode.times,
+        usual_times=kernel_decode.usual_times,
     ),
     "latent_decode": KernelKind(
         name="latent_decode",
@@ -114,6 +119,7 @@ KINDS: dict[str, KernelKind] = {
         work=kernel_latent.work,
         features=no_features,
         times=kernel_latent.times,
+        usual_times=kernel_latent.usual_times,
     ),
     "experts": KernelKind(
         name="experts",
@@ -124,6 +130,7 @@ KINDS: dict[str, KernelKind] = {
         work=kernel_experts.work,
         features=no_features,
         times=kernel_experts.times,
+        usual_times=kernel_experts.usual_times,
         labels=kernel_experts.LABELS,
     ),
 }

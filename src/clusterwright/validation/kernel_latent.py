@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
 from clusterwright.formulas.decoding import decode_attention_time
 from clusterwright.hardware import Accelerator
 from clusterwright.training.machine import peak_rate
+from clusterwright.validation.kernel_decode import usual_arguments
 from clusterwright.validation.kernel_prefill import CACHE_BYTES, named
 from clusterwright.validation.kernel_tables import Array, Table
 
@@ -65,9 +67,24 @@ def times(
     table: Table, accelerator: Accelerator, precision: str, values: Mapping[str, float]
 ) -> Array:
     """Return the time of each row by the formula; a module's projections take a time per head."""
+    core = _core_time(table, accelerator, precision, {name: values[name] for name in SHARED})
+    batch, _, heads = (table[name] for name in NUMBERS)
+    return core + heads * (values["head_time"] + values["query_time"] * batch)
+
+
+def usual_times(
+    table: Table, accelerator: Accelerator, precision: str, profile: EfficiencyProfile
+) -> Array:
+    """Return the time of each row by a generation's profile, without projections. [s]"""
+    return _core_time(table, accelerator, precision, usual_arguments(profile))
+
+
+def _core_time(
+    table: Table, accelerator: Accelerator, precision: str, arguments: Mapping[str, float]
+) -> Array:
     assert accelerator.memory_bandwidth
     batch, step, heads = (table[name] for name in NUMBERS)
-    core = decode_attention_time(
+    return decode_attention_time(
         batch,
         heads,
         step + 1.0,
@@ -79,6 +96,5 @@ def times(
         memory_bandwidth=accelerator.memory_bandwidth,
         element_bytes=CACHE_BYTES[precision.removesuffix("_module")],
         cache_bytes=accelerator.cache_bytes or 0.0,
-        **{name: values[name] for name in SHARED},
+        **arguments,
     )
-    return core + heads * (values["head_time"] + values["query_time"] * batch)

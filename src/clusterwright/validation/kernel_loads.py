@@ -68,7 +68,7 @@ def load_of(tokens: int, top_k: int, num_experts: int, ep: int, distribution: st
 
 
 def loads_of(
-    tokens: Array, top_k: Array, num_experts: Array, ep: Array, distribution: Array
+    tokens: Array, top_k: Array, num_experts: Array, *, ep: Array, distribution: Array
 ) -> Load:
     """Return the load of each row of a table, as columns."""
     shapes = np.column_stack([tokens, top_k, num_experts, ep]).astype(int).tolist()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
 from clusterwright.formulas.attention import attended_pairs, attention_time
 from clusterwright.hardware import Accelerator
@@ -95,4 +96,26 @@ def times(
         cache_bytes=accelerator.cache_bytes or 0.0,
         **shared,
         **of_cells,
+    )
+
+
+def usual_times(
+    table: Table, accelerator: Accelerator, precision: str, profile: EfficiencyProfile
+) -> Array:
+    """Return the time of each row by a generation's profile: nobody's kernel in particular. [s]"""
+    assert accelerator.memory_bandwidth
+    batch, length, heads, kv_heads, dim, window = (table[name] for name in NUMBERS)
+    return attention_time(
+        batch,
+        heads,
+        length,
+        length,
+        num_kv_heads=kv_heads,
+        qk_dim=dim,
+        value_dim=dim,
+        peak_flops=peak_rate(accelerator, precision.partition("_")[0]),
+        memory_bandwidth=accelerator.memory_bandwidth,
+        element_bytes=2.0,
+        window=np.asarray(window),
+        **profile.attention_for().forward.arguments(),
     )

@@ -23,8 +23,8 @@ class Table:
     """Columns by name, all of one length.
 
     >>> table = Table({"m": np.array([1.0, 2.0]), "framework": np.array(["a", "b"])})
-    >>> len(table), list(table.where(table["m"] > 1)["framework"])
-    (2, ['b'])
+    >>> len(table), str(table.where(table["m"] > 1)["framework"][0])
+    (2, 'b')
     """
 
     def __init__(self, columns: dict[str, Array]) -> None:
@@ -57,7 +57,7 @@ def column_names(path: Path) -> tuple[str, ...]:
     TableError
         The file is not a table.
     """
-    if _is_parquet(path):
+    if is_parquet(path):
         return tuple(_parquet(path).schema_arrow.names)
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         return tuple(name.strip() for name in next(csv.reader(file), []))
@@ -86,7 +86,7 @@ def read_table(path: Path, *, numbers: Sequence[str], words: Sequence[str]) -> T
             near = nearest_names(name, found)
             hint = f"rename {near[0]!r}" if near else f"it has {', '.join(found) or 'none'}"
             raise TableError(f"{path}: there is no column {name!r}; {hint}")
-    read = _read_parquet if _is_parquet(path) else _read_csv
+    read = _read_parquet if is_parquet(path) else _read_csv
     table = read(path, list(numbers), list(words))
     if not len(table):
         raise TableError(f"{path}: no rows below the names of the columns")
@@ -106,7 +106,14 @@ def _check_positive(path: Path, name: str, column: Array) -> None:
         )
 
 
-def _is_parquet(path: Path) -> bool:
+def is_parquet(path: Path) -> bool:
+    """Tell whether a file is Parquet, by its first bytes.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(len(PARQUET)) == PARQUET
