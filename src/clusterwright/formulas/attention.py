@@ -146,8 +146,10 @@ def attention_time(
         :math:`\tau`; 0 where keys lie in order, as in training. [s]
     query_passes, key_passes
         :math:`p_q, p_k`; 0 in training. [1]
-    cache_bytes, cache_speedup
-        Last-level cache, and :math:`u`; what a model's other layers leave no room for is 0. [B, 1]
+    cache_bytes
+        Of the last-level cache; 0 where other layers leave nothing in it. [B]
+    cache_speedup
+        :math:`u`. [1]
 
     Leaves out: the split over keys that a few long sequences need (decoding), dropout, packed
     sequences of unequal length (sum their pairs instead).

@@ -105,7 +105,7 @@ def decode_attention_time(
     window, window_waste
         See `attention_time`: keys seen at most, and the share of the others that is read anyway.
     cache_bytes, cache_speedup
-        See `attention_time`: :math:`\gamma` and :math:`u`.
+        See `attention_time`: :math:`\gamma` comes of the first, :math:`u` is the second.
 
     Leaves out: sequences of unequal length (give their mean; the longest then ends last), pages
     of the cache shared by several sequences.

@@ -93,8 +93,10 @@ def experts_time(
         Of an expert, :math:`c`: 3 with a gate [2]_, 2 without. [1]
     peak_flops, memory_bandwidth
         See `matmul_time`.
-    weight_bytes, element_bytes
-        Of one element of a weight, :math:`e_w`, scales included, and of an activation. [B]
+    weight_bytes
+        Of one element of a weight, :math:`e_w`, scales included. [B]
+    element_bytes
+        Of one element of an activation, :math:`e`. [B]
     peak_efficiency, memory_efficiency, half_tile, fill_area, floor
         See `matmul_time`; the efficiency with large loads.
     activation_passes
@@ -102,7 +104,7 @@ def experts_time(
     foreign_rows, foreign_cost
         :math:`m_f`, and what each costs of a row here, :math:`\rho`. [1]
     cache_bytes, cache_speedup
-        See `attention_time`: weights left in the cache, :math:`\gamma` and :math:`u`.
+        See `attention_time`: weights left in the cache; :math:`\gamma` and :math:`u`.
 
     Leaves out: the router's product, shared experts, the all-to-all, and the steps in which tiles
     grow with the load.

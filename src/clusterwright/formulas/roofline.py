@@ -65,6 +65,8 @@ def cached_share(num_bytes: Floats, *, cache_bytes: Floats) -> Floats:
     cache_bytes
         Of the last-level cache, :math:`C`; 0 leaves nothing. [B]
 
+    Leaves out: what other kernels put there between two runs.
+
     >>> [float(cached_share(n, cache_bytes=50e6)) for n in (25e6, 50e6, 100e6)]
     [0.9411764705882353, 0.5, 0.058823529411764705]
     """
