@@ -59,8 +59,8 @@ class Kernels(Record, frozen=True, kw_only=True):
     accelerator: str
     profile: str
     engine: str
-    engine_version: str
     precisions: dict[str, KernelFit]
+    engine_version: str = ""
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> Kernels:
