@@ -56,9 +56,9 @@ def decode_attention_time(
     r"""Time of attention of one query per sequence over its cached keys. [s]
 
     .. math:: t = t_0 + \tau_s \log_2 n_s + \tau_c \min(1, \ell/\kappa) +
-       \sqrt{t_m^2 + (n\,\tau)^2 + (\ell\,\tau_k)^2 + t_r^2 + t_c^2}
+       \sqrt{t_m^2 + t_n^2 + (\ell\,\tau_k)^2 + t_r^2 + t_c^2}
 
-    .. math:: n = b\,h_k \lceil g / M \rceil, \qquad
+    .. math:: n = b\,h_k \lceil g / M \rceil, \qquad t_n = \tau\,\frac{n^2}{n + N}, \qquad
        n_s = \min\!\left( \max(1, N/n),\ \max(1, \ell/\kappa) \right)
 
     .. math:: t_m = \frac{B}{\beta\,\eta_\beta}\left[ 1 - \gamma + \frac{\gamma}{u} \right], \quad
@@ -85,7 +85,7 @@ def decode_attention_time(
     memory_efficiency, peak_efficiency, floor
         See `matmul_time`.
     tile_time
-        Time for which each tile more keeps the machine, :math:`\tau`. [s]
+        Time for which each tile more keeps the machine once it is full, :math:`\tau`. [s]
     fill_tiles
         :math:`N`. [1]
     split_keys
@@ -128,7 +128,7 @@ def decode_attention_time(
     ...     key_width=256.0,
     ... )
     >>> [round(float(decode_attention_time(64.0, 32.0, n, **h100)) * 1e6) for n in (64.0, 4096.0)]
-    [27, 377]
+    [24, 377]
     """
     queries_per_key = num_heads / num_kv_heads
     together = np.where(alone, 1.0, query_tile)
@@ -144,7 +144,8 @@ def decode_attention_time(
     flops = 2.0 * (qk_dim + value_dim) * batch_size * num_heads * seen
     arithmetic_time = flops / (peak_flops * peak_efficiency)
     squares = memory_time**2 + reread_time**2 + arithmetic_time**2
-    squares = squares + (tiles * tile_time) ** 2 + (seen * key_time) ** 2
+    waiting = tiles * (tiles / (tiles + fill_tiles))
+    squares = squares + (waiting * tile_time) ** 2 + (seen * key_time) ** 2
     parts = np.minimum(np.maximum(1.0, fill_tiles / tiles), np.maximum(1.0, seen / split_keys))
     first = chunk_time * np.minimum(1.0, seen / split_keys)
     return floor + split_latency * np.log2(parts) + first + np.sqrt(squares)
