@@ -120,6 +120,7 @@ class Grower(NamedTuple):
         order = np.argsort([loss for loss, _ in rough])[:FINALISTS]
         fine = thinned(table, FINE_ROWS)
         ends = [self.fit_one(fine, tried[i], rough[i][1], FINE_STEPS) for i in order]
+        ends.append(self.fit_one(fine, tried[order[0]], {}, FINE_STEPS))
         return min(ends, key=lambda end: end[0])[1]
 
     def pruned(self, table: Table, values: dict[str, float]) -> dict[str, float]:
