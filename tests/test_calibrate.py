@@ -203,7 +203,8 @@ def test_unknown_kinds_chips_and_files_are_refused(tmp_path):
 def test_too_few_rows_are_refused(tmp_path):
     path = tmp_path / "few.csv"
     write_table(path)
-    path.write_text("\n".join(path.read_text().split("\n")[:12]) + "\n")
+    head, *lines = path.read_text().split("\n")
+    path.write_text("\n".join([head, *lines[-12:]]))
     with pytest.raises(InputError, match=r"rows are too few to fit \d+ parameters: measure"):
         fit_kernels(path, "gemm")
 
@@ -294,3 +295,15 @@ def test_every_precision_has_a_peak_and_bytes():
     for name in set(kernel_gemm.NAMES.values()):
         assert kernel_gemm.peak(H100, name) > 0
         assert kernel_gemm.WEIGHT_BYTES[name] > 0
+
+
+def test_a_table_of_overheads_alone_is_not_fitted(tmp_path):
+    path = tmp_path / "tiny.csv"
+    write_table(path)
+    head, *lines = path.read_text().split("\n")
+    sizes = {line: [int(cell) for cell in line.split(",")[4:7]] for line in lines if line}
+    tiny = [line for line, size in sizes.items() if max(size) <= 256]
+    path.write_text("\n".join([head, *tiny]) + "\n")
+    found = fit_kernels(path, "gemm")
+    assert found.kernels == ()
+    assert "rows show overheads only; measure larger shapes" in found.skipped[0]

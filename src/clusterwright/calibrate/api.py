@@ -11,7 +11,7 @@ import msgspec
 from clusterwright.calibrate.branching import Grower, thinned
 from clusterwright.calibrate.holdout import held_out
 from clusterwright.calibrate.kinds import CELL_SEARCHES, SEARCHES
-from clusterwright.calibrate.physics import impossible_rows
+from clusterwright.calibrate.physics import impossible_rows, shows_rates
 from clusterwright.calibrate.residuals import Residual, errors_of
 from clusterwright.calibrate.search import search_values
 from clusterwright.calibrate.writing import DIGITS
@@ -41,10 +41,14 @@ Watch = Callable[[int, int], None]
 
 
 class Calibration(Record, frozen=True, kw_only=True):
-    """Fitted kernels, one entry per accelerator and engine, and how well each fits."""
+    """Fitted kernels, one entry per accelerator and engine, and how well each fits.
+
+    ``skipped``: why parts of the table were not fitted, a sentence each.
+    """
 
     kernels: tuple[Kernels, ...]
     residuals: tuple[Residual, ...]
+    skipped: tuple[str, ...] = ()
 
 
 class Group(NamedTuple):
@@ -94,15 +98,23 @@ def fit_kernels(
     if not groups:
         raise InputError(f"{where}: no rows of {', '.join(accelerators)}")
     entries: dict[str, Kernels] = {}
-    residuals = []
+    residuals, skipped = [], []
     for done, group in enumerate(groups, start=1):
+        if not shows_rates(group.table, chosen, group.accelerator, group.precision):
+            skipped.append(
+                f"{group.accelerator.id} {group.precision} {group.engine}: "
+                f"{len(group.table):,} rows show overheads only; measure larger shapes"
+            )
+            continue
         branches, residual = _fit_group(group, chosen)
         evidence = _evidence(residual, source or where.name)
         _add(entries, group, chosen, KernelFit(branches=branches, evidence=evidence))
         residuals.append(residual)
         if watch:
             watch(done, len(groups))
-    return Calibration(kernels=tuple(entries.values()), residuals=tuple(residuals))
+    return Calibration(
+        kernels=tuple(entries.values()), residuals=tuple(residuals), skipped=tuple(skipped)
+    )
 
 
 def _groups(

@@ -20,7 +20,7 @@ from clusterwright.kernels import Branch
 from clusterwright.validation.kernel_kinds import KernelKind
 from clusterwright.validation.kernel_tables import LATENCY, Array, Table
 
-MAX_BRANCHES = 10
+MAX_BRANCHES = 8
 """Kernels of one engine at one precision; more would be a table, not a formula."""
 MIN_ROWS = 120
 """Rows of a branch at the least: several per parameter."""
@@ -36,9 +36,9 @@ LAST_ROWS, LAST_STEPS = 2500, 60
 """Of the last fit of each branch, on all of its rows."""
 GOOD_ENOUGH = 0.02
 """Mean error of a branch that is not cut any further: measurements repeat no better. [1]"""
-COARSE_STEPS, FINE_STEPS = 4, 25
+COARSE_STEPS, FINE_STEPS = 5, 25
 FINALISTS = 2
-TRIED_CUTS = 3
+TRIED_CUTS = 2
 
 
 class Leaf(NamedTuple):
@@ -61,7 +61,7 @@ class Grower(NamedTuple):
 
     def grow(self, table: Table) -> tuple[Branch, ...]:
         """Return the branches that follow a table's rows best, each fitted on all of its rows."""
-        leaves = [self.leaf(table, {}, {})]
+        leaves = [self.leaf(table, Branch(values={}))]
         least = LEAST_GAIN * leaves[0].loss
         closed: list[Leaf] = []
         while leaves and len(leaves) + len(closed) < MAX_BRANCHES:
@@ -87,39 +87,40 @@ class Grower(NamedTuple):
         """
         features = self.kind.features(leaf.table)
         promised = self.residuals(leaf.branch, leaf.table)
-        above, up_to = leaf.branch.above, leaf.branch.up_to
+        whole = leaf.branch
         for name, bound in ranked_cuts(features, promised, self.search.cuts)[:TRIED_CUTS]:
             low = features[name] <= bound
             halves = [
-                self.leaf(leaf.table.where(low), above, {**up_to, name: bound}),
-                self.leaf(leaf.table.where(~low), {**above, name: bound}, up_to),
+                self.leaf(leaf.table.where(low), cut_branch(whole, name, bound, low=True)),
+                self.leaf(leaf.table.where(~low), cut_branch(whole, name, bound, low=False)),
             ]
             if leaf.loss - sum(half.loss for half in halves) > least:
                 return halves
         return []
 
-    def leaf(self, table: Table, above: dict[str, float], up_to: dict[str, float]) -> Leaf:
-        """Fit a branch on part of its rows and judge it on the rest."""
+    def leaf(self, table: Table, branch: Branch) -> Leaf:
+        """Fit a branch on part of its rows, from the values it has, and judge it on the rest."""
         aside = self.aside(table)
-        values = self.values(table.where(~aside))
-        branch = Branch(values=values, above=above, up_to=up_to)
-        rest = self.residuals(branch, table.where(aside))
+        values = self.values(table.where(~aside), branch.values)
+        fitted = msgspec.structs.replace(branch, values=values)
+        rest = self.residuals(fitted, table.where(aside))
         errors = np.minimum(np.abs(rest), LARGEST)
-        return Leaf(branch, table, float(errors.sum()), float(errors.mean()))
+        return Leaf(fitted, table, float(errors.sum()), float(errors.mean()))
 
     def residuals(self, branch: Branch, table: Table) -> Array:
         """Return the logarithm of predicted over measured."""
         times = self.kind.times(table, self.accelerator, self.precision, branch.values)
         return np.log(times / (table[LATENCY] * 1e-6))
 
-    def values(self, table: Table) -> dict[str, float]:
+    def values(self, table: Table, start: Mapping[str, float]) -> dict[str, float]:
         """Return the best variant's parameters: all tried roughly, the best few finely."""
         tried = self.search.variants(self.kind.features(table))
         coarse = thinned(table, COARSE_ROWS)
-        rough = [self.fit_one(coarse, variant, variant, COARSE_STEPS) for variant in tried]
+        rough = [self.fit_one(coarse, variant, start, COARSE_STEPS) for variant in tried]
         order = np.argsort([loss for loss, _ in rough])[:FINALISTS]
         fine = thinned(table, FINE_ROWS)
         ends = [self.fit_one(fine, tried[i], rough[i][1], FINE_STEPS) for i in order]
+        ends.append(self.fit_one(fine, tried[order[0]], {}, FINE_STEPS))
         return min(ends, key=lambda end: end[0])[1]
 
     def pruned(self, table: Table, values: dict[str, float]) -> dict[str, float]:
@@ -151,6 +152,12 @@ class Grower(NamedTuple):
             max_steps=steps,
         )
         return loss, {**variant, **found}
+
+
+def cut_branch(branch: Branch, name: str, bound: float, *, low: bool) -> Branch:
+    """Return one side of a branch that is cut at a bound of a feature."""
+    side = "up_to" if low else "above"
+    return msgspec.structs.replace(branch, **{side: {**getattr(branch, side), name: bound}})
 
 
 def ranked_cuts(

@@ -10,6 +10,8 @@ from clusterwright.hardware import Accelerator
 from clusterwright.validation.kernel_kinds import KernelKind
 from clusterwright.validation.kernel_tables import LATENCY, Array, Table
 
+LEAST_SHARE = 0.1
+"""Of the roofline, reached by the best rows, below which a table shows overheads only. [1]"""
 TIMER_SLACK = 1.02
 """Published peaks are rounded and timers tick: this much too fast is not yet impossible. [1]"""
 
@@ -42,3 +44,16 @@ def impossible_rows(
         faster_than_peak=flops > seconds * kind.peak(accelerator, precision),
         faster_than_memory=streamed > seconds * accelerator.memory_bandwidth,
     )
+
+
+def shows_rates(table: Table, kind: KernelKind, accelerator: Accelerator, precision: str) -> bool:
+    """Tell whether some rows come near enough to a roof for a fit to know how high it is.
+
+    A table of tiny shapes holds nothing but overheads; rates fitted to it would be anything.
+    """
+    assert accelerator.memory_bandwidth
+    flops, num_bytes = kind.work(table, precision)
+    least = np.maximum(
+        flops / kind.peak(accelerator, precision), num_bytes / accelerator.memory_bandwidth
+    )
+    return bool(np.quantile(least / (table[LATENCY] * 1e-6), 0.99) > LEAST_SHARE)

@@ -52,7 +52,9 @@ def fit_command(
     """
     facts = Catalogue().with_files(catalogue) if catalogue else Catalogue()
     found = fit_kernels(table, kind, accelerators=accelerator, catalogue=facts, source=source)
-    text = residuals.as_text(found.residuals)
+    text = residuals.as_text(found.residuals) + "".join(
+        f"not fitted: {why}\n" for why in found.skipped
+    )
     if out:
         today = dt.datetime.now(tz=dt.UTC).date().isoformat()
         origin = source or table.name

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.options import show_progress, write, write_json
 from clusterwright.errors import InputError
 from clusterwright.validation import kernel_rows, output, scoring
@@ -19,6 +20,7 @@ def validate(
     /,
     *,
     out: Path | None = None,
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Predict measured training runs, or measured kernels, and compare.
@@ -30,14 +32,17 @@ def validate(
         [default: the published runs of the repository].
     out
         Write every row, with its prediction, error and status, to this CSV (runs only).
+    catalogue
+        A catalogue file of one's own (may be repeated).
     json
         Print the score as JSON.
     """
+    facts = Catalogue().with_files(catalogue) if catalogue else Catalogue()
     kind = kernel_rows.kernels_kind(runs) if runs else None
     if runs and kind:
-        _validate_kernels(runs, kind, out=out, json=json)
+        _validate_kernels(runs, kind, facts, out=out, json=json)
         return
-    found = run_validation(runs, watch=show_progress)
+    found = run_validation(runs, catalogue=facts, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
     if json:
@@ -46,11 +51,13 @@ def validate(
         write(output.as_text(found.results))
 
 
-def _validate_kernels(table: Path, kind: KernelKind, *, out: Path | None, json: bool) -> None:
+def _validate_kernels(
+    table: Path, kind: KernelKind, facts: Catalogue, *, out: Path | None, json: bool
+) -> None:
     """Score a table of kernels by accelerator, precision and kind."""
     if out:
         raise InputError("--out is for runs; a table of kernels prints its groups, or --json")
-    groups = kernel_rows.score_kernels(table, kind)
+    groups = kernel_rows.score_kernels(table, kind, catalogue=facts)
     if json:
         write_json(groups)
     else:
