@@ -125,7 +125,6 @@ CASES: dict[str, Case] = {
         hidden_size=4096,
         intermediate_size=1536,
         num_groups=128,
-        expected_rows=32,
         tokens=512,
         num_matrices=3,
         weight_bytes="1 B",

@@ -94,7 +94,7 @@ def test_a_fit_with_cells_is_written_and_read_back(fitted, tmp_path):
 def test_too_few_rows_are_refused(fitted, tmp_path):
     lines = fitted[0].read_text().splitlines()
     short = tmp_path / "short.csv"
-    short.write_text("\n".join(lines[:12]))
+    short.write_text("\n".join([lines[0], *lines[-11:]]))
     with pytest.raises(InputError, match="too few to fit"):
         fit_kernels(short, "attention_decode")
 

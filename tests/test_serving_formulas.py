@@ -53,7 +53,6 @@ EXPERTS = {
     "peak_efficiency": 0.6,
     "memory_efficiency": 0.9,
     "half_tile": 32.0,
-    "expected_rows": 32.0,
     "fill_area": 5e5,
     "activation_passes": 2.0,
     "floor": 3e-5,

@@ -50,7 +50,6 @@ def experts_time(
     intermediate_size: Floats,
     *,
     num_groups: Floats,
-    expected_rows: Floats,
     tokens: Floats,
     num_matrices: Floats,
     peak_flops: Floats,
@@ -72,15 +71,12 @@ def experts_time(
 
     .. math:: t = t_0 + \sqrt{t_c^2 + t_m^2} + p\,\frac{e}{\beta}\left[ m' (H + c\,I) + n H \right]
 
-    .. math:: t_c = \frac{2}{P\,\hat\eta} \left[ (m' + g\min(h, r))\,c\,H I + A_0 (H + I) \right]
-
-    .. math:: t_m = \frac{g\,c\,H I\,e_w}{\beta\,\eta_\beta}
-       \left[ 1 - \gamma + \frac{\gamma}{u} \right]
+    .. math:: t_c = \frac{2}{P\,\hat\eta} \left[ (m' + g\,h)\,c\,H I + A_0 (H + I) \right], \quad
+       t_m = \frac{g\,c\,H I\,e_w}{\beta\,\eta_\beta} \left[ 1 - \gamma + \frac{\gamma}{u} \right]
 
     Rows :math:`m` are pairs of a token and one of its experts here; :math:`m' = m + \rho\,m_f` adds
     those of experts elsewhere, which some engines multiply all the same. Every group loses half a
-    tile of rows, which grows with the rows :math:`r` that the engine expects of an expert until it
-    is :math:`h`; the activations pass the memory :math:`p` times, since sorting rows by
+    tile of rows :math:`h`; the activations pass the memory :math:`p` times, since sorting rows by
     expert, the activation between the products and adding up are kernels of their own.
 
     Parameters
@@ -91,8 +87,6 @@ def experts_time(
         Of the layer and of one expert's shard here, :math:`H, I`. [1]
     num_groups
         Experts here with at least one row, :math:`g`. [1]
-    expected_rows
-        :math:`r`: what the engine chooses its tile for; all rows over all experts here. [1]
     tokens
         Whose results are added up, :math:`n`. [1]
     num_matrices
@@ -128,19 +122,14 @@ def experts_time(
     ...     floor=37e-6,
     ...     num_matrices=3.0,
     ... )
-    >>> one = experts_time(
-    ...     8.0, 4096.0, 1536.0, num_groups=8.0, expected_rows=0.06, tokens=1.0, **h100
-    ... )
-    >>> many = experts_time(
-    ...     16384.0, 4096.0, 1536.0, num_groups=128.0, expected_rows=128.0, tokens=2048.0, **h100
-    ... )
+    >>> one = experts_time(8.0, 4096.0, 1536.0, num_groups=8.0, tokens=1.0, **h100)
+    >>> many = experts_time(16384.0, 4096.0, 1536.0, num_groups=128.0, tokens=2048.0, **h100)
     >>> round(float(one) * 1e6), round(float(many) * 1e6)
-    (128, 2176)
+    (136, 2176)
     """
     elements = num_matrices * hidden_size * intermediate_size
     worked = rows + foreign_cost * foreign_rows
-    padding = num_groups * np.minimum(half_tile, expected_rows)
-    multiplied = (worked + padding) * elements
+    multiplied = (worked + num_groups * half_tile) * elements
     multiplied = multiplied + fill_area * (hidden_size + intermediate_size)
     arithmetic_time = 2.0 * multiplied / (peak_flops * peak_efficiency)
     weights = num_groups * elements * weight_bytes

@@ -142,11 +142,6 @@ def _name(code: float) -> str:
     return ("gated", "plain")[gate] + "_few" * (path % 2) + "_rank" * (path // 2)
 
 
-def _expected(table: Table, tokens: Array) -> Array:
-    """Rows of an expert if all that the engine is given stayed here: so it chooses its tile."""
-    return tokens * table["topk"] * table["moe_ep_size"] / table["num_experts"]
-
-
 def _is_sglang(table: Table) -> Array:
     return np.char.lower(table[ENGINE].astype(str)) == "sglang"
 
@@ -169,7 +164,6 @@ def times(
         ready["hidden_size"],
         ready["inter_size"] / ready["moe_tp_size"],
         num_groups=ready["touched"],
-        expected_rows=_expected(ready, tokens),
         tokens=tokens,
         num_matrices=3.0 - ready["ungated"],
         peak_flops=peak(accelerator, precision),
@@ -195,7 +189,6 @@ def usual_times(
         ready["hidden_size"],
         ready["inter_size"] / ready["moe_tp_size"],
         num_groups=ready["touched"],
-        expected_rows=_expected(ready, ready["here"]),
         tokens=ready["here"],
         num_matrices=3.0 - ready["ungated"],
         peak_flops=peak(accelerator, precision),
