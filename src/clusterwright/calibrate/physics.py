@@ -10,6 +10,8 @@ from clusterwright.hardware import Accelerator
 from clusterwright.validation.kernel_kinds import KernelKind
 from clusterwright.validation.kernel_tables import LATENCY, Array, Table
 
+BEYOND_CACHE = 2.0
+"""A stream of this many last-level caches leaves nothing there that it comes back to. [1]"""
 LEAST_SHARE = 0.1
 """Of the roofline, reached by the best rows, below which a table shows overheads only. [1]"""
 TIMER_SLACK = 1.02
@@ -33,16 +35,16 @@ def impossible_rows(
 ) -> Impossible:
     """Find the rows of one accelerator and precision that no such chip can have measured.
 
-    What the last-level cache cannot hold must come from memory, whatever the run before left
-    there; where the cache's size is unknown, no row is judged by its memory.
+    A row that beats the memory's bandwidth is only impossible when its operands are well beyond
+    the last-level cache; where the cache's size is unknown, no row is judged by its memory.
     """
     assert accelerator.memory_bandwidth
     seconds = table[LATENCY] * 1e-6 * TIMER_SLACK
     flops, num_bytes = kind.work(table, precision)
-    streamed = num_bytes - (accelerator.cache_bytes or np.inf)
+    beyond = num_bytes > BEYOND_CACHE * (accelerator.cache_bytes or np.inf)
     return Impossible(
         faster_than_peak=flops > seconds * kind.peak(accelerator, precision),
-        faster_than_memory=streamed > seconds * accelerator.memory_bandwidth,
+        faster_than_memory=beyond & (num_bytes > seconds * accelerator.memory_bandwidth),
     )
 
 
