@@ -13,6 +13,8 @@ class Accelerator(Record, frozen=True, kw_only=True):
 
     ``peaks``: dense peak rate by precision (``fp32 tf32 fp16 bf16 fp8 int8 fp4``). [FLOP/s]
     ``matmul``: best matrix-product rate measured on it, by precision. [FLOP/s]
+    ``cache_bytes``: its last-level cache. [B] ``num_units``: multiprocessors, or cores that take
+    tiles.
     ``profile``: which efficiency profile of the catalogue its kernels follow.
     """
 
@@ -29,6 +31,8 @@ class Accelerator(Record, frozen=True, kw_only=True):
     scaleup_domain: int | None = None
     scaleout_bandwidth: float | None = None
     price: float | None = None
+    cache_bytes: float | None = None
+    num_units: int | None = None
     profile: str = ""
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def build_accelerator(entry: Entry) -> Accelerator:
     """Make the record of one accelerator; blank figures are None."""
-    domain = entry.value("scaleup_domain")
+    domain, units = entry.value("scaleup_domain"), entry.value("units")
     return Accelerator(
         id=entry.id,
         name=entry.name,
@@ -31,6 +31,8 @@ def build_accelerator(entry: Entry) -> Accelerator:
         scaleup_domain=None if domain is None else round(domain),
         scaleout_bandwidth=entry.value("scaleout_bandwidth"),
         price=entry.value("price"),
+        cache_bytes=entry.value("last_level_cache"),
+        num_units=None if units is None else round(units),
         profile=entry.text("profile"),
     )
 

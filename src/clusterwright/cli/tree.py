@@ -54,6 +54,11 @@ COMMANDS = (
         "Predict measured runs and compare, worst first.",
     ),
     Command(
+        "calibrate",
+        "clusterwright.cli.calibrate:app",
+        "Fit efficiency profiles to measured kernel times.",
+    ),
+    Command(
         "replay",
         "clusterwright.cli.replay:replay",
         "Compute a saved plan again and tell whether it is the same.",

@@ -7,12 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.options import show_progress, write, write_json
 from clusterwright.errors import InputError
-from clusterwright.training.api import shipped
-from clusterwright.validation import collective_rows, output, scoring
+from clusterwright.validation import collective_rows, kernel_rows, output, scoring
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
+from clusterwright.validation.kernel_kinds import KernelKind
 
 
 def validate(
@@ -21,29 +22,41 @@ def validate(
     *,
     out: Path | None = None,
     page: Path | None = None,
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Predict measured training runs (or collectives) from their configuration, and compare.
+    """Predict measured training runs, kernels or collectives, and compare.
 
     Parameters
     ----------
     runs
-        A CSV (or .csv.gz) of runs [default: the published runs of the repository].
+        A CSV (or .csv.gz) of runs, or a CSV or Parquet table of kernels, told by its columns
+        [default: the published runs of the repository].
     out
-        Write every row, with its prediction, error and status, to this CSV.
+        Write every row, with its prediction, error and status, to this CSV (runs only).
     page
         Write a page with tables and plots to this folder, or renew the one that is there.
+    catalogue
+        A catalogue file of one's own (may be repeated).
     json
         Print the score as JSON.
     """
+    facts = Catalogue().with_files(catalogue) if catalogue else Catalogue()
     if runs is not None and collective_rows.is_collectives_table(runs):
         if out or page or json:
             raise InputError(
                 "collectives are compared in a printed table: leave out --out, --json, --page"
             )
-        write(collective_rows.report(runs, shipped()))
+        write(collective_rows.report(runs, facts))
         return
-    found = _written(page, runs) if page else run_validation(runs, watch=show_progress)
+    kind = kernel_rows.kernels_kind(runs) if runs else None
+    if runs and kind:
+        _validate_kernels(runs, kind, facts, out=out or page, json=json)
+        return
+    if page:
+        found = _written(page, runs)
+    else:
+        found = run_validation(runs, catalogue=facts, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
     if json:
@@ -57,3 +70,18 @@ def _written(folder: Path, runs: Path | None) -> Validation:
     from clusterwright.report.accuracy import renew_page
 
     return renew_page(folder, runs, watch=show_progress)
+
+
+def _validate_kernels(
+    table: Path, kind: KernelKind, facts: Catalogue, *, out: Path | None, json: bool
+) -> None:
+    """Score a table of kernels by accelerator, precision and kind."""
+    if out:
+        raise InputError(
+            "--out and --page are for runs; a table of kernels prints its groups, or --json"
+        )
+    groups = kernel_rows.score_kernels(table, kind, catalogue=facts)
+    if json:
+        write_json(groups)
+    else:
+        write(kernel_rows.as_text(groups))

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from clusterwright.formulas.roofline import soft_maximum
+from clusterwright.formulas.roofline import cached_share, soft_maximum
 
 Floats = Any
 """A scalar, an array, or anything with their arithmetic; shapes broadcast."""
@@ -76,18 +76,37 @@ def attention_time(
     window: Floats = 0.0,
     flop_factor: Floats = 1.0,
     traffic_factor: Floats = 1.0,
+    query_tile: Floats = 1.0,
+    least_tile: Floats = 1.0,
+    packed: Floats = 0.0,
+    window_waste: Floats = 0.0,
+    start_time: Floats = 0.0,
+    query_passes: Floats = 0.0,
+    key_passes: Floats = 0.0,
+    cache_bytes: Floats = 0.0,
+    cache_speedup: Floats = 1.0,
 ) -> Floats:
     r"""Time of fused (flash) attention: scores, softmax and values in one kernel. [s]
 
     .. math:: t_c = \frac{f \cdot 2 (d_{qk} + d_v)}{P\,\hat\eta}
        \left[ 1 + \left( \tfrac{d_0}{d} \right)^{q} \right]^{1/q}
-       \left[ b\,h\,(N + s\,\ell_0) + r_0\,(w + \ell_0) \right]
+       \left[ b\,h\,\tilde s\,(N/s + \ell_0) + r_0\,(w + \ell_0) \right]
 
-    with :math:`N` the `attended_pairs` of a head and :math:`d = (d_{qk} + d_v)/2`. Each query pays
-    for :math:`\ell_0` keys more than it sees (the masked part of the diagonal's tile, the loop's
-    start and end); :math:`r_0` rows of the longest, :math:`w` keys, are the last wave; and below a
-    head size :math:`d_0` the exponentials take longer than the products. Memory moves queries,
-    keys, values and results once.
+    with :math:`N` the `attended_pairs` of a head, :math:`\tilde s` its queries rounded up to whole
+    tiles and :math:`d = (d_{qk} + d_v)/2`. Each query pays for :math:`\ell_0` keys more than it
+    sees (the masked part of the diagonal's tile, the loop's start and end); :math:`r_0` rows of the
+    longest, :math:`w` keys, are the last wave; and below a head size :math:`d_0` the exponentials
+    take longer than the products. Memory moves queries, keys, values and results once.
+
+    A serving engine also turns and casts what it is given and appends keys and values to their
+    cache, in kernels of their own: :math:`p_q` more passes over the bytes :math:`n_q` of queries
+    and results, :math:`p_k` over the :math:`n_k` of keys and values, and it looks up where each of
+    the :math:`b\,h_k` sequences of keys lies,
+
+    .. math:: t_a = b\,h_k\,\tau + \frac{p_q n_q + p_k n_k}{\beta}
+       \left[ 1 - \gamma + \frac{\gamma}{u} \right]
+
+    of all of which the `cached_share` :math:`\gamma` goes :math:`u` times faster.
 
     Parameters
     ----------
@@ -115,6 +134,22 @@ def attention_time(
         :math:`f`: 1 forward; 2.5 backward (five products for the forward's two) [1]_. [1]
     traffic_factor
         Memory traffic over the forward's; 2 to 3 backward. [1]
+    query_tile, least_tile
+        Queries that one unit works on together, and for short sequences at least: tiles halve as
+        long as they hold the queries. 1 leaves the tile's edge out. [1]
+    packed
+        1: the query heads that share keys fill a tile together (short queries waste less). [1]
+    window_waste
+        Share of the pairs beyond the window that the kernel computes all the same; 1 for a kernel
+        that masks them and skips nothing. [1]
+    start_time
+        :math:`\tau`; 0 where keys lie in order, as in training. [s]
+    query_passes, key_passes
+        :math:`p_q, p_k`; 0 in training. [1]
+    cache_bytes
+        Of the last-level cache; 0 where other layers leave nothing in it. [B]
+    cache_speedup
+        :math:`u`. [1]
 
     Leaves out: the split over keys that a few long sequences need (decoding), dropout, packed
     sequences of unequal length (sum their pairs instead).
@@ -143,13 +178,23 @@ def attention_time(
     """
     seen = np.where(window > 0, np.minimum(window, key_length), key_length)
     pairs = attended_pairs(query_length, key_length, causal=causal, window=window)
-    work = batch_size * num_heads * (pairs + query_length * half_length)
+    beyond = attended_pairs(query_length, key_length, causal=causal) - pairs
+    pairs = pairs + window_waste * beyond
+    group = np.where(packed, num_heads / num_kv_heads, 1.0)
+    short = np.maximum(least_tile, 2.0 ** np.ceil(np.log2(query_length * group)))
+    tile = np.minimum(query_tile, short)
+    rows = tile * np.ceil(query_length * group / tile) / group
+    work = batch_size * num_heads * rows * (pairs / query_length + half_length)
     work = work + fill_rows * (seen + half_length)
     dims = qk_dim + value_dim
     exponentials = soft_maximum(1.0, half_head_dim / (0.5 * dims))
     arithmetic_time = 2.0 * flop_factor * dims * work * exponentials
     arithmetic_time = arithmetic_time / (peak_flops * peak_efficiency)
-    queries = query_length * num_heads * dims
-    traffic = batch_size * (queries + key_length * num_kv_heads * dims) * element_bytes
-    traffic_time = traffic_factor * traffic / (memory_bandwidth * memory_efficiency)
-    return floor + soft_maximum(arithmetic_time, traffic_time)
+    queries = batch_size * query_length * num_heads * dims * element_bytes
+    keys = batch_size * key_length * num_kv_heads * dims * element_bytes
+    cached = cached_share(queries + keys, cache_bytes=cache_bytes)
+    byte_time = (1.0 - cached + cached / cache_speedup) / memory_bandwidth
+    traffic_time = traffic_factor * (queries + keys) * byte_time / memory_efficiency
+    append_time = (query_passes * queries + key_passes * keys) * byte_time
+    append_time = append_time + batch_size * num_kv_heads * start_time
+    return floor + soft_maximum(arithmetic_time, traffic_time) + append_time

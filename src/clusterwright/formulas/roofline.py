@@ -50,6 +50,30 @@ def soft_maximum(first: Floats, second: Floats, *, sharpness: Floats = 3.0) -> F
     return (first**sharpness + second**sharpness) ** (1.0 / sharpness)
 
 
+def cached_share(num_bytes: Floats, *, cache_bytes: Floats) -> Floats:
+    r"""Share of what a repeated kernel reads that its last run left in the last-level cache. [1]
+
+    .. math:: \gamma = \frac{1}{1 + (n / C)^4}
+
+    Least-recently-used replacement keeps all of what fits and, read in order, nothing of what does
+    not; the fourth power is the step that measured kernels make of it.
+
+    Parameters
+    ----------
+    num_bytes
+        What each run reads, :math:`n`. [B]
+    cache_bytes
+        Of the last-level cache, :math:`C`; 0 leaves nothing. [B]
+
+    Leaves out: what other kernels put there between two runs.
+
+    >>> [float(cached_share(n, cache_bytes=50e6)) for n in (25e6, 50e6, 100e6)]
+    [0.9411764705882353, 0.5, 0.058823529411764705]
+    """
+    fourth = (cache_bytes / num_bytes) ** 4
+    return fourth / (1.0 + fourth)
+
+
 def matmul_work(
     rows: Floats,
     columns: Floats,

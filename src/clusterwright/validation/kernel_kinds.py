@@ -1,0 +1,162 @@
+"""The kinds of kernels that tables of measured times hold: one small module each, listed here.
+
+A kind says which columns its table has, what a row must at least do (arithmetic and traffic, which
+no chip does faster than its peaks), and how long its formula takes for it with parameters of the
+catalogue. Fitting the parameters is the business of ``clusterwright.calibrate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.errors import TableError, nearest_names
+from clusterwright.hardware import Accelerator
+from clusterwright.kernels import Branch
+from clusterwright.validation import (
+    kernel_decode,
+    kernel_experts,
+    kernel_gemm,
+    kernel_latent,
+    kernel_prefill,
+)
+from clusterwright.validation.kernel_tables import ENGINE, LATENCY, SYSTEM, Array, Table
+
+
+class KernelKind(NamedTuple):
+    """One kind of kernel.
+
+    ``numbers``: columns of the shape. ``words``: columns that say the precision. ``precision``:
+    from their words to the catalogue's name. ``peak``: dense rate at it [FLOP/s]. ``work``: least
+    FLOPs and least bytes of each row. ``features``: by which an engine may choose its kernel.
+    ``times``: what the formula says of each row; ``usual_times``: what the generation's profile
+    says where no engine was measured [s]. ``labels``: columns of words besides that it needs.
+    """
+
+    name: str
+    numbers: tuple[str, ...]
+    words: tuple[str, ...]
+    precision: Callable[[tuple[str, ...]], str]
+    peak: Callable[[Accelerator, str], float]
+    work: Callable[[Table, str], tuple[Array, Array]]
+    features: Callable[[Table], dict[str, Array]]
+    times: Callable[[Table, Accelerator, str, Mapping[str, float]], Array]
+    usual_times: Callable[[Table, Accelerator, str, EfficiencyProfile], Array]
+    labels: tuple[str, ...] = ()
+
+    def predict(
+        self, table: Table, accelerator: Accelerator, precision: str, branches: Sequence[Branch]
+    ) -> Array:
+        """Return the time of each row by the branch that its shape falls in. [s]"""
+        found = np.full(len(table), np.nan)
+        features = self.features(table)
+        for branch in branches:
+            inside = inside_branch(features, branch)
+            rows = table.where(inside)
+            if len(rows):
+                found[inside] = self.times(rows, accelerator, precision, branch.values)
+        return found
+
+
+def inside_branch(features: Mapping[str, Array], branch: Branch) -> Array:
+    """Return a mask of the rows whose features lie within a branch's bounds."""
+    inside = np.ones(len(next(iter(features.values()))), dtype=bool)
+    for name, bound in branch.above.items():
+        inside &= features[name] > bound
+    for name, bound in branch.up_to.items():
+        inside &= features[name] <= bound
+    return inside
+
+
+def no_features(table: Table) -> dict[str, Array]:
+    """Return no feature but the row itself: for kinds with cells in place of branches."""
+    return {"row": np.arange(len(table))}
+
+
+KINDS: dict[str, KernelKind] = {
+    "gemm": KernelKind(
+        name="gemm",
+        numbers=kernel_gemm.NUMBERS,
+        words=kernel_gemm.WORDS,
+        precision=kernel_gemm.precision,
+        peak=kernel_gemm.peak,
+        work=kernel_gemm.work,
+        features=kernel_gemm.features,
+        times=kernel_gemm.times,
+        usual_times=kernel_gemm.usual_times,
+    ),
+    "attention_prefill": KernelKind(
+        name="attention_prefill",
+        numbers=kernel_prefill.NUMBERS,
+        words=kernel_prefill.WORDS,
+        precision=kernel_prefill.precision,
+        peak=kernel_prefill.peak,
+        work=kernel_prefill.work,
+        features=no_features,
+        times=kernel_prefill.times,
+        usual_times=kernel_prefill.usual_times,
+    ),
+    "attention_decode": KernelKind(
+        name="attention_decode",
+        numbers=kernel_decode.NUMBERS,
+        words=kernel_decode.WORDS,
+        precision=kernel_decode.precision,
+        peak=kernel_decode.peak,
+        work=kernel_decode.work,
+        features=no_features,
+        times=kernel_decode.times,
+        usual_times=kernel_decode.usual_times,
+    ),
+    "latent_decode": KernelKind(
+        name="latent_decode",
+        numbers=kernel_latent.NUMBERS,
+        words=kernel_latent.WORDS,
+        precision=kernel_latent.precision,
+        peak=kernel_latent.peak,
+        work=kernel_latent.work,
+        features=no_features,
+        times=kernel_latent.times,
+        usual_times=kernel_latent.usual_times,
+    ),
+    "experts": KernelKind(
+        name="experts",
+        numbers=kernel_experts.NUMBERS,
+        words=kernel_experts.WORDS,
+        precision=kernel_experts.precision,
+        peak=kernel_experts.peak,
+        work=kernel_experts.work,
+        features=no_features,
+        times=kernel_experts.times,
+        usual_times=kernel_experts.usual_times,
+        labels=kernel_experts.LABELS,
+    ),
+}
+"""Every kind by its name: add one here, and its fit in ``clusterwright.calibrate.kinds``."""
+
+
+def kind_named(name: str) -> KernelKind:
+    """Return a kind by its name.
+
+    Raises
+    ------
+    TableError
+        There is none of that name.
+    """
+    if name not in KINDS:
+        near = nearest_names(name, KINDS) or sorted(KINDS)
+        raise TableError(f"no kind of kernel called {name!r}: did you mean {near[0]!r}?")
+    return KINDS[name]
+
+
+def kind_of_columns(names: tuple[str, ...]) -> KernelKind | None:
+    """Return the kind whose columns a table has, the one with most of them; ``None``: no kind."""
+    have = set(names)
+    found = [
+        kind
+        for kind in KINDS.values()
+        if have.issuperset((SYSTEM, ENGINE, LATENCY, *kind.words, *kind.labels, *kind.numbers))
+    ]
+    return max(found, key=lambda kind: len(kind.words) + len(kind.numbers), default=None)

@@ -1,0 +1,171 @@
+"""Tables of measured kernel times, Parquet or CSV, as columns of numbers and words."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clusterwright.errors import InputError, TableError, nearest_names
+
+Array = Any
+"""A NumPy array, or what pyarrow has in its place."""
+
+SYSTEM, ENGINE, LATENCY = "system", "framework", "latency_us"
+"""Columns of every table: the accelerator, the engine whose kernel it is, the time [µs]."""
+PARQUET = b"PAR1"
+
+
+class Table:
+    """Columns by name, all of one length.
+
+    >>> table = Table({"m": np.array([1.0, 2.0]), "framework": np.array(["a", "b"])})
+    >>> len(table), str(table.where(table["m"] > 1)["framework"][0])
+    (2, 'b')
+    """
+
+    def __init__(self, columns: dict[str, Array]) -> None:
+        self._columns = columns
+        self._length = len(next(iter(columns.values()), ()))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, name: str) -> Array:
+        return self._columns[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self._columns)
+
+    def where(self, chosen: Array) -> Table:
+        """Return the rows of a mask or of an array of positions."""
+        return Table({name: column[chosen] for name, column in self._columns.items()})
+
+
+def column_names(path: Path) -> tuple[str, ...]:
+    """Return the names of a table's columns without reading its rows.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is Parquet and pyarrow is not installed.
+    TableError
+        The file is not a table.
+    """
+    if is_parquet(path):
+        return tuple(_parquet(path).schema_arrow.names)
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return tuple(name.strip() for name in next(csv.reader(file), []))
+
+
+def read_table(path: Path, *, numbers: Sequence[str], words: Sequence[str]) -> Table:
+    """Read some columns of a table.
+
+    Parameters
+    ----------
+    path
+        A Parquet or CSV file.
+    numbers, words
+        Names of the columns to read as float64, and as text.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is Parquet and pyarrow is not installed.
+    TableError
+        A column is missing or holds something else; names it, and the line of a CSV.
+    """
+    found = column_names(path)
+    for name in (*words, *numbers):
+        if name not in found:
+            near = nearest_names(name, found)
+            hint = f"rename {near[0]!r}" if near else f"it has {', '.join(found) or 'none'}"
+            raise TableError(f"{path}: there is no column {name!r}; {hint}")
+    read = _read_parquet if is_parquet(path) else _read_csv
+    table = read(path, list(numbers), list(words))
+    if not len(table):
+        raise TableError(f"{path}: no rows below the names of the columns")
+    for name in numbers:
+        _check_positive(path, name, table[name])
+    return table
+
+
+def _check_positive(path: Path, name: str, column: Array) -> None:
+    """Refuse blanks, infinities and negative numbers; a time must also not be 0."""
+    low = 0.0 if name == LATENCY else -np.finfo(float).tiny
+    bad = ~(np.isfinite(column) & (column > low))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise TableError(
+            f"{path}: row {row + 1} has {column[row]:g} under {name!r}; mend or drop the row"
+        )
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell whether a file is Parquet, by its first bytes.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(len(PARQUET)) == PARQUET
+    except OSError as error:
+        raise InputError(f"{path}: cannot read this file: {error.strerror}") from None
+
+
+def _parquet(path: Path) -> Array:
+    try:
+        from pyarrow import ArrowInvalid, parquet
+    except ImportError:
+        raise InputError(
+            f"{path} is a Parquet file: reading it needs pip install 'clusterwright[calibrate]'"
+        ) from None
+    try:
+        return parquet.ParquetFile(path)
+    except ArrowInvalid as error:
+        raise TableError(f"{path}: a damaged Parquet file: {error}") from None
+
+
+def _read_parquet(path: Path, numbers: list[str], words: list[str]) -> Table:
+    read = _parquet(path).read(columns=[*words, *numbers])
+    columns: dict[str, Array] = {}
+    for name in words:
+        coded = read[name].combine_chunks().dictionary_encode()
+        known = np.array([str(word) for word in coded.dictionary.to_pylist()] or [""])
+        columns[name] = known[coded.indices.fill_null(0).to_numpy(zero_copy_only=False)]
+    for name in numbers:
+        try:
+            columns[name] = read[name].to_numpy().astype(np.float64)
+        except (TypeError, ValueError):
+            raise TableError(f"{path}: column {name!r} holds something else than numbers") from None
+    return Table(columns)
+
+
+def _read_csv(path: Path, numbers: list[str], words: list[str]) -> Table:
+    values: dict[str, list[Any]] = {name: [] for name in (*words, *numbers)}
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        for row in reader:
+            for name in words:
+                values[name].append((row[name] or "").strip())
+            for name in numbers:
+                values[name].append(_number(path, reader.line_num, name, row[name]))
+    columns: dict[str, Array] = {name: np.array(values[name], dtype=float) for name in numbers}
+    return Table(columns | {name: np.array(values[name], dtype=str) for name in words})
+
+
+def _number(path: Path, line: int, name: str, cell: str | None) -> float:
+    try:
+        return float(cell or "")
+    except ValueError:
+        raise TableError(
+            f"{path}, line {line}: {name!r} is {cell or ''!r}, but must be a number"
+        ) from None
