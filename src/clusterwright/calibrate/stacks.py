@@ -21,20 +21,24 @@ from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
 from clusterwright.software import Stack
 from clusterwright.training.api import estimate_training, settings_of
+from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.metrics import time_of
 from clusterwright.validation.questions import Question, Unasked, question_of
 from clusterwright.validation.runs import Run
-from clusterwright.validation.scoring import answer
+from clusterwright.validation.scoring import answer, measured_memory
 
 LEAST_ROWS = 20
 """Frameworks with fewer runs keep the defaults: nothing is fitted to a single publication's few."""
 
-ROWS_PER_SOURCE = 120
+ROWS_PER_SOURCE = 80
 """Rows of one source that the fit looks at; a sweep is thinned evenly."""
 
 GAIN = 0.002
 """A step is taken when it lowers the loss by more than this: 0.2 points of error."""
+
+MEMORY_GAIN = 0.01
+"""The same for the share of activations, in error of the memory."""
 
 RIDGE = 0.5
 """Pull towards the defaults: a factor off by e costs this many rows' worth of error."""
@@ -46,6 +50,7 @@ SHARE_STEPS = (0.8, 0.9, 0.95, 1 / 0.95, 1 / 0.9, 1.25)
 TIME_STEPS = (0.5, 0.7, 0.85, 1 / 0.85, 1 / 0.7, 2.0)
 SHARES = ("product_share", "attention_share", "memory_share", "expert_share", "network_share")
 BOUNDS = (0.4, 1.6)
+ACTIVATION_SHARES = tuple(round(0.7 + 0.1 * step, 1) for step in range(15))
 FIRST_SYNC_TIME = 2e-3
 
 Watch = Callable[[str, float, Stack], None]
@@ -53,11 +58,15 @@ Watch = Callable[[str, float, Stack], None]
 
 
 class Row(Record, frozen=True, kw_only=True):
-    """One run, ready to be asked again: the question, and the measured time of a step. [s]"""
+    """One run, ready to be asked again: the question, and the measured time of a step. [s]
+
+    ``memory_bytes``: what its framework had allocated at most, if printed. [B]
+    """
 
     question: Question
     measured: float
     source: str
+    memory_bytes: float | None = None
 
 
 class StackFit(Record, frozen=True, kw_only=True):
@@ -87,6 +96,7 @@ def rows_of(runs: Iterable[Run], facts: Catalogue) -> dict[str, list[Row]]:
             question=answered,
             measured=time_of(run, answered, run.measured_value),
             source=run.source,
+            memory_bytes=measured_memory(run),
         )
         found.setdefault(answered.software.id, []).append(row)
     return {name: rows for name, rows in found.items() if len(rows) >= LEAST_ROWS}
@@ -134,9 +144,44 @@ def fit_stack(
                     watch(name, least, stack)
     after = _residual(stack, thinned, facts)
     fitted = msgspec.structs.replace(
-        stack, rows=len(rows), sources=len({row.source for row in rows}), residual=round(after, 4)
+        stack,
+        activation_share=_activation_share(stack, thinned, facts),
+        rows=len(rows),
+        sources=len({row.source for row in rows}),
+        residual=round(after, 4),
     )
     return StackFit(software=name, stack=fitted, before=before, after=after)
+
+
+def _activation_share(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> float:
+    """The share that makes the median error of the printed memories least. [1]"""
+    told = [row for row in rows if row.memory_bytes]
+    if len(told) < LEAST_ROWS:
+        return 1.0
+
+    def error(share: float) -> float:
+        tried = msgspec.structs.replace(stack, activation_share=share)
+        found = [
+            abs(_estimate(row, tried, facts).allocated_bytes / (row.memory_bytes or 1.0) - 1.0)
+            for row in told
+        ]
+        return statistics.median(found)
+
+    best = min(ACTIVATION_SHARES, key=error)
+    return best if error(best) < error(1.0) - MEMORY_GAIN else 1.0
+
+
+def _estimate(row: Row, stack: Stack, facts: Catalogue) -> TrainingEstimate:
+    """Ask one run again under other factors."""
+    asked = row.question
+    return estimate_training(
+        asked.model,
+        asked.cluster,
+        asked.workload,
+        asked.strategy,
+        software=msgspec.structs.replace(asked.software, stack=stack),
+        catalogue=facts,
+    )
 
 
 def _thinned(rows: Sequence[Row]) -> list[Row]:
@@ -180,17 +225,8 @@ def _errors(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> Mapping[str,
     """Log of predicted over measured time, by source."""
     found: dict[str, list[float]] = {}
     for row in rows:
-        asked = row.question
-        software = msgspec.structs.replace(asked.software, stack=stack)
-        estimate = estimate_training(
-            asked.model,
-            asked.cluster,
-            asked.workload,
-            asked.strategy,
-            software=software,
-            catalogue=facts,
-        )
-        found.setdefault(row.source, []).append(math.log(estimate.step_time / row.measured))
+        time = _estimate(row, stack, facts).step_time
+        found.setdefault(row.source, []).append(math.log(time / row.measured))
     return found
 
 

@@ -344,7 +344,7 @@ def _compared(run: Run, question: Question, prediction: Prediction) -> Result:
         inside=low <= measured <= high,
         flat_error=flat_time(question) / measured - 1.0,
         predicted_memory_bytes=prediction.allocated_bytes,
-        measured_memory_bytes=_measured_memory(run),
+        measured_memory_bytes=measured_memory(run),
         fits=prediction.fits,
         filled=question.filled,
         terms={term.name: term.time / prediction.step_time for term in prediction.waterfall},
@@ -365,7 +365,7 @@ def _job(run: Run, question: Question) -> str:
     return ", ".join(parts)
 
 
-def _measured_memory(run: Run) -> float | None:
+def measured_memory(run: Run) -> float | None:
     """Return the printed memory; in binary units where the notes say so. [B]"""
     if run.memory_gb_per_accel is None:
         return None
