@@ -10,6 +10,7 @@ from clusterwright.validation import kernel_decode, kernel_prefill
 
 PREFILL = CellSearch(
     shared=(
+        Parameter("floor", 1e-5, 1e-6, 1e-3),
         Parameter("fill_rows", 1e4, 10.0, 1e6),
         Parameter("start_time", 1e-9, 1e-12, 1e-6),
         Parameter("query_passes", 1.0, 0.01, 30.0),
@@ -19,7 +20,6 @@ PREFILL = CellSearch(
     own=(
         Parameter("peak_efficiency", 0.5, 0.003, 1.0),
         Parameter("half_length", 150.0, 1.0, 5e3),
-        Parameter("floor", 1e-5, 1e-6, 1e-3),
         Parameter("window_waste", 0.01, 1e-5, 1.0),
     ),
     cells=kernel_prefill.cells,

@@ -22,7 +22,7 @@ NAMES = {"bfloat16": "bf16", "float16": "bf16", "fp8": "fp8"}
 
 CACHE_BYTES = {"bf16": 2.0, "fp8": 1.0}
 SHARED = ("fill_rows", "start_time", "query_passes", "key_passes", "cache_speedup")
-CELL_PARAMETERS = ("peak_efficiency", "half_length", "floor", "window_waste")
+CELL_PARAMETERS = ("peak_efficiency", "half_length", "window_waste")
 
 
 def named(column: str, word: str) -> str:
@@ -88,6 +88,7 @@ def times(
         element_bytes=2.0,
         memory_efficiency=1.0,
         half_head_dim=0.0,
+        floor=values["floor"],
         window=np.asarray(window),
         query_tile=values["query_tile"],
         least_tile=values["least_tile"],
