@@ -100,7 +100,8 @@ def fit_kernels(
     entries: dict[str, Kernels] = {}
     residuals, skipped = [], []
     for done, group in enumerate(groups, start=1):
-        if not shows_rates(group.table, chosen, group.accelerator, group.precision):
+        tiny = not shows_rates(group.table, chosen, group.accelerator, group.precision)
+        if tiny and chosen.name not in CELL_SEARCHES:
             skipped.append(
                 f"{group.accelerator.id} {group.precision} {group.engine}: "
                 f"{len(group.table):,} rows show overheads only; measure larger shapes"
