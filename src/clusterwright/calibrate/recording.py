@@ -52,8 +52,8 @@ def intervals_as_text(intervals: Intervals, checks: dict[str, Coverage]) -> str:
     """Return every group, and how many runs their intervals hold by each way of checking."""
     lines = [f"{'runs alike':48} {'rows':>5} {'sources':>7} {'low':>6} {'high':>6}"]
     lines += [
-        f"{describe(group):48} {group.rows:5} {group.sources:7} {group.low:6.2f} {group.high:6.2f}"
-        for group in intervals.groups
+        f"{one.description:48} {one.rows:5} {one.sources:7} {one.low:6.2f} {one.high:6.2f}"
+        for one in intervals.groups
     ]
     lines += [
         f"80 % intervals hold {coverage.rows:.0%} of runs, {coverage.sources:.0%} as the mean "
@@ -76,13 +76,6 @@ def intervals_as_toml(intervals: Intervals, *, source: str, checked: str) -> str
     head = ["[[settings]]", 'id = "intervals"', f"checked = {checked}", f'source = "{source}"']
     rows = [f"  {{ {_cells(group)} }}," for group in intervals.groups]
     return "\n".join([*head, "groups = [", *rows, "]"]) + "\n"
-
-
-def describe(group: IntervalGroup) -> str:
-    """Say which runs a group holds."""
-    words = {"software": "", "chip": " kernels", "kind": "", "scale": ""}
-    named = [f"{getattr(group, n)}{words[n]}" for n in NAMES if getattr(group, n)]
-    return ", ".join(named) or "all"
 
 
 def _moved(stack: Stack) -> dict[str, float]:

@@ -11,9 +11,12 @@ from cyclopts import App, Parameter
 from clusterwright.calibrate import residuals, writing
 from clusterwright.calibrate.api import fit_kernels
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli.calibrate_runs import intervals_command, stacks_command
 from clusterwright.cli.options import write, write_json
 
-app = App(name="calibrate", help="Fit efficiency profiles to measured kernel times.")
+app = App(name="calibrate", help="Fit kernels, frameworks and intervals to what was measured.")
+app.command(stacks_command, name="stacks")
+app.command(intervals_command, name="intervals")
 
 
 @app.command(name="fit")

@@ -60,6 +60,12 @@ def summary_lines(played: Played) -> list[str]:
         )
     free = report.bubble_without_barrier
     apart = "" if report.bubble - free < 5e-4 else f"; {free:.1%} if none waited for the last"
+    fullest = max(one.memory_bytes for one in report.ranks)
+    limit = report.estimate.memory_limit
+    lines.append(
+        f"  memory       {'fits' if fullest <= limit else 'DOES NOT FIT'}: {gigabytes(fullest)} of "
+        f"{gigabytes(limit)} GiB on the fullest rank"
+    )
     lines.append(
         f"  bubble       {report.bubble:.1%} of the busiest rank's work, transfers included{apart}"
     )

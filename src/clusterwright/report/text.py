@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from clusterwright.model.parameters import count_parameters
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import StageMemory, TrainingEstimate
+from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.rules import RULES
 from clusterwright.units import format_count, format_quantity, format_time
@@ -108,6 +109,7 @@ def headline_lines(estimate: TrainingEstimate) -> list[str]:
             f"  step time    {format_time(estimate.step_time)}  "
             f"(80 % interval {format_time(low)} to {format_time(high)})"
         ),
+        *_likeness(estimate.likeness),
         (
             f"  throughput   {format_count(estimate.tokens_per_second)} tokens/s, "
             f"{estimate.tokens_per_second / estimate.accelerators:,.0f} per accelerator"
@@ -120,6 +122,16 @@ def headline_lines(estimate: TrainingEstimate) -> list[str]:
             f"  memory       {fits}: {gigabytes(estimate.memory_bytes)} of "
             f"{gigabytes(estimate.memory_limit)} GiB on the fullest stage{_host(estimate)}"
         ),
+    ]
+
+
+def _likeness(group: IntervalGroup) -> list[str]:
+    """The measured runs that the interval rests on."""
+    if not group.rows:
+        return []
+    sources = f"{group.sources} source{'s' if group.sources != 1 else ''}"
+    return [
+        f"               like {group.rows:,} measured runs of {sources} ({group.description})",
     ]
 
 

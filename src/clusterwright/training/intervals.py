@@ -48,6 +48,14 @@ class IntervalGroup(Record, frozen=True, kw_only=True):
     rows: int = 0
     sources: int = 0
 
+    @property
+    def description(self) -> str:
+        """Which runs the group holds, in words."""
+        kernels = f"{self.chip} kernels" if self.chip else ""
+        scale = {"node": "one node", "nodes": "several nodes", "": ""}[self.scale]
+        words = (self.software, self.kind, kernels, scale)
+        return ", ".join(word for word in words if word) or "all"
+
     def applies_to(self, circumstances: Circumstances) -> bool:
         """Whether every field that is given agrees."""
         names = Circumstances.__struct_fields__
