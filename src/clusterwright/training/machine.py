@@ -179,8 +179,8 @@ class Machine:
 
     def attention_times(self, shape: dict[str, Array]) -> tuple[Array, Array]:
         """Flash attention both ways; ``shape`` as ``formulas.attention`` names it. [s]"""
-        share = self.profile.sustained * self.software.stack.attention_share
-        share = share * self.software.units_share
+        # Not derated: it keeps the matrix units half busy, and draws less power than products.
+        share = self.software.stack.attention_share * self.software.units_share
         common = {
             "peak_flops": self.attention_peak * share,
             "memory_bandwidth": self.bandwidth,

@@ -92,9 +92,9 @@ class Lookup:
             if (not s.vendors or vendor in s.vendors) and (not s.until or run.date <= s.until + "~")
         ]
         source = run.source.lower()
-        for entry in usable:
-            if any(part in source for part in entry.made):
-                return entry
+        makers = [s for s in usable if any(part in source for part in s.made)]
+        if makers:
+            return max(makers, key=lambda s: bool(s.until))
         for text in (run.framework.lower(), f"{run.source} {run.id}".lower()):
             ranked = [
                 (s.priority, len(part), bool(s.until), -index)
