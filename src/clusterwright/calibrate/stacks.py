@@ -34,8 +34,8 @@ LEAST_ROWS = 20
 ROWS_PER_SOURCE = 80
 """Rows of one source that the fit looks at; a sweep is thinned evenly."""
 
-GAIN = 0.002
-"""A step is taken when it lowers the loss by more than this: 0.2 points of error."""
+GAIN = 0.001
+"""A step is taken when it lowers the loss by more than this: 0.1 points of error."""
 
 MEMORY_GAIN = 0.01
 """The same for the share of activations, in error of the memory."""
@@ -43,7 +43,7 @@ MEMORY_GAIN = 0.01
 RIDGE = 0.5
 """Pull towards the defaults: a factor off by e costs this many rows' worth of error."""
 
-CAP = 0.5
+CAP = 0.3
 """Log errors count up to this: a run that something unknown slowed down says nothing more."""
 
 SHARE_STEPS = (0.8, 0.9, 0.95, 1 / 0.95, 1 / 0.9, 1.25)
@@ -143,6 +143,10 @@ def fit_stack(
                 if watch is not None:
                     watch(name, least, stack)
     after = _residual(stack, thinned, facts)
+    if after >= before:
+        stack, after = default, before
+    if stack.launch_time == default.launch_time:
+        stack = msgspec.structs.replace(stack, launch_time=None)
     fitted = msgspec.structs.replace(
         stack,
         activation_share=_activation_share(stack, thinned, facts),

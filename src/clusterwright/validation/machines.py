@@ -10,6 +10,9 @@ from clusterwright.hardware import Accelerator, Cluster, Level
 from clusterwright.validation.lookup import DeviceName, Facts
 from clusterwright.validation.runs import Run
 
+EFA_MESSAGES, EFA_RDMA = "net-124", "net-125"
+"""Entries of the catalogue that tell how slow a hop over AWS EFA is, by how it is driven."""
+
 GIGABIT = 1e9 / 8.0
 """Bytes in a gigabit, the unit of the table's link rates. [B]"""
 
@@ -28,6 +31,7 @@ def cluster_of(run: Run, device: DeviceName, facts: Facts, filled: list[str]) ->
         filled.append(f"accelerator: {device.assumed}")
     cluster = _with_domain(cluster, run)
     cluster = _with_link(cluster, run, filled)
+    cluster = _with_latency(cluster, run, facts, filled)
     return _split(cluster, device.devices)
 
 
@@ -89,6 +93,19 @@ def _with_link(cluster: Cluster, run: Run, filled: list[str]) -> Cluster:
         for level in outer
     )
     return msgspec.structs.replace(cluster, levels=(cluster.levels[0], *links))
+
+
+def _with_latency(cluster: Cluster, run: Run, facts: Facts, filled: list[str]) -> Cluster:
+    """Give levels above the innermost the latency of EFA where the row names it."""
+    if not re.search(r"\bEFA\b", f"{run.notes} {run.accelerator}"):
+        return cluster
+    known = facts.entries("networks")
+    entry = known[EFA_MESSAGES if "a100" in run.accelerator.lower() else EFA_RDMA]
+    latency = entry.data["value"]["value"]
+    filled.append(f"latency between nodes: {1e6 * latency:g} us ({entry.name})")
+    inside, *outer = cluster.levels
+    slow = tuple(msgspec.structs.replace(level, latency=latency) for level in outer)
+    return msgspec.structs.replace(cluster, levels=(inside, *slow))
 
 
 def _split(cluster: Cluster, devices: int) -> Cluster:
