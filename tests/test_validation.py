@@ -652,3 +652,11 @@ def test_the_whole_shipped_table_is_asked(lookup: Lookup) -> None:
     states = [result.status for result in results]
     assert states.count("ok") > 0.95 * len(states)
     assert all(result.reason for result in results if result.status != "ok")
+
+
+def test_efa_is_known_by_its_name(lookup):
+    told = question_of(run_of(notes="inter-node network is AWS EFA"), lookup)
+    plain = question_of(run_of(), lookup)
+    assert told.cluster.levels[-1].latency == pytest.approx(35e-6)
+    assert told.cluster.levels[-1].latency > plain.cluster.levels[-1].latency
+    assert any("EFA" in words for words in told.filled)

@@ -1,0 +1,106 @@
+"""What a framework documents changes time and memory the way it should."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from training_cases import INTERVALS, JOB, dense, machine
+
+from clusterwright import Strategy, ask_training
+from clusterwright.model.records import Model
+from clusterwright.training.api import profile_of, settings_of, shipped, software_named
+from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
+from clusterwright.workload import TrainingWorkload
+
+STRATEGY = Strategy(tp=2, dp=32, micro_batch=1, zero=1)
+
+
+def ran(
+    strategy: Strategy = STRATEGY,
+    *,
+    software: str = "megatron-core",
+    workload: TrainingWorkload = JOB,
+    model: Model | None = None,
+    **traits: object,
+) -> TrainingEstimate:
+    changed = msgspec.structs.replace(software_named(shipped(), software), **traits)
+    bound = make_evaluator(
+        model or dense(),
+        machine(),
+        workload,
+        software=changed,
+        profile=profile_of(shipped(), machine()),
+        settings=settings_of(shipped()),
+    )
+    return estimate_with(bound, strategy, intervals=INTERVALS)
+
+
+def test_recompute_by_operators_runs_more_again_and_keeps_less():
+    selective = msgspec.structs.replace(STRATEGY, recompute="selective")
+    core, operators = ran(selective, selective="core"), ran(selective, selective="operators")
+    full = ran(msgspec.structs.replace(STRATEGY, recompute="full"))
+    assert core.step_time < operators.step_time < full.step_time
+    assert full.memory_bytes < operators.memory_bytes < core.memory_bytes
+
+
+def test_fewer_adapters_cost_less():
+    lora = msgspec.structs.replace(JOB, method="lora")
+    few, all_of_them = (
+        ran(workload=lora, lora_targets=targets)
+        for targets in (("input",), ("input", "output", "feed-forward"))
+    )
+    assert few.step_time < all_of_them.step_time
+    assert ran(lora_targets=("input",)).step_time == ran().step_time
+
+
+def test_units_set_aside_do_not_compute():
+    assert ran(units_share=0.85).step_time > ran().step_time
+
+
+@pytest.mark.parametrize(("precision", "matters"), [("fp8", True), ("bf16", False)])
+def test_weights_are_gathered_in_8_bits_when_products_run_in_8(precision, matters):
+    work = msgspec.structs.replace(JOB, precision=precision)
+    plain = ran(workload=work, overlap_dp=False)
+    low = ran(workload=work, overlap_dp=False, gathers_fp8=True)
+    assert (low.step_time < plain.step_time) is matters
+
+
+def test_block_scales_use_their_own_kernels():
+    work = msgspec.structs.replace(JOB, precision="fp8")
+    plain, blocks = (
+        ran(workload=work, graphs=True, block_scaled=scaled) for scaled in (False, True)
+    )
+    kernels = [term.time for found in (plain, blocks) for term in found.waterfall[:3]]
+    assert sum(kernels[3:]) > sum(kernels[:3])
+
+
+def test_a_copy_of_the_gradients_takes_two_bytes_a_parameter():
+    more = ran(gradient_copy_bytes=2.0).memory_bytes - ran().memory_bytes
+    weights = ran().stages[0].parts["weights"]
+    assert more == pytest.approx(weights, rel=1e-9)
+
+
+def test_experts_outside_the_graph_are_launched_by_the_host():
+    question = ask_training(
+        "qwen3-30b-a3b", accelerator="h100", accelerators=16, batch_sequences="64"
+    )
+    strategy = Strategy(dp=16, ep=8, zero=1)
+    times = []
+    for inside in (True, False):
+        bound = make_evaluator(
+            question.model,
+            question.cluster,
+            question.workload,
+            software=msgspec.structs.replace(question.software, graphs=True, graphs_experts=inside),
+            profile=question.profile,
+            settings=question.settings,
+        )
+        times.append(estimate_with(bound, strategy, intervals=INTERVALS).step_time)
+    assert times[0] <= times[1]
+
+
+def test_allocated_memory_leaves_the_runtime_out():
+    found = ran()
+    assert found.allocated_bytes == pytest.approx(
+        found.memory_bytes - found.stages[0].parts["reserve"]
+    )
