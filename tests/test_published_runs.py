@@ -29,8 +29,19 @@ def test_nearly_every_complete_run_is_predicted(found):
     assert found.score.unsupported <= 0.05 * found.score.rows
 
 
-def test_the_mean_over_sources_of_the_median_error_is_at_most_a_fifth(found):
-    assert found.score.mean_source_median_abs_error <= 0.20
+def test_the_mean_over_sources_of_the_median_error_is_at_most_a_tenth(found):
+    assert found.score.mean_source_median_abs_error <= 0.10
+
+
+def test_large_errors_and_biases_are_few(found):
+    sources = found.score.sources
+    assert statistics.fmean(s.p90_abs_error for s in sources) <= 0.25
+    assert abs(statistics.median(s.bias for s in sources)) <= 0.03
+
+
+def test_shipped_intervals_hold_what_they_say(found):
+    held = [r.inside for r in found.results if r.complete and r.inside is not None]
+    assert 0.75 <= sum(held) / len(held) <= 0.88
 
 
 def test_four_sources_of_five_are_nearer_than_the_one_line_formula(found):
@@ -43,11 +54,21 @@ def test_runs_that_ran_are_seldom_said_not_to_fit(found):
     assert found.score.false_oom <= 0.02
 
 
-@pytest.mark.parametrize(("prefix", "rows"), [("sc21-t1-", 10), ("seqsel-t5-", 8)])
-def test_megatron_tables_are_met_on_average(found, prefix, rows):
+@pytest.mark.parametrize(
+    ("prefix", "rows", "bar"),
+    [
+        ("sc21-t1-", 10, 0.05),
+        ("sc21-t2-ptd", 6, 0.05),
+        ("seqsel-t5-", 8, 0.05),
+        ("llama3-t4-", 3, 0.05),
+        ("deepseek-v3-", 2, 0.10),
+        ("mtnlg-", 3, 0.10),
+    ],
+)
+def test_published_tables_are_met_on_average(found, prefix, rows, bar):
     known = errors(found, prefix)
     assert len(known) == rows
-    assert statistics.fmean(known) <= 0.08
+    assert statistics.fmean(known) <= bar
 
 
 def test_every_row_of_llama_3_table_4_is_met(found):
