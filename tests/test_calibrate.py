@@ -265,7 +265,7 @@ def test_validate_recognises_a_table_of_kernels(tmp_path, capsys):
     (group,) = json.loads(capsys.readouterr().out)
     assert group["rows"] == len(ROWS) * len(SIZES) ** 2
     assert main(["validate", str(path), "--out", str(tmp_path / "o.csv")]) == 2
-    assert "--out is for runs" in capsys.readouterr().err
+    assert "--out and --page are for runs" in capsys.readouterr().err
 
 
 def test_the_worst_fit_comes_first():

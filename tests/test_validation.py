@@ -386,7 +386,7 @@ def test_printed_links_and_domains_replace_the_customary_ones(lookup: Lookup) ->
         ("Megatron-LM", "2021-04", "megatron-lm-2021"),
         ("Megatron-LM", "2025-04", "megatron-core"),
         ("Megatron-Core / Megatron-Bridge (NeMo 26.04)", "2026-04", "megatron-bridge"),
-        ("Megatron-DeepSpeed (BigScience)", "2022", "megatron-deepspeed"),
+        ("Megatron-DeepSpeed (BigScience)", "2022", "megatron-deepspeed-2022"),
         ("Alpa (JAX/XLA)", "2022", "alpa"),
         ("something of our own", "2025", "pytorch"),
     ],

@@ -31,7 +31,7 @@ from clusterwright.validation.scoring import answer, measured_memory
 LEAST_ROWS = 20
 """Frameworks with fewer runs keep the defaults: nothing is fitted to a single publication's few."""
 
-ROWS_PER_SOURCE = 80
+ROWS_PER_SOURCE = 120
 """Rows of one source that the fit looks at; a sweep is thinned evenly."""
 
 GAIN = 0.001
