@@ -11,6 +11,7 @@ from training_cases import INTERVALS, JOB, dense, machine
 from clusterwright.calibrate import stacks
 from clusterwright.calibrate.recording import stacks_as_text, stacks_as_toml
 from clusterwright.calibrate.stacks import Row, StackFit, fit_stack
+from clusterwright.errors import CatalogueError, InputError, UnknownNameError
 from clusterwright.software import Stack
 from clusterwright.strategy import Strategy
 from clusterwright.training.api import (
@@ -99,8 +100,13 @@ def test_a_factor_that_earns_nothing_stays_at_its_default():
 
 def test_few_runs_are_not_fitted(monkeypatch):
     monkeypatch.setattr(stacks, "rows_of", lambda *_: {})
-    assert stacks.fit_stacks([], shipped()) == ()
     assert stacks.LEAST_ROWS >= 10
+    with pytest.raises(InputError, match="runs of any framework have a complete"):
+        stacks.fit_stacks([], shipped())
+    with pytest.raises(InputError, match="fewer than 20 runs of nemo have"):
+        stacks.fit_stacks([], shipped(), only=["nemo"])
+    with pytest.raises(UnknownNameError, match="no software called 'megatron': did you mean"):
+        stacks.fit_stacks([], shipped(), only=["megatron"])
 
 
 def test_factors_are_written_as_a_catalogue_file():
@@ -111,3 +117,21 @@ def test_factors_are_written_as_a_catalogue_file():
     assert entry["product_share"] == 0.9
     assert "memory_share" not in entry
     assert "product_share 0.9" in stacks_as_text([fit])
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('id = "megatron"', "names 'megatron', which does not exist: did you mean megatron"),
+        ('id = "nemo"\nproducts_share = 0.9', "'nemo': .*did you mean 'product_share'"),
+        ('id = "nemo"\nproduct_share = "half"', "'nemo': Expected `float`, got `str`"),
+        ('id = "nemo"\nproduct_share = -0.5', r"product_share is -0\.5, but must be above 0"),
+        ('id = "nemo"\nmemory_share = nan', "memory_share is nan, but must be above 0"),
+        ('id = "nemo"\ntensor_sync_time = -1.0', "tensor_sync_time is -1 s, but must be 0"),
+    ],
+)
+def test_a_file_of_factors_that_breaks_is_refused_with_the_mend(written, said, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(f"[[stacks]]\n{written}\n")
+    with pytest.raises(CatalogueError, match=said):
+        software_named(shipped().with_files([own]), "nemo")
