@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from clusterwright.calibrate.intervals import Coverage
+from clusterwright.calibrate.intervals import LEAST_SOURCES, Coverage
 from clusterwright.calibrate.stacks import StackFit
 from clusterwright.software import Stack
 from clusterwright.training.intervals import IntervalGroup, Intervals
@@ -60,6 +60,10 @@ def intervals_as_text(intervals: Intervals, checks: dict[str, Coverage]) -> str:
         f"over sources ({name})"
         for name, coverage in checks.items()
     ]
+    if not checks:
+        lines.append(
+            f"How many other runs they hold is unknown: that takes {LEAST_SOURCES} sources or more"
+        )
     return "\n".join(lines) + "\n"
 
 

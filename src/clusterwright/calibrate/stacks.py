@@ -17,7 +17,7 @@ from functools import partial
 import msgspec
 
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import ClusterwrightError
+from clusterwright.errors import ClusterwrightError, InputError
 from clusterwright.records import Record
 from clusterwright.software import Stack
 from clusterwright.training.api import estimate_training, settings_of
@@ -113,13 +113,24 @@ def fit_stacks(
         Ids of the frameworks to fit (none: all).
     watch
         Told of each step taken.
+
+    Raises
+    ------
+    UnknownNameError
+        When nobody knows a framework of ``only``.
+    InputError
+        When none has `LEAST_ROWS` runs whose configuration is complete.
     """
-    chosen = rows_of(runs, facts)
-    return tuple(
-        fit_stack(name, rows, facts, watch)
-        for name, rows in sorted(chosen.items())
-        if not only or name in only
-    )
+    wanted = {facts.entry("software", name).id for name in only}
+    found = rows_of(runs, facts)
+    chosen = {name: rows for name, rows in found.items() if not wanted or name in wanted}
+    if not chosen:
+        whose = " or ".join(sorted(wanted)) or "any framework"
+        raise InputError(
+            f"fewer than {LEAST_ROWS} runs of {whose} have a complete configuration: give more "
+            f"(`validate RUNS.csv --out rows.csv` says what each lacks)"
+        )
+    return tuple(fit_stack(name, rows, facts, watch) for name, rows in sorted(chosen.items()))
 
 
 def fit_stack(
