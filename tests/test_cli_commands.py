@@ -188,6 +188,35 @@ def test_validate_a_table_of_one_run(capsys, tmp_path):
     assert "median" in out.lower()
 
 
+def test_a_page_is_written_with_the_files_of_one_s_own(capsys, tmp_path):
+    runs, own = one_run(tmp_path), tmp_path / "own.toml"
+    own.write_text('[[settings]]\nid = "intervals"\ngroups = [{ low = 1e-3, high = 2e-3 }]\n')
+    usual = as_json(capsys, "validate", str(runs))
+    words = ("validate", str(runs), "--catalogue", str(own))
+    assert as_json(capsys, *words) != usual
+    assert as_json(capsys, *words, "--page", str(tmp_path)) == as_json(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["intervals"], "runs with a complete configuration are too few"),
+        (["stacks"], "fewer than 20 runs of any framework"),
+        (["stacks", "--only", "megatron"], "no software called 'megatron': did you mean"),
+        (["stacks", "--catalogue", "nowhere.toml"], "nowhere.toml: no such file"),
+    ],
+)
+def test_a_few_runs_calibrate_nothing(words, said, capsys, tmp_path):
+    verb, *options = words
+    out = tmp_path / "own.toml"
+    code, _, err = ask(
+        capsys, "calibrate", verb, str(one_run(tmp_path)), *options, "--out", str(out)
+    )
+    assert code in (2, 4)
+    assert said in err
+    assert not out.exists()
+
+
 def one_run(folder: Path) -> Path:
     """The first published run, on its own."""
     path = folder / "runs.csv"
