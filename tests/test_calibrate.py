@@ -186,11 +186,68 @@ def test_tables_that_cannot_be_read_are_refused_in_one_sentence(tmp_path, old, n
         fit_kernels(path, "gemm")
 
 
+def test_what_spreadsheets_add_to_a_table_is_read_past(tmp_path):
+    plain, mended = tmp_path / "plain.csv", tmp_path / "spread.csv"
+    write_table(plain)
+    text = plain.read_text().replace("latency_us\n", "latency_us \n") + "\n"
+    mended.write_text(text, encoding="utf-8-sig")
+    read = [
+        read_table(path, numbers=("m", "latency_us"), words=("system",)) for path in (plain, mended)
+    ]
+    for name in read[0].names:
+        assert (read[0][name] == read[1][name]).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x1f\x8b\x08\x00\xff\xfe", "neither UTF-8 CSV nor Parquet"),
+        (b"system;framework\n", "no column 'system'; separate the columns by commas"),
+        (b"id,source\n", "no column 'system'; the table needs system, framework, gemm_dtype, m"),
+        (b"", "no column 'system'; the table needs"),
+        (b"system,framework,gemm_dtype,m,n,k,latency_us\na,b,\xff", "neither UTF-8 CSV"),
+    ],
+)
+def test_what_is_no_table_of_kernels_is_told_apart(content, said, tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=said):
+        fit_kernels(path, "gemm")
+
+
+def test_a_table_that_lacks_a_column_of_its_kind_is_not_taken_for_runs(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    write_table(path)
+    path.write_text(path.read_text().replace("latency_us", "time"))
+    assert main(["validate", str(path)]) == 2
+    assert "kernels of the kind 'gemm' but for latency_us; add" in capsys.readouterr().err
+
+
+def test_a_chip_without_a_published_bandwidth_is_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    write_table(path)
+    path.write_text(path.read_text().replace("h100_sxm", "enflame-s60"))
+    with pytest.raises(InputError, match="enflame-s60 has no published memory bandwidth; add"):
+        fit_kernels(path, "gemm")
+
+
+def test_a_wrong_unit_is_guessed_from_times_that_cannot_be(tmp_path):
+    path = tmp_path / "t.csv"
+    write_table(path)
+    head, *rows = path.read_text().split()
+    cells = [row.rsplit(",", 1) for row in rows]
+    path.write_text("\n".join([head, *(f"{a},{float(b) / 1e6}" for a, b in cells)]))
+    with pytest.raises(TableError, match=r"vllm fp8: .* faster than the chip .* in µs"):
+        fit_kernels(path, "gemm")
+
+
 def test_unknown_kinds_chips_and_files_are_refused(tmp_path):
     path = tmp_path / "t.csv"
     write_table(path)
     with pytest.raises(TableError, match="did you mean 'gemm'"):
         fit_kernels(path, "gem")
+    with pytest.raises(TableError, match="'moe': one of gemm, attention_prefill"):
+        fit_kernels(path, "moe")
     with pytest.raises(InputError, match=r"no rows of b200"):
         fit_kernels(path, "gemm", accelerators=("b200",))
     with pytest.raises(InputError, match="cannot read this file"):
@@ -265,7 +322,7 @@ def test_validate_recognises_a_table_of_kernels(tmp_path, capsys):
     (group,) = json.loads(capsys.readouterr().out)
     assert group["rows"] == len(ROWS) * len(SIZES) ** 2
     assert main(["validate", str(path), "--out", str(tmp_path / "o.csv")]) == 2
-    assert "--out is for runs" in capsys.readouterr().err
+    assert "--out and --page are for runs" in capsys.readouterr().err
 
 
 def test_the_worst_fit_comes_first():

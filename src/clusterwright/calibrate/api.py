@@ -145,7 +145,13 @@ def _fit_group(group: Group, kind: KernelKind) -> tuple[tuple[Branch, ...], Resi
     impossible = impossible_rows(table, kind, chip, precision)
     unseen = held_out(table, kind.numbers)
     seen = thinned(table.where(~unseen & ~impossible.any), MAX_ROWS)
-    branches = tuple(map(_rounded, _branches(kind, seen, chip, precision)))
+    try:
+        branches = tuple(map(_rounded, _branches(kind, seen, chip, precision)))
+    except TableError as error:
+        odd = int(impossible.any.sum())
+        hint = f"; {odd:,} of {len(table):,} are faster than the chip can be: is latency_us in µs?"
+        where = f"{chip.id} {group.engine} {precision}"
+        raise TableError(f"{where}: {error}{hint if odd else ''}") from None
     judged = table.where(unseen & ~impossible.any)
     if not len(judged):
         raise TableError(f"{chip.id} {group.engine} {precision}: too few shapes to hold any out")
