@@ -172,6 +172,7 @@ FIRST = "h100_sxm,VLLM,1.0,fp8,1,64,64,"
         ("latency_us", "latency_ms", "no column 'latency_us'; rename"),
         (FIRST, FIRST.replace("64,64", "64,x"), "line 2: 'k' is 'x', but must be a number"),
         (FIRST, FIRST.replace("64,64", "64,-4"), "row 1 has -4 under 'k'"),
+        (FIRST, FIRST.replace("64,64", "64,0"), "row 1 has 0 under 'k'"),
         (",fp8,", ",fp9,", "gemm_dtype is 'fp9', but must be one of"),
     ],
 )
@@ -231,13 +232,14 @@ def test_a_chip_without_a_published_bandwidth_is_refused(tmp_path):
         fit_kernels(path, "gemm")
 
 
-def test_a_wrong_unit_is_guessed_from_times_that_cannot_be(tmp_path):
+@pytest.mark.parametrize(("scale", "said"), [(1e6, "too few"), (1e12, "no row is left")])
+def test_a_wrong_unit_is_guessed_from_times_that_cannot_be(tmp_path, scale, said):
     path = tmp_path / "t.csv"
     write_table(path)
     head, *rows = path.read_text().split()
     cells = [row.rsplit(",", 1) for row in rows]
-    path.write_text("\n".join([head, *(f"{a},{float(b) / 1e6}" for a, b in cells)]))
-    with pytest.raises(TableError, match=r"vllm fp8: .* faster than the chip .* in µs"):
+    path.write_text("\n".join([head, *(f"{a},{float(b) / scale}" for a, b in cells)]))
+    with pytest.raises(TableError, match=rf"vllm fp8: .*{said}.* faster than the chip .* in µs"):
         fit_kernels(path, "gemm")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tomllib
 
 import msgspec
 import numpy as np
@@ -106,10 +107,9 @@ def test_an_estimate_says_whose_runs_it_resembles():
 
 def test_the_table_reads_back_and_says_what_it_holds():
     found = intervals_from(residuals(60, 0.1))
-    toml = intervals_as_toml(found, source="made", checked="2026-11-22")
-    import tomllib
-
+    toml = intervals_as_toml(found, source='my "runs".csv', checked="2026-11-22")
     read = tomllib.loads(toml)["settings"][0]
+    assert read["source"] == 'my "runs".csv'
     assert [group["rows"] for group in read["groups"]] == [g.rows for g in found.groups]
     text = intervals_as_text(found, {"by fifths": cross_validated(residuals(60, 0.1))})
     assert "80 % intervals hold" in text

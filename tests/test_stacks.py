@@ -112,7 +112,8 @@ def test_few_runs_are_not_fitted(monkeypatch):
 def test_factors_are_written_as_a_catalogue_file():
     stack = Stack(product_share=0.9, rows=40, sources=3, residual=0.05)
     fit = StackFit(software="nemo", stack=stack, before=0.1, after=0.05)
-    entry = tomllib.loads(stacks_as_toml([fit], source="made", checked="2026-11-22"))["stacks"][0]
+    entry = tomllib.loads(stacks_as_toml([fit], source='a "b"', checked="2026-11-22"))["stacks"][0]
+    assert entry["source"] == 'a "b"'
     assert entry["id"] == "nemo"
     assert entry["product_share"] == 0.9
     assert "memory_share" not in entry

@@ -179,6 +179,8 @@ def _branches(
     kind: KernelKind, table: Table, chip: Accelerator, precision: str
 ) -> tuple[Branch, ...]:
     """Search one formula with cells where a kind names them, or grow a tree of formulas."""
+    if not len(table):
+        raise TableError("no row is left to fit")
     if kind.name in CELL_SEARCHES:
         values = search_values(CELL_SEARCHES[kind.name], kind, table, chip, precision)
         return (Branch(values=values),)

@@ -16,6 +16,8 @@ Array = Any
 
 SYSTEM, ENGINE, LATENCY = "system", "framework", "latency_us"
 """Columns of every table: the accelerator, the engine whose kernel it is, the time [µs]."""
+MAY_BE_ZERO = ("window_size",)
+"""Columns in which 0 stands for none."""
 PARQUET = b"PAR1"
 
 
@@ -120,9 +122,9 @@ def _mend(name: str, found: Sequence[str], needed: Sequence[str]) -> str:
 
 
 def _check_positive(path: Path, name: str, column: Array) -> None:
-    """Refuse blanks, infinities and negative numbers; a time must also not be 0."""
-    low = 0.0 if name == LATENCY else -np.finfo(float).tiny
-    bad = ~(np.isfinite(column) & (column > low))
+    """Refuse blanks, infinities, negative numbers, and 0 where it means nothing."""
+    enough = column >= 0.0 if name in MAY_BE_ZERO else column > 0.0
+    bad = ~(np.isfinite(column) & enough)
     if bad.any():
         row = int(np.argmax(bad))
         raise TableError(
