@@ -16,6 +16,7 @@ from clusterwright.validation.runs import default_runs_path
 PLACE = ["--accelerator", "h100", "--accelerators", "8"]
 JOB = ["--seq-len", "4096", "--batch-sequences", "64"]
 SMALL = ["llama-3.1-8b", *PLACE, *JOB]
+STEP = ["simulate", "train", *SMALL, "--pp", "4"]
 
 
 def ask(capsys, *words: str) -> tuple[int, str, str]:
@@ -101,6 +102,12 @@ def test_a_machine_that_cannot_is_named_beside_those_that_can(capsys):
     assert refused[0] == "1xh100"
 
 
+@pytest.mark.parametrize("name", ["1F1B", "1f1b"])
+def test_a_schedule_is_named_in_any_case(name, capsys):
+    played = as_json(capsys, *STEP, "--schedule", name)
+    assert (played["schedule"], played["own_schedule"]) == ("1F1B", True)
+
+
 def test_save_and_replay(capsys, tmp_path):
     path = str(tmp_path / "plan.json")
     assert ask(capsys, "plan", "train", *SMALL, "--save", path)[0] == 0
@@ -151,6 +158,9 @@ def test_catalogue(capsys):
         (["estimate", "train", *SMALL, "--micro-batch", "0"], "micro_batch is 0"),
         (["compare", "train", "llama-3.1-8b", "h100"], "name two machines"),
         (["compare", "train", "llama-3.1-8b", "h1000", "h2000"], "no accelerator called 'h1000'"),
+        ([*STEP, "--straggler", "1:1.2", "--straggler", "1:2"], "names rank 1 twice"),
+        ([*STEP, "--schedule", "zbv"], "no schedule is called 'zbv'; choose from 1f1b"),
+        ([*STEP, "--trace", "a.html", "--timeline", "a.html"], "--timeline both name 'a.html'"),
         (["replay", "nowhere.json"], "there is no file 'nowhere.json'"),
         (["replay", str(Path(__file__).parent)], "Is a directory"),
         (["validate", "nowhere.csv"], "nowhere.csv"),
