@@ -11,7 +11,7 @@ from clusterwright.asking import catalogue_with
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.options import show_progress, write, write_json
 from clusterwright.errors import InputError
-from clusterwright.validation import collective_rows, kernel_rows, output, scoring
+from clusterwright.validation import collective_rows, kernel_rows, output
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
 from clusterwright.validation.kernel_kinds import KernelKind
@@ -61,7 +61,7 @@ def validate(
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
     if json:
-        write_json(scoring.as_json(found.score))
+        write_json(output.as_json(found.score))
     else:
         write(output.as_text(found.results))
 
