@@ -98,6 +98,19 @@ def test_a_factor_that_earns_nothing_stays_at_its_default():
     assert fit.before == pytest.approx(fit.after)
 
 
+def test_own_runs_start_from_what_the_catalogue_knows_where_that_fits():
+    usual = settings_of(shipped()).launch_time
+    cases = rows(Stack(launch_time=usual))
+    wrong = Stack(product_share=1.6, launch_time=usual)
+    fit = fit_stack("megatron-deepspeed", cases, shipped(), start=wrong)
+    assert fit.after < 1e-9
+    assert fit.before > 0.03
+    slow = Stack(tensor_sync_time=0.05, launch_time=usual)
+    kept = fit_stack("megatron-deepspeed", rows(slow), shipped(), start=slow)
+    assert kept.before < 1e-9
+    assert kept.stack.tensor_sync_time == 0.05
+
+
 def test_few_runs_are_not_fitted(monkeypatch):
     monkeypatch.setattr(stacks, "rows_of", lambda *_: {})
     assert stacks.LEAST_ROWS >= 10

@@ -48,7 +48,9 @@ def stacks_command(
         Print the factors as JSON.
     """
     facts = catalogue_with(catalogue)
-    found = stacks.fit_stacks(read_runs(_path(runs)), facts, only=only, watch=_tell)
+    found = stacks.fit_stacks(
+        read_runs(_path(runs)), facts, only=only, afresh=runs is None, watch=_tell
+    )
     if out:
         toml = recording.stacks_as_toml(found, source=_source(runs), checked=_today())
         out.write_text(toml, encoding="utf-8")
