@@ -18,6 +18,7 @@ from clusterwright.calibrate.holdout import held_out
 from clusterwright.calibrate.physics import impossible_rows
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli import main
+from clusterwright.cli.calibrate import fit_command
 from clusterwright.errors import InputError, TableError, UnknownNameError
 from clusterwright.kernels import Branch
 from clusterwright.validation import kernel_gemm
@@ -313,6 +314,10 @@ def test_the_command_fits_reports_and_writes(tmp_path, capsys):
     assert row["engine"] == "vllm"
     assert main(["calibrate", "fit", str(path), "--kind", "none"]) == 2
     assert capsys.readouterr().err.startswith("error: no kind of kernel called 'none'")
+
+
+def test_the_command_lists_every_kind():
+    assert all(kind in (fit_command.__doc__ or "") for kind in KINDS)
 
 
 def test_validate_recognises_a_table_of_kernels(tmp_path, capsys):

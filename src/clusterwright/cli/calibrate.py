@@ -39,7 +39,7 @@ def fit_command(
     table
         A Parquet or CSV file: system, framework, latency_us and the columns of the kind.
     kind
-        Of kernel, such as gemm.
+        What the kernels do: gemm, attention_prefill, attention_decode, latent_decode or experts.
     accelerator
         Only this accelerator of the table (may be repeated).
     source
