@@ -18,6 +18,7 @@ from clusterwright.calibrate.holdout import held_out
 from clusterwright.calibrate.physics import impossible_rows
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli import main
+from clusterwright.cli.calibrate import fit_command
 from clusterwright.errors import InputError, TableError, UnknownNameError
 from clusterwright.kernels import Branch
 from clusterwright.validation import kernel_gemm
@@ -172,6 +173,7 @@ FIRST = "h100_sxm,VLLM,1.0,fp8,1,64,64,"
         ("latency_us", "latency_ms", "no column 'latency_us'; rename"),
         (FIRST, FIRST.replace("64,64", "64,x"), "line 2: 'k' is 'x', but must be a number"),
         (FIRST, FIRST.replace("64,64", "64,-4"), "row 1 has -4 under 'k'"),
+        (FIRST, FIRST.replace("64,64", "64,0"), "row 1 has 0 under 'k'"),
         (",fp8,", ",fp9,", "gemm_dtype is 'fp9', but must be one of"),
     ],
 )
@@ -186,11 +188,69 @@ def test_tables_that_cannot_be_read_are_refused_in_one_sentence(tmp_path, old, n
         fit_kernels(path, "gemm")
 
 
+def test_what_spreadsheets_add_to_a_table_is_read_past(tmp_path):
+    plain, mended = tmp_path / "plain.csv", tmp_path / "spread.csv"
+    write_table(plain)
+    text = plain.read_text().replace("latency_us\n", "latency_us \n") + "\n"
+    mended.write_text(text, encoding="utf-8-sig")
+    read = [
+        read_table(path, numbers=("m", "latency_us"), words=("system",)) for path in (plain, mended)
+    ]
+    for name in read[0].names:
+        assert (read[0][name] == read[1][name]).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x1f\x8b\x08\x00\xff\xfe", "neither UTF-8 CSV nor Parquet"),
+        (b"system;framework\n", "no column 'system'; separate the columns by commas"),
+        (b"id,source\n", "no column 'system'; the table needs system, framework, gemm_dtype, m"),
+        (b"", "no column 'system'; the table needs"),
+        (b"system,framework,gemm_dtype,m,n,k,latency_us\na,b,\xff", "neither UTF-8 CSV"),
+    ],
+)
+def test_what_is_no_table_of_kernels_is_told_apart(content, said, tmp_path):
+    path = tmp_path / "odd.csv"
+    path.write_bytes(content)
+    with pytest.raises(TableError, match=said):
+        fit_kernels(path, "gemm")
+
+
+def test_a_table_that_lacks_a_column_of_its_kind_is_not_taken_for_runs(tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    write_table(path)
+    path.write_text(path.read_text().replace("latency_us", "time"))
+    assert main(["validate", str(path)]) == 2
+    assert "kernels of the kind 'gemm' but for latency_us; add" in capsys.readouterr().err
+
+
+def test_a_chip_without_a_published_bandwidth_is_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    write_table(path)
+    path.write_text(path.read_text().replace("h100_sxm", "enflame-s60"))
+    with pytest.raises(InputError, match="enflame-s60 has no published memory bandwidth; add"):
+        fit_kernels(path, "gemm")
+
+
+@pytest.mark.parametrize(("scale", "said"), [(1e6, "too few"), (1e12, "no row is left")])
+def test_a_wrong_unit_is_guessed_from_times_that_cannot_be(tmp_path, scale, said):
+    path = tmp_path / "t.csv"
+    write_table(path)
+    head, *rows = path.read_text().split()
+    cells = [row.rsplit(",", 1) for row in rows]
+    path.write_text("\n".join([head, *(f"{a},{float(b) / scale}" for a, b in cells)]))
+    with pytest.raises(TableError, match=rf"vllm fp8: .*{said}.* faster than the chip .* in µs"):
+        fit_kernels(path, "gemm")
+
+
 def test_unknown_kinds_chips_and_files_are_refused(tmp_path):
     path = tmp_path / "t.csv"
     write_table(path)
     with pytest.raises(TableError, match="did you mean 'gemm'"):
         fit_kernels(path, "gem")
+    with pytest.raises(TableError, match="'moe': one of gemm, attention_prefill"):
+        fit_kernels(path, "moe")
     with pytest.raises(InputError, match=r"no rows of b200"):
         fit_kernels(path, "gemm", accelerators=("b200",))
     with pytest.raises(InputError, match="cannot read this file"):
@@ -254,6 +314,10 @@ def test_the_command_fits_reports_and_writes(tmp_path, capsys):
     assert row["engine"] == "vllm"
     assert main(["calibrate", "fit", str(path), "--kind", "none"]) == 2
     assert capsys.readouterr().err.startswith("error: no kind of kernel called 'none'")
+
+
+def test_the_command_lists_every_kind():
+    assert all(kind in (fit_command.__doc__ or "") for kind in KINDS)
 
 
 def test_validate_recognises_a_table_of_kernels(tmp_path, capsys):

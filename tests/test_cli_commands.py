@@ -16,6 +16,7 @@ from clusterwright.validation.runs import default_runs_path
 PLACE = ["--accelerator", "h100", "--accelerators", "8"]
 JOB = ["--seq-len", "4096", "--batch-sequences", "64"]
 SMALL = ["llama-3.1-8b", *PLACE, *JOB]
+STEP = ["simulate", "train", *SMALL, "--pp", "4"]
 
 
 def ask(capsys, *words: str) -> tuple[int, str, str]:
@@ -101,6 +102,12 @@ def test_a_machine_that_cannot_is_named_beside_those_that_can(capsys):
     assert refused[0] == "1xh100"
 
 
+@pytest.mark.parametrize("name", ["1F1B", "1f1b"])
+def test_a_schedule_is_named_in_any_case(name, capsys):
+    played = as_json(capsys, *STEP, "--schedule", name)
+    assert (played["schedule"], played["own_schedule"]) == ("1F1B", True)
+
+
 def test_save_and_replay(capsys, tmp_path):
     path = str(tmp_path / "plan.json")
     assert ask(capsys, "plan", "train", *SMALL, "--save", path)[0] == 0
@@ -151,6 +158,9 @@ def test_catalogue(capsys):
         (["estimate", "train", *SMALL, "--micro-batch", "0"], "micro_batch is 0"),
         (["compare", "train", "llama-3.1-8b", "h100"], "name two machines"),
         (["compare", "train", "llama-3.1-8b", "h1000", "h2000"], "no accelerator called 'h1000'"),
+        ([*STEP, "--straggler", "1:1.2", "--straggler", "1:2"], "names rank 1 twice"),
+        ([*STEP, "--schedule", "zbv"], "no schedule is called 'zbv'; choose from 1f1b"),
+        ([*STEP, "--trace", "a.html", "--timeline", "a.html"], "--timeline both name 'a.html'"),
         (["replay", "nowhere.json"], "there is no file 'nowhere.json'"),
         (["replay", str(Path(__file__).parent)], "Is a directory"),
         (["validate", "nowhere.csv"], "nowhere.csv"),
@@ -186,6 +196,35 @@ def test_validate_a_table_of_one_run(capsys, tmp_path):
     code, out, err = ask(capsys, "validate", str(one_run(tmp_path)))
     assert (code, err) == (0, "")
     assert "median" in out.lower()
+
+
+def test_a_page_is_written_with_the_files_of_one_s_own(capsys, tmp_path):
+    runs, own = one_run(tmp_path), tmp_path / "own.toml"
+    own.write_text('[[settings]]\nid = "intervals"\ngroups = [{ low = 1e-3, high = 2e-3 }]\n')
+    usual = as_json(capsys, "validate", str(runs))
+    words = ("validate", str(runs), "--catalogue", str(own))
+    assert as_json(capsys, *words) != usual
+    assert as_json(capsys, *words, "--page", str(tmp_path)) == as_json(capsys, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["intervals"], "runs with a complete configuration are too few"),
+        (["stacks"], "fewer than 20 runs of any framework"),
+        (["stacks", "--only", "megatron"], "no software called 'megatron': did you mean"),
+        (["stacks", "--catalogue", "nowhere.toml"], "nowhere.toml: no such file"),
+    ],
+)
+def test_a_few_runs_calibrate_nothing(words, said, capsys, tmp_path):
+    verb, *options = words
+    out = tmp_path / "own.toml"
+    code, _, err = ask(
+        capsys, "calibrate", verb, str(one_run(tmp_path)), *options, "--out", str(out)
+    )
+    assert code in (2, 4)
+    assert said in err
+    assert not out.exists()
 
 
 def one_run(folder: Path) -> Path:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+import tomllib
 
+import msgspec
 import numpy as np
 import pytest
 
 from clusterwright import Strategy, ask_training
 from clusterwright.calibrate.intervals import (
     Residual,
+    check_enough,
+    coverage_of,
     cross_validated,
     intervals_from,
     unseen_sources,
 )
 from clusterwright.calibrate.recording import intervals_as_text, intervals_as_toml
+from clusterwright.errors import CatalogueError, InputError
 from clusterwright.planner import evaluator_of
 from clusterwright.training.estimate import estimate_with
 from clusterwright.training.intervals import Circumstances, IntervalGroup, Intervals
@@ -102,11 +107,31 @@ def test_an_estimate_says_whose_runs_it_resembles():
 
 def test_the_table_reads_back_and_says_what_it_holds():
     found = intervals_from(residuals(60, 0.1))
-    toml = intervals_as_toml(found, source="made", checked="2026-11-22")
-    import tomllib
-
+    toml = intervals_as_toml(found, source='my "runs".csv', checked="2026-11-22")
     read = tomllib.loads(toml)["settings"][0]
+    assert read["source"] == 'my "runs".csv'
     assert [group["rows"] for group in read["groups"]] == [g.rows for g in found.groups]
     text = intervals_as_text(found, {"by fifths": cross_validated(residuals(60, 0.1))})
     assert "80 % intervals hold" in text
     assert "all" in text
+
+
+def test_a_few_runs_set_no_interval():
+    with pytest.raises(InputError, match="19 runs with a complete configuration are too few"):
+        check_enough(residuals(19, 0.1))
+    check_enough(residuals(20, 0.1))
+
+
+def test_runs_of_one_source_say_nothing_of_others():
+    own = [msgspec.structs.replace(r, source="mine") for r in residuals(40, 0.1)]
+    assert coverage_of(own) == {}
+    assert "unknown: that takes 3 sources" in intervals_as_text(intervals_from(own), {})
+    assert len(coverage_of(residuals(40, 0.1))) == 2
+
+
+def test_a_file_of_intervals_that_breaks_is_refused_with_the_mend():
+    with pytest.raises(CatalogueError, match=r"low 1\.9 and high 1\.1 are no interval"):
+        IntervalGroup(low=1.9, high=1.1)
+    sparse = Intervals(groups=(IntervalGroup(low=0.9, high=1.1, kind="sparse"),))
+    with pytest.raises(CatalogueError, match="add a last one that has no software"):
+        sparse.group_for(like(kind="dense"))

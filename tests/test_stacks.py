@@ -11,6 +11,7 @@ from training_cases import INTERVALS, JOB, dense, machine
 from clusterwright.calibrate import stacks
 from clusterwright.calibrate.recording import stacks_as_text, stacks_as_toml
 from clusterwright.calibrate.stacks import Row, StackFit, fit_stack
+from clusterwright.errors import CatalogueError, InputError, UnknownNameError
 from clusterwright.software import Stack
 from clusterwright.strategy import Strategy
 from clusterwright.training.api import (
@@ -97,17 +98,54 @@ def test_a_factor_that_earns_nothing_stays_at_its_default():
     assert fit.before == pytest.approx(fit.after)
 
 
+def test_own_runs_start_from_what_the_catalogue_knows_where_that_fits():
+    usual = settings_of(shipped()).launch_time
+    cases = rows(Stack(launch_time=usual))
+    wrong = Stack(product_share=1.6, launch_time=usual)
+    fit = fit_stack("megatron-deepspeed", cases, shipped(), start=wrong)
+    assert fit.after < 1e-9
+    assert fit.before > 0.03
+    slow = Stack(tensor_sync_time=0.05, launch_time=usual)
+    kept = fit_stack("megatron-deepspeed", rows(slow), shipped(), start=slow)
+    assert kept.before < 1e-9
+    assert kept.stack.tensor_sync_time == 0.05
+
+
 def test_few_runs_are_not_fitted(monkeypatch):
     monkeypatch.setattr(stacks, "rows_of", lambda *_: {})
-    assert stacks.fit_stacks([], shipped()) == ()
     assert stacks.LEAST_ROWS >= 10
+    with pytest.raises(InputError, match="runs of any framework have a complete"):
+        stacks.fit_stacks([], shipped())
+    with pytest.raises(InputError, match="fewer than 20 runs of nemo have"):
+        stacks.fit_stacks([], shipped(), only=["nemo"])
+    with pytest.raises(UnknownNameError, match="no software called 'megatron': did you mean"):
+        stacks.fit_stacks([], shipped(), only=["megatron"])
 
 
 def test_factors_are_written_as_a_catalogue_file():
     stack = Stack(product_share=0.9, rows=40, sources=3, residual=0.05)
     fit = StackFit(software="nemo", stack=stack, before=0.1, after=0.05)
-    entry = tomllib.loads(stacks_as_toml([fit], source="made", checked="2026-11-22"))["stacks"][0]
+    entry = tomllib.loads(stacks_as_toml([fit], source='a "b"', checked="2026-11-22"))["stacks"][0]
+    assert entry["source"] == 'a "b"'
     assert entry["id"] == "nemo"
     assert entry["product_share"] == 0.9
     assert "memory_share" not in entry
     assert "product_share 0.9" in stacks_as_text([fit])
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('id = "megatron"', "names 'megatron', which does not exist: did you mean megatron"),
+        ('id = "nemo"\nproducts_share = 0.9', "'nemo': .*did you mean 'product_share'"),
+        ('id = "nemo"\nproduct_share = "half"', "'nemo': Expected `float`, got `str`"),
+        ('id = "nemo"\nproduct_share = -0.5', r"product_share is -0\.5, but must be above 0"),
+        ('id = "nemo"\nmemory_share = nan', "memory_share is nan, but must be above 0"),
+        ('id = "nemo"\ntensor_sync_time = -1.0', "tensor_sync_time is -1 s, but must be 0"),
+    ],
+)
+def test_a_file_of_factors_that_breaks_is_refused_with_the_mend(written, said, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(f"[[stacks]]\n{written}\n")
+    with pytest.raises(CatalogueError, match=said):
+        software_named(shipped().with_files([own]), "nemo")

@@ -609,7 +609,7 @@ def test_metrics_of_one_source_are_judged_apart() -> None:
 
 
 def test_json_has_exactly_the_promised_keys() -> None:
-    plain = scoring.as_json(scoring.score([made("a", "s", 0.1)]))
+    plain = output.as_json(scoring.score([made("a", "s", 0.1)]))
     assert list(plain) == [
         "rows",
         "ok",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+from clusterwright.errors import CatalogueError
 from clusterwright.records import Record
 from clusterwright.strategy import ContextScheme, Offload, Recompute, Schedule
 
@@ -38,6 +40,19 @@ class Stack(Record, frozen=True, kw_only=True):
     sources: int = 0
     residual: float | None = None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse factors that no framework has."""
+        for name in ("product", "expert", "attention", "memory", "network", "activation"):
+            share = getattr(self, f"{name}_share")
+            if not 0.0 < share < math.inf:
+                raise CatalogueError(f"stack: {name}_share is {share:g}, but must be above 0")
+        for name, time in (
+            ("launch_time", self.launch_time or 0.0),
+            ("tensor_sync_time", self.tensor_sync_time),
+        ):
+            if not 0.0 <= time < math.inf:
+                raise CatalogueError(f"stack: {name} is {time:g} s, but must be 0 or more")
 
 
 class Software(Record, frozen=True, kw_only=True):

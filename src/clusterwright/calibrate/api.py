@@ -145,7 +145,13 @@ def _fit_group(group: Group, kind: KernelKind) -> tuple[tuple[Branch, ...], Resi
     impossible = impossible_rows(table, kind, chip, precision)
     unseen = held_out(table, kind.numbers)
     seen = thinned(table.where(~unseen & ~impossible.any), MAX_ROWS)
-    branches = tuple(map(_rounded, _branches(kind, seen, chip, precision)))
+    try:
+        branches = tuple(map(_rounded, _branches(kind, seen, chip, precision)))
+    except TableError as error:
+        odd = int(impossible.any.sum())
+        hint = f"; {odd:,} of {len(table):,} are faster than the chip can be: is latency_us in µs?"
+        where = f"{chip.id} {group.engine} {precision}"
+        raise TableError(f"{where}: {error}{hint if odd else ''}") from None
     judged = table.where(unseen & ~impossible.any)
     if not len(judged):
         raise TableError(f"{chip.id} {group.engine} {precision}: too few shapes to hold any out")
@@ -173,6 +179,8 @@ def _branches(
     kind: KernelKind, table: Table, chip: Accelerator, precision: str
 ) -> tuple[Branch, ...]:
     """Search one formula with cells where a kind names them, or grow a tree of formulas."""
+    if not len(table):
+        raise TableError("no row is left to fit")
     if kind.name in CELL_SEARCHES:
         values = search_values(CELL_SEARCHES[kind.name], kind, table, chip, precision)
         return (Branch(values=values),)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clusterwright.errors import InputError
+from clusterwright.errors import InputError, TableError
 from clusterwright.validation.kernel_tables import Array
 
 
@@ -59,12 +59,14 @@ def fit(
 
     Raises
     ------
+    TableError
+        When there are too few rows for the parameters.
     InputError
-        When there are too few rows for the parameters, or scipy is not installed.
+        When scipy is not installed.
     """
     least_squares = _least_squares()
     if len(measured) < 2 * len(parameters):
-        raise InputError(
+        raise TableError(
             f"{len(measured)} rows are too few to fit {len(parameters)} parameters: "
             f"measure at least {2 * len(parameters)} shapes"
         )

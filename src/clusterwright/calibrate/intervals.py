@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import ClusterwrightError
+from clusterwright.errors import ClusterwrightError, InputError
 from clusterwright.records import Record
 from clusterwright.training.api import profile_of
 from clusterwright.training.intervals import (
@@ -100,6 +100,36 @@ def _circumstances(question: Question, facts: Catalogue) -> Circumstances:
         software=question.software.id,
         num_nodes=question.strategy.accelerators / cluster.levels[0].size,
     )
+
+
+def coverage_of(residuals: Sequence[Residual]) -> dict[str, Coverage]:
+    """Return the coverage of what no interval was set from, by what it is of.
+
+    Nothing for a table of few runs or sources, which says nothing about others.
+    """
+    sources = {residual.source for residual in residuals}
+    if len(residuals) < LEAST_ROWS or len(sources) < LEAST_SOURCES:
+        return {}
+    return {
+        "of runs that no interval was set from": cross_validated(residuals),
+        "of sources that no interval was set from": unseen_sources(residuals),
+    }
+
+
+def check_enough(residuals: Sequence[Residual]) -> None:
+    """Refuse to set an interval from a few runs: their spread is not that of the next one.
+
+    Raises
+    ------
+    InputError
+        When fewer than `LEAST_ROWS` runs could be predicted.
+    """
+    if len(residuals) < LEAST_ROWS:
+        raise InputError(
+            f"{len(residuals)} runs with a complete configuration are too few for an 80 % "
+            f"interval: give {LEAST_ROWS} or more "
+            f"(`validate RUNS.csv --out rows.csv` says what each lacks)"
+        )
 
 
 def intervals_from(residuals: Sequence[Residual], *, level: float = LEVEL) -> Intervals:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from clusterwright.calibrate.intervals import Coverage
+from clusterwright.calibrate.intervals import LEAST_SOURCES, Coverage
 from clusterwright.calibrate.stacks import StackFit
+from clusterwright.calibrate.writing import toml_value
 from clusterwright.software import Stack
 from clusterwright.training.intervals import IntervalGroup, Intervals
 
@@ -44,7 +45,7 @@ def stacks_as_toml(fits: Iterable[StackFit], *, source: str, checked: str) -> st
         fields += [f"rows = {stack.rows}", f"sources = {stack.sources}"]
         fields += [f"residual = {stack.residual}", f"checked = {checked}"]
         head = ["[[stacks]]", f'id = "{fit.software}"']
-        blocks.append("\n".join([*head, *fields, f'source = "{source}"']) + "\n")
+        blocks.append("\n".join([*head, *fields, f"source = {toml_value(source)}"]) + "\n")
     return "\n".join(blocks)
 
 
@@ -60,6 +61,10 @@ def intervals_as_text(intervals: Intervals, checks: dict[str, Coverage]) -> str:
         f"over sources ({name})"
         for name, coverage in checks.items()
     ]
+    if not checks:
+        lines.append(
+            f"How many other runs they hold is unknown: that takes {LEAST_SOURCES} sources or more"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -73,7 +78,12 @@ def intervals_as_toml(intervals: Intervals, *, source: str, checked: str) -> str
     checked
         Day of the fit, such as 2026-11-22.
     """
-    head = ["[[settings]]", 'id = "intervals"', f"checked = {checked}", f'source = "{source}"']
+    head = [
+        "[[settings]]",
+        'id = "intervals"',
+        f"checked = {checked}",
+        f"source = {toml_value(source)}",
+    ]
     rows = [f"  {{ {_cells(group)} }}," for group in intervals.groups]
     return "\n".join([*head, "groups = [", *rows, "]"]) + "\n"
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from clusterwright.calibrate.fitting import Parameter
-from clusterwright.errors import InputError
+from clusterwright.errors import InputError, TableError
 from clusterwright.hardware import Accelerator
 from clusterwright.validation.kernel_cells import Cells
 from clusterwright.validation.kernel_kinds import KernelKind
@@ -59,8 +59,10 @@ def search_values(
 
     Raises
     ------
+    TableError
+        When there are too few rows.
     InputError
-        When there are too few rows, or scipy is not installed.
+        When scipy is not installed.
     """
     ready = what.prepare(table)
     few = np.sort(np.random.default_rng(0).permutation(len(ready))[:CHOICE_ROWS])
@@ -130,9 +132,9 @@ def _fit(what: CellSearch, rows: _Rows, constants: Mapping[str, float]) -> Found
         raise InputError("fitting needs scipy: pip install 'clusterwright[calibrate]'") from None
     unknowns = _Unknowns(what, what.cells(rows.table, constants), constants)
     if len(rows.table) < 2 * len(unknowns.parameters):
-        raise InputError(
-            f"{rows.accelerator.id} {rows.precision}: {len(rows.table)} rows are too few to fit "
-            f"{len(unknowns.parameters)} parameters: measure twice as many shapes"
+        raise TableError(
+            f"{len(rows.table)} rows are too few to fit {len(unknowns.parameters)} parameters: "
+            f"measure at least {2 * len(unknowns.parameters)} shapes"
         )
     target = np.log(rows.table[LATENCY] * 1e-6)
 

@@ -17,10 +17,10 @@ from functools import partial
 import msgspec
 
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import ClusterwrightError
+from clusterwright.errors import ClusterwrightError, InputError
 from clusterwright.records import Record
 from clusterwright.software import Stack
-from clusterwright.training.api import estimate_training, settings_of
+from clusterwright.training.api import estimate_training, settings_of, software_named
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.metrics import time_of
@@ -103,7 +103,12 @@ def rows_of(runs: Iterable[Run], facts: Catalogue) -> dict[str, list[Row]]:
 
 
 def fit_stacks(
-    runs: Iterable[Run], facts: Catalogue, *, only: Sequence[str] = (), watch: Watch | None = None
+    runs: Iterable[Run],
+    facts: Catalogue,
+    *,
+    only: Sequence[str] = (),
+    afresh: bool = True,
+    watch: Watch | None = None,
 ) -> tuple[StackFit, ...]:
     """Fit every framework that enough runs are known of.
 
@@ -111,25 +116,57 @@ def fit_stacks(
     ----------
     only
         Ids of the frameworks to fit (none: all).
+    afresh
+        Start from the defaults, so that a catalogue's factors are reproduced from its runs alone;
+        otherwise from what the catalogue holds, where that fits better.
     watch
         Told of each step taken.
+
+    Raises
+    ------
+    UnknownNameError
+        When nobody knows a framework of ``only``.
+    InputError
+        When none has `LEAST_ROWS` runs whose configuration is complete.
     """
-    chosen = rows_of(runs, facts)
+    wanted = {facts.entry("software", name).id for name in only}
+    found = rows_of(runs, facts)
+    chosen = {name: rows for name, rows in found.items() if not wanted or name in wanted}
+    if not chosen:
+        whose = " or ".join(sorted(wanted)) or "any framework"
+        raise InputError(
+            f"fewer than {LEAST_ROWS} runs of {whose} have a complete configuration: give more "
+            f"(`validate RUNS.csv --out rows.csv` says what each lacks)"
+        )
     return tuple(
-        fit_stack(name, rows, facts, watch)
+        fit_stack(name, rows, facts, start=None if afresh else _known(name, facts), watch=watch)
         for name, rows in sorted(chosen.items())
-        if not only or name in only
     )
 
 
 def fit_stack(
-    name: str, rows: Sequence[Row], facts: Catalogue, watch: Watch | None = None
+    name: str,
+    rows: Sequence[Row],
+    facts: Catalogue,
+    *,
+    start: Stack | None = None,
+    watch: Watch | None = None,
 ) -> StackFit:
-    """Fit one framework's factors by steps, each kept only when it earns its place."""
+    """Fit one framework's factors by steps, each kept only when it earns its place.
+
+    Parameters
+    ----------
+    start
+        Factors to begin with if they fit better than the defaults; ``before`` is then their error.
+    watch
+        Told of each step taken.
+    """
     thinned = _thinned(rows)
     default = Stack(launch_time=settings_of(facts).launch_time)
     stack, least = default, _loss(default, default, thinned, facts)
-    before = _residual(default, thinned, facts)
+    before = _residual(start or default, thinned, facts)
+    if start and (known := _loss(start, default, thinned, facts)) < least:
+        stack, least = start, known
     moved = True
     while moved:
         moved = False
@@ -157,11 +194,19 @@ def fit_stack(
     return StackFit(software=name, stack=fitted, before=before, after=after)
 
 
+def _known(name: str, facts: Catalogue) -> Stack:
+    """The factors that a catalogue holds of a framework."""
+    stack = software_named(facts, name).stack
+    if stack.launch_time is None:
+        stack = msgspec.structs.replace(stack, launch_time=settings_of(facts).launch_time)
+    return stack
+
+
 def _activation_share(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> float:
     """The share that makes the median error of the printed memories least. [1]"""
     told = [row for row in rows if row.memory_bytes]
     if len(told) < LEAST_ROWS:
-        return 1.0
+        return stack.activation_share
 
     def error(share: float) -> float:
         tried = msgspec.structs.replace(stack, activation_share=share)
@@ -171,8 +216,8 @@ def _activation_share(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> fl
         ]
         return statistics.median(found)
 
-    best = min(ACTIVATION_SHARES, key=error)
-    return best if error(best) < error(1.0) - MEMORY_GAIN else 1.0
+    best, usual = min(ACTIVATION_SHARES, key=error), stack.activation_share
+    return best if error(best) < error(usual) - MEMORY_GAIN else usual
 
 
 def _estimate(row: Row, stack: Stack, facts: Catalogue) -> TrainingEstimate:

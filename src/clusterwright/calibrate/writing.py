@@ -50,17 +50,23 @@ def _entry(one: Kernels, *, source: str, confidence: str, checked: str) -> str:
 
 
 def _lines(fields: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {_value(value)}" for key, value in fields.items() if value not in (None, "")]
+    return [
+        f"{key} = {toml_value(value)}" for key, value in fields.items() if value not in (None, "")
+    ]
 
 
 def _table(fields: Mapping[str, float]) -> str:
     """Return numbers by name on one line, nothing for none."""
-    cells = ", ".join(f"{key} = {_value(value)}" for key, value in fields.items())
+    cells = ", ".join(f"{key} = {toml_value(value)}" for key, value in fields.items())
     return f"{{ {cells} }}" if cells else ""
 
 
-def _value(value: object) -> str:
-    """Return a value as TOML writes it; floats with few digits and always a point."""
+def toml_value(value: object) -> str:
+    """Return a value as TOML writes it; floats with few digits and always a point.
+
+    >>> toml_value(2.0), toml_value(120), toml_value("a file")
+    ('2.0', '120', '"a file"')
+    """
     if isinstance(value, float):
         text = f"{value:.{DIGITS}g}"
         text = text if float(text) == value else f"{value:.10g}"

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from clusterwright.asking import catalogue_with
 from clusterwright.calibrate import residuals, writing
 from clusterwright.calibrate.api import fit_kernels
-from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.calibrate_runs import intervals_command, stacks_command
 from clusterwright.cli.options import write, write_json
 
@@ -39,7 +39,7 @@ def fit_command(
     table
         A Parquet or CSV file: system, framework, latency_us and the columns of the kind.
     kind
-        Of kernel, such as gemm.
+        What the kernels do: gemm, attention_prefill, attention_decode, latent_decode or experts.
     accelerator
         Only this accelerator of the table (may be repeated).
     source
@@ -53,7 +53,7 @@ def fit_command(
     json
         Print the residuals as JSON.
     """
-    facts = Catalogue().with_files(catalogue) if catalogue else Catalogue()
+    facts = catalogue_with(catalogue)
     found = fit_kernels(table, kind, accelerators=accelerator, catalogue=facts, source=source)
     text = residuals.as_text(found.residuals) + "".join(
         f"not fitted: {why}\n" for why in found.skipped

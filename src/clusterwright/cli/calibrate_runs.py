@@ -10,8 +10,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from clusterwright.asking import catalogue_with
 from clusterwright.calibrate import intervals, recording, stacks
-from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.options import write, write_json
 from clusterwright.software import Stack
 from clusterwright.training.api import estimate_training
@@ -20,6 +20,7 @@ from clusterwright.validation.runs import default_runs_path, read_runs
 SOURCE = "published runs of catalogue/measurements whose configuration is complete"
 
 Json = Annotated[bool, Parameter(negative=())]
+Files = Annotated[tuple[Path, ...], Parameter(negative=())]
 
 
 def stacks_command(
@@ -28,6 +29,7 @@ def stacks_command(
     *,
     only: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     out: Path | None = None,
+    catalogue: Files = (),
     json: Json = False,
 ) -> None:
     """Fit what the hardware cannot explain of each framework's speed, on many runs at once.
@@ -40,11 +42,15 @@ def stacks_command(
         Fit this framework alone (may be repeated).
     out
         Write the factors to this TOML, a catalogue file of one's own.
+    catalogue
+        A catalogue file of one's own (may be repeated).
     json
         Print the factors as JSON.
     """
-    facts = Catalogue()
-    found = stacks.fit_stacks(read_runs(_path(runs)), facts, only=only, watch=_tell)
+    facts = catalogue_with(catalogue)
+    found = stacks.fit_stacks(
+        read_runs(_path(runs)), facts, only=only, afresh=runs is None, watch=_tell
+    )
     if out:
         toml = recording.stacks_as_toml(found, source=_source(runs), checked=_today())
         out.write_text(toml, encoding="utf-8")
@@ -55,7 +61,12 @@ def stacks_command(
 
 
 def intervals_command(
-    runs: Path | None = None, /, *, out: Path | None = None, json: Json = False
+    runs: Path | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    catalogue: Files = (),
+    json: Json = False,
 ) -> None:
     """Set the 80 % intervals from the residuals of runs, by what makes them differ.
 
@@ -65,20 +76,20 @@ def intervals_command(
         A CSV (or .csv.gz) of runs [default: the published runs of the repository].
     out
         Write the intervals to this TOML, a catalogue file of one's own.
+    catalogue
+        A catalogue file of one's own (may be repeated), such as that of `calibrate stacks`.
     json
         Print the intervals as JSON.
     """
-    facts = Catalogue()
+    facts = catalogue_with(catalogue)
     predict = partial(estimate_training, catalogue=facts)
     residuals = intervals.residuals_of(read_runs(_path(runs)), facts, predict)
+    intervals.check_enough(residuals)
     found = intervals.intervals_from(residuals)
     if out:
         toml = recording.intervals_as_toml(found, source=_source(runs), checked=_today())
         out.write_text(toml, encoding="utf-8")
-    checks = {
-        "runs left out by fifths": intervals.cross_validated(residuals),
-        "whole sources left out": intervals.unseen_sources(residuals),
-    }
+    checks = intervals.coverage_of(residuals)
     if json:
         write_json({"intervals": found, "coverage": checks})
     else:

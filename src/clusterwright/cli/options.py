@@ -217,11 +217,23 @@ class PlayedOptions(CutOptions):
 
     def choices(self) -> dict[str, Any]:
         """As the keyword arguments of ``simulate_training``."""
-        found = {**vars(self), "stragglers": dict(map(_slow_rank, self.straggler))}
+        found = {**vars(self), "stragglers": _slow_ranks(self.straggler)}
         del found["straggler"]
-        if self.schedule not in get_args(Schedule):
-            found |= {"schedule": "1f1b", "order": self.schedule}
-        return found
+        table = self.schedule.lower().endswith(".csv")
+        name = self.schedule if table else self.schedule.lower()
+        if name in get_args(Schedule):
+            return found | {"schedule": name}
+        return found | {"schedule": "1f1b", "order": name}
+
+
+def _slow_ranks(words: Sequence[str]) -> dict[int, float]:
+    """Read each ``rank:factor``, a rank once."""
+    found: dict[int, float] = {}
+    for rank, factor in map(_slow_rank, words):
+        if rank in found:
+            raise InputError(f"--straggler names rank {rank} twice; give it one factor")
+        found[rank] = factor
+    return found
 
 
 def _slow_rank(word: str) -> tuple[int, float]:

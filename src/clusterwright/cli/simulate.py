@@ -16,6 +16,7 @@ from clusterwright.cli.options import (
     write_json,
 )
 from clusterwright.engines.torch_table import write_table
+from clusterwright.errors import InputError
 from clusterwright.planner import simulate_training
 from clusterwright.report.simulation_text import simulation_text
 from clusterwright.report.timeline import write_timeline
@@ -51,6 +52,7 @@ def train(
     json
         Print the result as JSON.
     """
+    _check_files(trace=trace, timeline=timeline, schedule_csv=schedule_csv)
     facts = catalogue_with(machine.catalogue)
     question = ask_training(model, catalogue=facts, **machine.place(), **job.workload())
     played = simulate_training(question, **strategy.choices())
@@ -64,3 +66,15 @@ def train(
         write_json(played.report)
     else:
         write(simulation_text(question, played))
+
+
+def _check_files(**files: Path | None) -> None:
+    """Refuse to write two things into one file."""
+    named: dict[Path, str] = {}
+    for name, path in files.items():
+        if path is None:
+            continue
+        option = "--" + name.replace("_", "-")
+        if path in named:
+            raise InputError(f"{named[path]} and {option} both name '{path}'; choose another file")
+        named[path] = option

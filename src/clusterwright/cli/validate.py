@@ -7,10 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from clusterwright.asking import catalogue_with
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.options import show_progress, write, write_json
 from clusterwright.errors import InputError
-from clusterwright.validation import collective_rows, kernel_rows, output, scoring
+from clusterwright.validation import collective_rows, kernel_rows, output
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
 from clusterwright.validation.kernel_kinds import KernelKind
@@ -41,7 +42,7 @@ def validate(
     json
         Print the score as JSON.
     """
-    facts = Catalogue().with_files(catalogue) if catalogue else Catalogue()
+    facts = catalogue_with(catalogue)
     if runs is not None and collective_rows.is_collectives_table(runs):
         if out or page or json:
             raise InputError(
@@ -54,22 +55,22 @@ def validate(
         _validate_kernels(runs, kind, facts, out=out or page, json=json)
         return
     if page:
-        found = _written(page, runs)
+        found = _written(page, runs, facts)
     else:
         found = run_validation(runs, catalogue=facts, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
     if json:
-        write_json(scoring.as_json(found.score))
+        write_json(output.as_json(found.score))
     else:
         write(output.as_text(found.results))
 
 
-def _written(folder: Path, runs: Path | None) -> Validation:
+def _written(folder: Path, runs: Path | None, facts: Catalogue) -> Validation:
     """Validate and write the page; drawing is imported only here."""
     from clusterwright.report.accuracy import renew_page
 
-    return renew_page(folder, runs, watch=show_progress)
+    return renew_page(folder, runs, catalogue=facts, watch=show_progress)
 
 
 def _validate_kernels(

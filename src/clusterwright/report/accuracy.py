@@ -16,14 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from clusterwright.calibrate.intervals import (
-    LEAST_ROWS,
-    LEAST_SOURCES,
-    Residual,
-    cross_validated,
-    residuals_of,
-    unseen_sources,
-)
+from clusterwright.calibrate.intervals import coverage_of, residuals_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
@@ -116,7 +109,7 @@ def renew_page(
         found,
         peers=peers,
         without_stacks=_without_stacks(table, peers, facts, model),
-        coverage=_held_out(residuals),
+        coverage=coverage_of(residuals),
         reasons=read_reasons(folder / f"{NAME}.toml"),
     )
     page.write(folder)
@@ -175,17 +168,6 @@ def _blank(fresh: Mapping[str, str]) -> str:
         for name in fresh
     ]
     return "\n".join(["# Accuracy\n", *blocks])
-
-
-def _held_out(residuals: list[Residual]) -> dict[str, parts.Covered]:
-    """Return the coverage of what no interval was set from; nothing for a small table."""
-    sources = {residual.source for residual in residuals}
-    if len(residuals) < LEAST_ROWS or len(sources) < LEAST_SOURCES:
-        return {}
-    return {
-        "of runs that no interval was set from": cross_validated(residuals),
-        "of sources that no interval was set from": unseen_sources(residuals),
-    }
 
 
 def _without_stacks(

@@ -61,7 +61,7 @@ def order_named(name: str, num_ranks: int, num_micro_batches: int) -> Schedule:
     InputError
         For an unknown name, an unusable table, or sizes that the schedule does not allow.
     """
-    if name.endswith(".csv"):
+    if name.lower().endswith(".csv"):
         return read_table(Path(name))
     if name not in OTHER_ORDERS:
         known = ", ".join((*get_args(ScheduleName), *OTHER_ORDERS))

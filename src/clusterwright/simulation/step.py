@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clusterwright.engines.executor import Noise, Timeline, execute, sample_makespans
+from clusterwright.engines.costs import StageCosts
+from clusterwright.engines.executor import Array, Noise, Timeline, execute, sample_makespans
 from clusterwright.engines.schedule import Schedule
 from clusterwright.errors import InputError
 from clusterwright.records import Record
@@ -130,15 +131,7 @@ def simulate(
         rng = np.random.default_rng(seed)
         timeline = execute(schedule, costs, blocking=blocking, noise=noise, rng=rng)
     if jitter:
-        number = max(2, min(MOST_DRAWS, DRAWN_OPERATIONS // len(schedule)))
-        draws = sample_makespans(
-            schedule,
-            costs,
-            noise,
-            rng=np.random.default_rng(seed),
-            num_samples=number,
-            blocking=blocking,
-        )
+        draws = _draws(schedule, costs, noise, seed=seed, blocking=blocking)
     uneven = timeline.makespan - whole.makespan
     report = TrainingSimulation(
         schedule=schedule.name,
@@ -159,6 +152,20 @@ def simulate(
     seconds = seconds_of(estimate)
     tail = seconds["dp"] + seconds["optimizer"] + seconds["offload"]
     return Played(report, timeline, tail)
+
+
+def _draws(
+    schedule: Schedule, costs: StageCosts, noise: Noise, *, seed: int, blocking: bool
+) -> Array:
+    """Makespans of as many draws as are cheap. [s]"""
+    return sample_makespans(
+        schedule,
+        costs,
+        noise,
+        rng=np.random.default_rng(seed),
+        num_samples=max(2, min(MOST_DRAWS, DRAWN_OPERATIONS // len(schedule))),
+        blocking=blocking,
+    )
 
 
 def _check_size(num_micro_batches: int, num_chunks: int, seed: int) -> None:

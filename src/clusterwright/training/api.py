@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.communication import CommunicationLibrary
-from clusterwright.efficiency import EfficiencyProfile
-from clusterwright.errors import CatalogueError
+from clusterwright.efficiency import PROVENANCE, EfficiencyProfile
+from clusterwright.errors import CatalogueError, nearest_names
 from clusterwright.hardware import Cluster
 from clusterwright.links import Links
 from clusterwright.model.records import Model
@@ -26,16 +27,29 @@ from clusterwright.workload import TrainingWorkload
 T = TypeVar("T", bound=Record)
 
 
-def from_entry(record: type[T], data: dict[str, Any]) -> T:
-    """Make a record of the fields that an entry shares with it; provenance is left behind."""
-    fields = set(record.__struct_fields__)
-    return msgspec.convert({key: data[key] for key in data if key in fields}, record)
+def from_entry(record: type[T], entry: Entry) -> T:
+    """Make a record of an entry; provenance is left behind.
+
+    Raises
+    ------
+    CatalogueError
+        When a key is missing, unknown or of the wrong type; the message names it.
+    """
+    fields = record.__struct_fields__
+    left = {"id", *PROVENANCE} - set(fields)
+    data = {key: value for key, value in entry.data.items() if key not in left}
+    try:
+        return msgspec.convert(data, record)
+    except msgspec.ValidationError as error:
+        odd = next((key for key in data if key not in fields), "")
+        near = nearest_names(odd, fields, count=1)
+        hint = f": did you mean {near[0]!r}?" if near else ""
+        raise CatalogueError(f"{entry.noun} {entry.id!r}: {error}{hint}") from None
 
 
 @lru_cache(maxsize=64)
 def _profile(catalogue: Catalogue, name: str) -> EfficiencyProfile:
-    data = catalogue.entry("efficiency", name).data
-    profile = from_entry(EfficiencyProfile, data)
+    profile = from_entry(EfficiencyProfile, catalogue.entry("efficiency", name))
     return msgspec.structs.replace(profile, communication=library_of(catalogue, name))
 
 
@@ -49,10 +63,7 @@ def library_of(catalogue: Catalogue, profile: str) -> CommunicationLibrary | Non
     """
     for entry in catalogue.entries("settings").values():
         if profile in entry.data.get("profiles", ()):
-            try:
-                return from_entry(CommunicationLibrary, entry.data)
-            except msgspec.ValidationError as error:
-                raise CatalogueError(f"collectives {entry.id!r}: {error}") from None
+            return from_entry(CommunicationLibrary, entry)
     return None
 
 
@@ -75,18 +86,18 @@ def links_on(cluster: Cluster, *, catalogue: Catalogue | None = None) -> Links:
 @lru_cache(maxsize=8)
 def settings_of(catalogue: Catalogue) -> Settings:
     """The cost model's own assumptions."""
-    return from_entry(Settings, catalogue.entry("settings", "training").data)
+    return from_entry(Settings, catalogue.entry("settings", "training"))
 
 
 @lru_cache(maxsize=8)
 def intervals_of(catalogue: Catalogue) -> Intervals:
     """How published runs came out against their predictions, by what makes them differ."""
-    return from_entry(Intervals, catalogue.entry("settings", "intervals").data)
+    return from_entry(Intervals, catalogue.entry("settings", "intervals"))
 
 
 def software_named(catalogue: Catalogue, name: str) -> Software:
     """A framework by id, with what was fitted of it."""
-    return with_stack(catalogue, from_entry(Software, catalogue.entry("software", name).data))
+    return with_stack(catalogue, from_entry(Software, catalogue.entry("software", name)))
 
 
 def with_stack(catalogue: Catalogue, software: Software) -> Software:
@@ -94,7 +105,7 @@ def with_stack(catalogue: Catalogue, software: Software) -> Software:
     entry = catalogue.entries("stacks").get(software.id)
     if entry is None:
         return software
-    return msgspec.structs.replace(software, stack=from_entry(Stack, entry.data))
+    return msgspec.structs.replace(software, stack=from_entry(Stack, entry))
 
 
 @lru_cache(maxsize=1)

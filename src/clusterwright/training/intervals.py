@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.errors import CatalogueError
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.workload import TrainingWorkload
@@ -48,6 +49,14 @@ class IntervalGroup(Record, frozen=True, kw_only=True):
     rows: int = 0
     sources: int = 0
 
+    def __post_init__(self) -> None:
+        """Refuse bounds that are no interval."""
+        if not 0.0 < self.low <= self.high:
+            raise CatalogueError(
+                f"settings 'intervals': low {self.low:g} and high {self.high:g} are no interval: "
+                f"give 0 < low <= high"
+            )
+
     @property
     def description(self) -> str:
         """Which runs the group holds, in words."""
@@ -72,8 +81,20 @@ class Intervals(Record, frozen=True, kw_only=True):
         return Intervals(groups=tuple(g for g in self.groups if g.software in ("", identifier)))
 
     def group_for(self, circumstances: Circumstances) -> IntervalGroup:
-        """Return the first group that applies."""
-        return next(group for group in self.groups if group.applies_to(circumstances))
+        """Return the first group that applies.
+
+        Raises
+        ------
+        CatalogueError
+            When none does: the last must apply to all.
+        """
+        for group in self.groups:
+            if group.applies_to(circumstances):
+                return group
+        raise CatalogueError(
+            "settings 'intervals': no group applies to this job: "
+            "add a last one that has no software, chip, kind or scale"
+        )
 
 
 def circumstances_of(

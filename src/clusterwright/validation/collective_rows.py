@@ -7,23 +7,27 @@ Two kinds of table are known by their columns: published curves of NCCL's tests 
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
 
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import ClusterwrightError, InputError
+from clusterwright.errors import ClusterwrightError, InputError, TableError
 from clusterwright.hardware import Cluster, Level
 from clusterwright.links import Lines, Links
 from clusterwright.records import Record
 from clusterwright.training.api import links_on
+from clusterwright.validation.kernel_tables import (
+    column_names,
+    csv_lines,
+    is_parquet,
+    open_parquet,
+)
 from clusterwright.validation.lookup import Lookup
 
 CURVES = {
@@ -40,6 +44,9 @@ CURVES = {
 }
 OPERATORS = {"system", "framework", "op_name", "impl", "num_gpus", "bytes", "latency_us"}
 """Columns by which a table of published curves and one of operators are known."""
+
+TELLING = {"collective", "message_bytes"}
+"""Columns that no other table has."""
 
 NAMES = {
     "alltoall": "all_to_all",
@@ -80,11 +87,20 @@ class CollectiveResult(Record, frozen=True, kw_only=True):
 
 
 def is_collectives_table(path: Path) -> bool:
-    """Tell by its columns whether a file holds measured collectives."""
+    """Tell by its columns whether a file holds measured collectives.
+
+    Raises
+    ------
+    TableError
+        It can be nothing else, but lacks some columns.
+    """
     try:
-        columns = set(_columns(path))
-    except (OSError, UnicodeDecodeError, InputError):
+        columns = set(column_names(path))
+    except InputError:
         return False
+    if columns >= TELLING and not columns >= CURVES:
+        missing = ", ".join(sorted(CURVES - columns))
+        raise TableError(f"{path}: a table of collectives but for {missing}; add them, or rename")
     return columns >= CURVES or columns >= OPERATORS
 
 
@@ -96,7 +112,7 @@ def read_rows(path: Path) -> list[CollectiveRow]:
     InputError
         Not a table of collectives, a cell that is no number, or Parquet without pyarrow.
     """
-    columns = set(_columns(path))
+    columns = set(column_names(path))
     read: Callable[[Mapping[str, Any]], CollectiveRow | None]
     if columns >= CURVES:
         read = _curve_row
@@ -108,13 +124,26 @@ def read_rows(path: Path) -> list[CollectiveRow]:
     for line, cells in enumerate(_cells(path), start=2):
         try:
             row = read(cells)
+        except KeyError as error:
+            raise TableError(f"{path}, line {line}: no cell under {error}; add it") from None
         except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{path}, line {line}: {error}; write digits only, or leave it blank if unknown"
-            ) from None
+            raise TableError(f"{path}, line {line}: {error}; write digits only") from None
         if row is not None:
+            _check(row, path, line)
             rows.append(row)
     return rows
+
+
+def _check(row: CollectiveRow, path: Path, line: int) -> None:
+    """Refuse numbers that no measurement has."""
+    for name, value in (
+        ("accelerators", row.num_ranks),
+        ("accelerators of a node", row.per_domain),
+        ("bytes", row.buffer_bytes),
+        ("seconds", row.time),
+    ):
+        if not 0 < value < math.inf:
+            raise TableError(f"{path}, line {line}: {value:g} {name}; give a number above 0")
 
 
 def judge(rows: Sequence[CollectiveRow], catalogue: Catalogue) -> list[CollectiveResult]:
@@ -124,8 +153,17 @@ def judge(rows: Sequence[CollectiveRow], catalogue: Catalogue) -> list[Collectiv
 
 
 def report(path: Path, catalogue: Catalogue) -> str:
-    """Read, predict and compare a table, as text."""
-    return as_text(judge(read_rows(path), catalogue))
+    """Read, predict and compare a table, as text.
+
+    Raises
+    ------
+    InputError
+        As `read_rows`, and when no row is left.
+    """
+    rows = read_rows(path)
+    if not rows:
+        raise TableError(f"{path}: no row has a measured time; add some below the header")
+    return as_text(judge(rows, catalogue))
 
 
 def as_text(results: Sequence[CollectiveResult]) -> str:
@@ -313,23 +351,10 @@ def _operator_row(cells: Mapping[str, Any]) -> CollectiveRow | None:
     )
 
 
-def _columns(path: Path) -> list[str]:
-    if path.suffix == ".parquet":
-        return list(_parquet().read_schema(path).names)
-    with path.open(encoding="utf-8", newline="") as file:
-        return next(csv.reader(file), [])
-
-
 def _cells(path: Path) -> Iterator[Mapping[str, Any]]:
-    if path.suffix == ".parquet":
-        yield from _parquet().read_table(path).to_pylist()
+    if is_parquet(path):
+        yield from open_parquet(path).read().to_pylist()
         return
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
-
-
-def _parquet() -> ModuleType:
-    try:
-        return import_module("pyarrow.parquet")
-    except ImportError:
-        raise InputError("reading Parquet needs pyarrow: install it, or save as CSV") from None
+    lines = csv_lines(path)
+    head = [name.strip() for name in next(lines, [])]
+    yield from (dict(zip(head, cells, strict=False)) for cells in lines if cells)

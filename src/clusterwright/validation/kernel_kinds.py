@@ -146,17 +146,25 @@ def kind_named(name: str) -> KernelKind:
         There is none of that name.
     """
     if name not in KINDS:
-        near = nearest_names(name, KINDS) or sorted(KINDS)
-        raise TableError(f"no kind of kernel called {name!r}: did you mean {near[0]!r}?")
+        near = nearest_names(name, KINDS)
+        hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(KINDS)}"
+        raise TableError(f"no kind of kernel called {name!r}: {hint}")
     return KINDS[name]
 
 
 def kind_of_columns(names: tuple[str, ...]) -> KernelKind | None:
     """Return the kind whose columns a table has, the one with most of them; ``None``: no kind."""
-    have = set(names)
-    found = [
-        kind
-        for kind in KINDS.values()
-        if have.issuperset((SYSTEM, ENGINE, LATENCY, *kind.words, *kind.labels, *kind.numbers))
-    ]
+    found = [kind for kind in KINDS.values() if not _missing(kind, names)]
     return max(found, key=lambda kind: len(kind.words) + len(kind.numbers), default=None)
+
+
+def nearest_kind(names: tuple[str, ...]) -> tuple[KernelKind, tuple[str, ...]]:
+    """Return the kind that a table lacks the fewest columns of, and those columns."""
+    nearest = min(KINDS.values(), key=lambda kind: len(_missing(kind, names)))
+    return nearest, _missing(nearest, names)
+
+
+def _missing(kind: KernelKind, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns of a kind that a table does not have."""
+    needed = (SYSTEM, ENGINE, LATENCY, *kind.words, *kind.labels, *kind.numbers)
+    return tuple(name for name in needed if name not in names)

@@ -17,7 +17,7 @@ from clusterwright.errors import InputError, TableError
 from clusterwright.hardware import Accelerator
 from clusterwright.kernels import KernelLibrary
 from clusterwright.records import Record
-from clusterwright.validation.kernel_kinds import KINDS, KernelKind, kind_of_columns
+from clusterwright.validation.kernel_kinds import KINDS, KernelKind, kind_of_columns, nearest_kind
 from clusterwright.validation.kernel_tables import (
     ENGINE,
     LATENCY,
@@ -56,16 +56,27 @@ def kernels_kind(path: Path) -> KernelKind | None:
     InputError
         It is Parquet and pyarrow is not installed.
     TableError
-        It is Parquet, but no table of kernels.
+        It has most columns of a kind but not all, or is Parquet and no table of kernels.
     """
     if not path.is_file():
         return None
-    names = column_names(path)
+    try:
+        names = column_names(path)
+    except TableError:
+        if is_parquet(path):
+            raise
+        return None
     found = kind_of_columns(names)
+    if found is None and len({SYSTEM, ENGINE, LATENCY}.intersection(names)) > 1:
+        nearest, missing = nearest_kind(names)
+        raise TableError(
+            f"{path}: a table of kernels of the kind {nearest.name!r} but for "
+            f"{', '.join(missing)}; add what is missing, or rename it"
+        )
     if found is None and is_parquet(path):
         raise TableError(
             f"{path} has the columns of no kind of kernel ({', '.join(names)}); "
-            f"known kinds: {', '.join(KINDS)}"
+            f"known kinds: {', '.join(KINDS)}. Runs are read from CSV"
         )
     return found
 
@@ -125,8 +136,20 @@ class Predictor:
 
 
 def accelerator_of(catalogue: Catalogue, system: str) -> Accelerator:
-    """Return the accelerator that a table's system stands for, ``_`` written for ``-``."""
-    return catalogue.accelerator(system.replace("_", "-"))
+    """Return the accelerator that a table's system stands for, ``_`` written for ``-``.
+
+    Raises
+    ------
+    InputError
+        When nobody knows it, or its memory bandwidth.
+    """
+    found = catalogue.accelerator(system.replace("_", "-"))
+    if not found.memory_bandwidth:
+        raise InputError(
+            f"{found.id} has no published memory bandwidth; "
+            f"add the figure to a catalogue file of your own"
+        )
+    return found
 
 
 def cut_by_words(table: Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Table]]:

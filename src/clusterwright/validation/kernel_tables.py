@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ Array = Any
 
 SYSTEM, ENGINE, LATENCY = "system", "framework", "latency_us"
 """Columns of every table: the accelerator, the engine whose kernel it is, the time [µs]."""
+MAY_BE_ZERO = ("window_size",)
+"""Columns in which 0 stands for none."""
 PARQUET = b"PAR1"
 
 
@@ -58,9 +60,25 @@ def column_names(path: Path) -> tuple[str, ...]:
         The file is not a table.
     """
     if is_parquet(path):
-        return tuple(_parquet(path).schema_arrow.names)
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        return tuple(name.strip() for name in next(csv.reader(file), []))
+        return tuple(open_parquet(path).schema_arrow.names)
+    return tuple(name.strip() for name in next(csv_lines(path), []))
+
+
+def csv_lines(path: Path) -> Iterator[list[str]]:
+    """Yield the lines of a CSV, with or without the mark that spreadsheets put first.
+
+    Raises
+    ------
+    TableError
+        It is no text.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from csv.reader(file, skipinitialspace=True)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(
+            f"{path}: neither UTF-8 CSV nor Parquet ({error}); unpack it if it is compressed"
+        ) from None
 
 
 def read_table(path: Path, *, numbers: Sequence[str], words: Sequence[str]) -> Table:
@@ -83,9 +101,9 @@ def read_table(path: Path, *, numbers: Sequence[str], words: Sequence[str]) -> T
     found = column_names(path)
     for name in (*words, *numbers):
         if name not in found:
-            near = nearest_names(name, found)
-            hint = f"rename {near[0]!r}" if near else f"it has {', '.join(found) or 'none'}"
-            raise TableError(f"{path}: there is no column {name!r}; {hint}")
+            raise TableError(
+                f"{path}: there is no column {name!r}; {_mend(name, found, (*words, *numbers))}"
+            )
     read = _read_parquet if is_parquet(path) else _read_csv
     table = read(path, list(numbers), list(words))
     if not len(table):
@@ -95,10 +113,18 @@ def read_table(path: Path, *, numbers: Sequence[str], words: Sequence[str]) -> T
     return table
 
 
+def _mend(name: str, found: Sequence[str], needed: Sequence[str]) -> str:
+    """Return what to do about a column that is missing."""
+    if len(found) == 1 and any(mark in found[0] for mark in ";\t|"):
+        return "separate the columns by commas"
+    near = nearest_names(name, found)
+    return f"rename {near[0]!r}" if near else f"the table needs {', '.join(needed)}"
+
+
 def _check_positive(path: Path, name: str, column: Array) -> None:
-    """Refuse blanks, infinities and negative numbers; a time must also not be 0."""
-    low = 0.0 if name == LATENCY else -np.finfo(float).tiny
-    bad = ~(np.isfinite(column) & (column > low))
+    """Refuse blanks, infinities, negative numbers, and 0 where it means nothing."""
+    enough = column >= 0.0 if name in MAY_BE_ZERO else column > 0.0
+    bad = ~(np.isfinite(column) & enough)
     if bad.any():
         row = int(np.argmax(bad))
         raise TableError(
@@ -121,7 +147,16 @@ def is_parquet(path: Path) -> bool:
         raise InputError(f"{path}: cannot read this file: {error.strerror}") from None
 
 
-def _parquet(path: Path) -> Array:
+def open_parquet(path: Path) -> Array:
+    """Open a Parquet file.
+
+    Raises
+    ------
+    InputError
+        pyarrow is not installed.
+    TableError
+        The file is damaged.
+    """
     try:
         from pyarrow import ArrowInvalid, parquet
     except ImportError:
@@ -135,7 +170,7 @@ def _parquet(path: Path) -> Array:
 
 
 def _read_parquet(path: Path, numbers: list[str], words: list[str]) -> Table:
-    read = _parquet(path).read(columns=[*words, *numbers])
+    read = open_parquet(path).read(columns=[*words, *numbers])
     columns: dict[str, Array] = {}
     for name in words:
         coded = read[name].combine_chunks().dictionary_encode()
@@ -151,21 +186,24 @@ def _read_parquet(path: Path, numbers: list[str], words: list[str]) -> Table:
 
 def _read_csv(path: Path, numbers: list[str], words: list[str]) -> Table:
     values: dict[str, list[Any]] = {name: [] for name in (*words, *numbers)}
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        for row in reader:
-            for name in words:
-                values[name].append((row[name] or "").strip())
-            for name in numbers:
-                values[name].append(_number(path, reader.line_num, name, row[name]))
+    lines = csv_lines(path)
+    head = [name.strip() for name in next(lines, [])]
+    for line, cells in enumerate(lines, start=2):
+        if not cells:
+            continue
+        row = dict(zip(head, cells, strict=False))
+        for name in words:
+            values[name].append(row.get(name, "").strip())
+        for name in numbers:
+            values[name].append(_number(path, line, name, row.get(name, "")))
     columns: dict[str, Array] = {name: np.array(values[name], dtype=float) for name in numbers}
     return Table(columns | {name: np.array(values[name], dtype=str) for name in words})
 
 
-def _number(path: Path, line: int, name: str, cell: str | None) -> float:
+def _number(path: Path, line: int, name: str, cell: str) -> float:
     try:
-        return float(cell or "")
+        return float(cell)
     except ValueError:
         raise TableError(
-            f"{path}, line {line}: {name!r} is {cell or ''!r}, but must be a number"
+            f"{path}, line {line}: {name!r} is {cell!r}, but must be a number"
         ) from None

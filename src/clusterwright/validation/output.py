@@ -1,4 +1,4 @@
-"""Results as a table for other tools, and the score as plain text."""
+"""Results as a table for other tools, and the score as plain values and as plain text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import csv
 import io
 import statistics
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from clusterwright.validation import choosing
 from clusterwright.validation.scoring import (
@@ -28,6 +31,15 @@ def as_csv(results: Sequence[Result]) -> str:
     for result in results:
         writer.writerow([_cell(getattr(result, name)) for name in CSV_COLUMNS])
     return out.getvalue()
+
+
+def as_json(total: Score) -> dict[str, Any]:
+    """Return the score as plain values, for ``--json``."""
+    plain: dict[str, Any] = msgspec.to_builtins(total)
+    del plain["false_oom"]
+    for source in plain["sources"]:
+        del source["false_oom"]
+    return plain
 
 
 def as_text(results: Sequence[Result]) -> str:

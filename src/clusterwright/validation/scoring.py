@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -256,15 +256,6 @@ def by_kind(results: Iterable[Result]) -> dict[str, tuple[Summary, ...]]:
         "model_kind": lambda r: (r.model_kind, "all"),
     }
     return {name: summarise(rows, key) for name, key in keys.items()}
-
-
-def as_json(total: Score) -> dict[str, Any]:
-    """Return the score as plain values, for ``--json``."""
-    plain: dict[str, Any] = msgspec.to_builtins(total)
-    del plain["false_oom"]
-    for source in plain["sources"]:
-        del source["false_oom"]
-    return plain
 
 
 def false_oom(results: Iterable[Result]) -> float | None:
