@@ -44,8 +44,8 @@ MODULES = (
     "engines.costs", "engines.executor", "engines.orders", "engines.schedule",
     "engines.torch_table", "errors", "hardware", "links", "model.config", "model.parameters",
     "planner", "simulation.inputs", "simulation.refining", "simulation.step", "software",
-    "strategy", "training.api", "training.estimate", "training.intervals", "training.plan",
-    "training.rules", "validation.api", "workload",
+    "strategy", "training.api", "training.checks", "training.estimate", "training.intervals",
+    "training.plan", "training.rules", "validation.api", "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""
 
