@@ -167,7 +167,7 @@ def fit_stack(
     before = _residual(start or default, thinned, facts)
     if start and (known := _loss(start, default, thinned, facts)) < least:
         stack, least = start, known
-    moved = True
+    begun, moved = stack, True
     while moved:
         moved = False
         for factor in (*SHARES, "launch_time", "tensor_sync_time"):
@@ -180,8 +180,8 @@ def fit_stack(
                 if watch is not None:
                     watch(name, least, stack)
     after = _residual(stack, thinned, facts)
-    if after >= before:
-        stack, after = default, before
+    if after >= (unmoved := _residual(begun, thinned, facts)):
+        stack, after = begun, unmoved
     if stack.launch_time == default.launch_time:
         stack = msgspec.structs.replace(stack, launch_time=None)
     fitted = msgspec.structs.replace(
