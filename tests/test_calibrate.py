@@ -269,6 +269,18 @@ def test_too_few_rows_are_refused(tmp_path):
         fit_kernels(path, "gemm")
 
 
+def test_a_group_that_is_too_small_does_not_lose_the_others(tmp_path):
+    path = tmp_path / "t.csv"
+    write_table(path)
+    engine = path.read_text().split()[1].split(",")[1]
+    few = [line.replace(engine, "aa-engine") for line in path.read_text().split()[-12:]]
+    alone = fit_kernels(path, "gemm")
+    path.write_text(path.read_text().rstrip() + "\n" + "\n".join(few) + "\n")
+    both = fit_kernels(path, "gemm")
+    assert both.kernels == alone.kernels
+    assert [why for why in both.skipped if "aa-engine" in why and "too few to fit" in why]
+
+
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     path = tmp_path / "t.parquet"
     path.write_bytes(b"PAR1 and so on")

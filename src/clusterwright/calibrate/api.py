@@ -90,7 +90,8 @@ def fit_kernels(
     Raises
     ------
     InputError
-        The table cannot be read, names a chip that nobody knows, or is too small.
+        The table cannot be read, names a chip that nobody knows, or has no group of rows that is
+        large enough; the groups that are too small are skipped beside those that are not.
     """
     facts, chosen = catalogue or Catalogue(), kind_named(kind)
     where = Path(path)
@@ -98,7 +99,7 @@ def fit_kernels(
     if not groups:
         raise InputError(f"{where}: no rows of {', '.join(accelerators)}")
     entries: dict[str, Kernels] = {}
-    residuals, skipped = [], []
+    residuals, skipped, refused = [], [], []
     for done, group in enumerate(groups, start=1):
         tiny = not shows_rates(group.table, chosen, group.accelerator, group.precision)
         if tiny and chosen.name not in CELL_SEARCHES:
@@ -107,12 +108,19 @@ def fit_kernels(
                 f"{len(group.table):,} rows show overheads only; measure larger shapes"
             )
             continue
-        branches, residual = _fit_group(group, chosen)
+        try:
+            branches, residual = _fit_group(group, chosen)
+        except TableError as error:
+            refused.append(error)
+            skipped.append(str(error))
+            continue
         evidence = _evidence(residual, source or where.name)
         _add(entries, group, chosen, KernelFit(branches=branches, evidence=evidence))
         residuals.append(residual)
         if watch:
             watch(done, len(groups))
+    if refused and not entries:
+        raise refused[0]
     return Calibration(
         kernels=tuple(entries.values()), residuals=tuple(residuals), skipped=tuple(skipped)
     )
