@@ -8,7 +8,7 @@ figures, shares of them from here. Fields are the arguments of ``formulas.roofli
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,6 +33,29 @@ FALLBACK: dict[str, tuple[str, ...]] = {
 
 PROVENANCE = {"aliases", "source", "seen_via", "read_level", "confidence", "checked", "notes"}
 """Keys of every catalogue entry that say where it comes from; each part has its own evidence."""
+
+T = TypeVar("T", bound=Record)
+
+
+def record_of_entry(entry: Mapping[str, Any], record: type[T], what: str) -> T:
+    """Build a record from a catalogue entry without its provenance.
+
+    Parameters
+    ----------
+    what
+        What such an entry is called in an error.
+
+    Raises
+    ------
+    CatalogueError
+        When a key is missing, unknown or of the wrong type; the message names it.
+    """
+    fields = {key: value for key, value in entry.items() if key not in PROVENANCE}
+    try:
+        return msgspec.convert(fields, record)
+    except msgspec.ValidationError as error:
+        name = entry.get("id", "without an id")
+        raise CatalogueError(f"{what} {name!r}: {error}") from None
 
 
 class Evidence(Record, frozen=True, kw_only=True):
@@ -205,12 +228,7 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
         CatalogueError
             When a key is missing, unknown or of the wrong type; the message names it.
         """
-        fields = {key: value for key, value in entry.items() if key not in PROVENANCE}
-        try:
-            return msgspec.convert(fields, cls)
-        except msgspec.ValidationError as error:
-            name = entry.get("id", "without an id")
-            raise CatalogueError(f"efficiency profile {name!r}: {error}") from None
+        return record_of_entry(entry, cls, "efficiency profile")
 
     @property
     def is_measured(self) -> bool:

@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
-from clusterwright.efficiency import PROVENANCE, Evidence
-from clusterwright.errors import CatalogueError
+from clusterwright.efficiency import Evidence, record_of_entry
 from clusterwright.hardware import Accelerator
 from clusterwright.records import Record
 
@@ -71,12 +68,7 @@ class Kernels(Record, frozen=True, kw_only=True):
         CatalogueError
             When a key is missing, unknown or of the wrong type; the message names it.
         """
-        fields = {key: value for key, value in entry.items() if key not in PROVENANCE}
-        try:
-            return msgspec.convert(fields, cls)
-        except msgspec.ValidationError as error:
-            name = entry.get("id", "without an id")
-            raise CatalogueError(f"kernels {name!r}: {error}") from None
+        return record_of_entry(entry, cls, "kernels")
 
     def fit_for(self, precision: str) -> KernelFit | None:
         """Return the parameters of a precision or of its nearest stand-in; ``None``: neither."""
