@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,7 @@ def gpipe(num_ranks: int, num_micro_batches: int) -> Schedule:
 
     See [1]_.
     """
-    check_sizes(num_ranks, num_micro_batches)
-    micro = np.arange(num_micro_batches)
-    zero = np.zeros_like(micro)
-    rows = [
-        _woven(rank, num_ranks, (zero, micro), (zero, micro), warm_up=num_micro_batches)
-        for rank in range(num_ranks)
-    ]
-    return _schedule("GPipe", num_ranks, 1, rows)
+    return _in_order("GPipe", num_ranks, num_micro_batches, lambda _: num_micro_batches)
 
 
 def looped_breadth_first(num_ranks: int, num_micro_batches: int, num_chunks: int) -> Schedule:
@@ -74,14 +68,7 @@ def one_forward_one_backward(num_ranks: int, num_micro_batches: int) -> Schedule
 
     See [2]_.
     """
-    check_sizes(num_ranks, num_micro_batches)
-    micro = np.arange(num_micro_batches)
-    zero = np.zeros_like(micro)
-    rows = [
-        _woven(rank, num_ranks, (zero, micro), (zero, micro), warm_up=num_ranks - 1 - rank)
-        for rank in range(num_ranks)
-    ]
-    return _schedule("1F1B", num_ranks, 1, rows)
+    return _in_order("1F1B", num_ranks, num_micro_batches, lambda rank: num_ranks - 1 - rank)
 
 
 def interleaved(
@@ -167,6 +154,19 @@ def zero_bubble_h2(num_ranks: int, num_micro_batches: int) -> Schedule:
         for rank in range(num_ranks)
     ]
     return _schedule("ZB-H2", num_ranks, 1, rows)
+
+
+def _in_order(
+    name: str, num_ranks: int, num_micro_batches: int, warm_up: Callable[[int], int]
+) -> Schedule:
+    """One chunk per rank, forwards and backwards both in order; ``warm_up``: forwards of a rank."""
+    check_sizes(num_ranks, num_micro_batches)
+    micro = np.arange(num_micro_batches)
+    order = (np.zeros_like(micro), micro)
+    rows = [
+        _woven(rank, num_ranks, order, order, warm_up=warm_up(rank)) for rank in range(num_ranks)
+    ]
+    return _schedule(name, num_ranks, 1, rows)
 
 
 def _group(num_ranks: int, num_micro_batches: int, group_size: int | None) -> int:
