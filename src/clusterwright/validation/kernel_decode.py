@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -73,27 +74,11 @@ def times(
     table: Table, accelerator: Accelerator, precision: str, values: Mapping[str, float]
 ) -> Array:
     """Return the time of each row by the formula. [s]"""
-    assert accelerator.memory_bandwidth
-    batch, step, heads, kv_heads, dim, window = (table[name] for name in NUMBERS)
     own = cells(table, values)
     of_cells = {name: own.spread(values, name, head_distance) for name in CELL_PARAMETERS}
-    return decode_attention_time(
-        batch,
-        heads,
-        step + 1.0,
-        num_kv_heads=kv_heads,
-        qk_dim=dim,
-        value_dim=dim,
-        key_width=2.0 * dim,
-        peak_flops=peak(accelerator, precision),
-        memory_bandwidth=accelerator.memory_bandwidth,
-        element_bytes=CACHE_BYTES[precision],
-        alone=alone(table, values),
-        window=np.asarray(window),
-        cache_bytes=accelerator.cache_bytes or 0.0,
-        **{name: values[name] for name in SHARED},
-        **of_cells,
-    )
+    shared = {name: values[name] for name in SHARED}
+    arguments = {**shared, **of_cells, "alone": alone(table, values)}
+    return _time(table, accelerator, precision, arguments)
 
 
 def usual_arguments(profile: EfficiencyProfile) -> dict[str, float]:
@@ -116,6 +101,12 @@ def usual_times(
     table: Table, accelerator: Accelerator, precision: str, profile: EfficiencyProfile
 ) -> Array:
     """Return the time of each row by a generation's profile: nobody's kernel in particular. [s]"""
+    return _time(table, accelerator, precision, usual_arguments(profile))
+
+
+def _time(
+    table: Table, accelerator: Accelerator, precision: str, arguments: Mapping[str, Any]
+) -> Array:
     assert accelerator.memory_bandwidth
     batch, step, heads, kv_heads, dim, window = (table[name] for name in NUMBERS)
     return decode_attention_time(
@@ -130,5 +121,6 @@ def usual_times(
         memory_bandwidth=accelerator.memory_bandwidth,
         element_bytes=CACHE_BYTES[precision],
         window=np.asarray(window),
-        **usual_arguments(profile),
+        cache_bytes=accelerator.cache_bytes or 0.0,
+        **arguments,
     )
