@@ -304,4 +304,3 @@ def test_more_accelerators_than_the_batch_feeds_are_never_slower():
         for count in (256, 1024)
     )
     assert many.step_time <= few.step_time
-    assert many.strategy.pp == 1

@@ -23,7 +23,10 @@ class Stack(Record, frozen=True, kw_only=True):
     ``launch_time``: host time per kernel (none: the usual of the settings). [s]
     ``activation_share``: bytes kept for the backward pass over those that the operators need. [1]
     ``tensor_sync_time``: least time of a layer and micro-batch, per tensor-parallel rank, while
-    pipeline transfers cross nodes. [s]
+    pipeline transfers cross nodes. [s] ``tensor_hop_time``: what each hop between nodes of a
+    tensor-parallel collective takes beyond the fabric's latency. [s]
+    ``gather_buffers``: gathered activations held at once without pipeline transfers, where the host
+    runs ahead and a buffer is free again only when the device has passed it. [1]
     ``rows``, ``sources``: published runs it was fitted on; ``residual``: median absolute relative
     error that is left, each source weighing the same. [1]
     """
@@ -36,6 +39,8 @@ class Stack(Record, frozen=True, kw_only=True):
     activation_share: float = 1.0
     launch_time: float | None = None
     tensor_sync_time: float = 0.0
+    tensor_hop_time: float = 0.0
+    gather_buffers: float = 1.0
     rows: int = 0
     sources: int = 0
     residual: float | None = None
@@ -47,9 +52,14 @@ class Stack(Record, frozen=True, kw_only=True):
             share = getattr(self, f"{name}_share")
             if not 0.0 < share < math.inf:
                 raise CatalogueError(f"stack: {name}_share is {share:g}, but must be above 0")
+        if not 1.0 <= self.gather_buffers < math.inf:
+            raise CatalogueError(
+                f"stack: gather_buffers is {self.gather_buffers:g}, but must be 1 or more"
+            )
         for name, time in (
             ("launch_time", self.launch_time or 0.0),
             ("tensor_sync_time", self.tensor_sync_time),
+            ("tensor_hop_time", self.tensor_hop_time),
         ):
             if not 0.0 <= time < math.inf:
                 raise CatalogueError(f"stack: {name} is {time:g} s, but must be 0 or more")
@@ -70,6 +80,13 @@ class Software(Record, frozen=True, kw_only=True):
     ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
     the same with ``fp16``, where it differs). [B]
     ``gradient_copy_bytes``: 16-bit gradients that stay beside the wider sum. [B]
+    ``update_gradient_bytes``: format that the optimizer makes of the rank's share of narrower
+    gradients. [B] ``bucket_bytes``: buffers that gradients and weights pass through. [B]
+    ``bucket_elements``: gradients that are reduced at once while the backward pass goes on, at least
+    ``bucket_elements_per_rank`` times the ranks that share them (0: not known).
+    ``listed_tensors``: tensors of a layer whose shards are gathered and reduced as lists of one
+    slice a rank, each cut and copied by the host, rather than as one buffer; ``regathers``: whether
+    fully sharded weights are gathered once more for the recompute.
     ``gathers_fp8``: sharded weights are gathered in 8 bits when products run in 8 bits.
     ``block_scaled``: 8-bit products have a scale for each block of their operands.
     ``units_share``: share of the chip's units that compute, where some are set aside for traffic.
@@ -91,7 +108,9 @@ class Software(Record, frozen=True, kw_only=True):
     (of the mixer: what enters its core, what leaves it; the feed-forward network).
     ``causal_flops``: whether the FLOP rates it prints count attention by its causal half.
     ``schedules``, ``offloads``, ``context_schemes``: what the planner may choose with it (1f1b
-    includes its interleaved form); ``pipeline``: whether it has pipeline parallelism at all.
+    includes its interleaved form); ``pipeline``: whether it has pipeline parallelism at all;
+    ``stages_by_weight``: whether it deals layers to stages by their weights, each stage taking
+    layers until it has passed its share, rather than the same number to each.
     ``mtp``: whether the multi-token-prediction layers of a model that has some are trained.
     ``dispatch``: how tokens reach their experts: a copy for each expert in an all-to-all, or one
     copy for each node, which fans out there (deepep). ``dispatch_bytes``: of one element on the
@@ -112,6 +131,12 @@ class Software(Record, frozen=True, kw_only=True):
     gradient_bytes: float = 4.0
     gradient_bytes_fp16: float | None = None
     gradient_copy_bytes: float = 0.0
+    update_gradient_bytes: float = 0.0
+    bucket_bytes: float = 0.0
+    bucket_elements: float = 0.0
+    bucket_elements_per_rank: float = 0.0
+    listed_tensors: float = 0.0
+    regathers: bool = False
     gathers_fp8: bool = False
     block_scaled: bool = False
     units_share: float = 1.0
@@ -144,6 +169,7 @@ class Software(Record, frozen=True, kw_only=True):
     offloads: tuple[Offload, ...] = ("none",)
     context_schemes: tuple[ContextScheme, ...] = ("all-gather", "ring", "all-to-all")
     pipeline: bool = True
+    stages_by_weight: bool = False
     stack: Stack = Stack()
     source: str = ""
     notes: str = ""

@@ -51,7 +51,9 @@ TIME_STEPS = (0.5, 0.7, 0.85, 1 / 0.85, 1 / 0.7, 2.0)
 SHARES = ("product_share", "attention_share", "memory_share", "expert_share", "network_share")
 BOUNDS = (0.4, 1.6)
 ACTIVATION_SHARES = tuple(round(0.7 + 0.1 * step, 1) for step in range(15))
-FIRST_SYNC_TIME = 2e-3
+GATHER_BUFFERS = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
+FIRST_TIMES = {"tensor_sync_time": (1e-3, 3e-3), "tensor_hop_time": (1e-4, 3e-4, 6e-4)}
+"""Where times that are usually 0 begin. [s]"""
 
 Watch = Callable[[str, float, Stack], None]
 """Told of each step taken: framework, loss, factors."""
@@ -170,7 +172,7 @@ def fit_stack(
     begun, moved = stack, True
     while moved:
         moved = False
-        for factor in (*SHARES, "launch_time", "tensor_sync_time"):
+        for factor in (*SHARES, "launch_time", *FIRST_TIMES):
             if not _matters(factor, thinned):
                 continue
             tried = [(_loss(s, default, thinned, facts), s) for s in _steps(stack, factor)]
@@ -185,8 +187,7 @@ def fit_stack(
     if stack.launch_time == default.launch_time:
         stack = msgspec.structs.replace(stack, launch_time=None)
     fitted = msgspec.structs.replace(
-        stack,
-        activation_share=_activation_share(stack, thinned, facts),
+        _with_memory(stack, thinned, facts),
         rows=len(rows),
         sources=len({row.source for row in rows}),
         residual=round(after, 4),
@@ -202,22 +203,30 @@ def _known(name: str, facts: Catalogue) -> Stack:
     return stack
 
 
-def _activation_share(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> float:
-    """The share that makes the median error of the printed memories least. [1]"""
+def _with_memory(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> Stack:
+    """The stack with what makes the median error of the printed memories least."""
     told = [row for row in rows if row.memory_bytes]
     if len(told) < LEAST_ROWS:
-        return stack.activation_share
+        return stack
 
-    def error(share: float) -> float:
-        tried = msgspec.structs.replace(stack, activation_share=share)
+    def error(tried: Stack) -> float:
         found = [
             abs(_estimate(row, tried, facts).allocated_bytes / (row.memory_bytes or 1.0) - 1.0)
             for row in told
         ]
         return statistics.median(found)
 
-    best, usual = min(ACTIVATION_SHARES, key=error), stack.activation_share
-    return best if error(best) < error(usual) - MEMORY_GAIN else usual
+    wide = sum(r.question.strategy.tp > 1 and r.question.strategy.pp == 1 for r in told)
+    for factor, values in (
+        ("activation_share", ACTIVATION_SHARES),
+        ("gather_buffers", GATHER_BUFFERS if wide >= LEAST_ROWS else ()),
+        ("activation_share", ACTIVATION_SHARES),
+    ):
+        tried = [msgspec.structs.replace(stack, **{factor: value}) for value in values]
+        best = min(tried, key=error, default=stack)
+        if error(best) < error(stack) - MEMORY_GAIN:
+            stack = best
+    return stack
 
 
 def _estimate(row: Row, stack: Stack, facts: Catalogue) -> TrainingEstimate:
@@ -254,14 +263,18 @@ def _matters(factor: str, rows: Sequence[Row]) -> bool:
     if factor == "tensor_sync_time":
         cuts = [row.question.strategy for row in rows]
         return sum(cut.tp > 1 and cut.pp > 1 for cut in cuts) >= LEAST_ROWS
+    if factor == "tensor_hop_time":
+        questions = [row.question for row in rows]
+        wide = sum(q.strategy.tp > q.cluster.levels[0].size for q in questions)
+        return wide >= LEAST_ROWS
     return True
 
 
 def _steps(stack: Stack, factor: str) -> list[Stack]:
     """The factor a step or two away from where it is."""
     value = getattr(stack, factor)
-    if factor == "tensor_sync_time" and value == 0.0:
-        tried = [FIRST_SYNC_TIME]
+    if factor in FIRST_TIMES and value == 0.0:
+        tried = list(FIRST_TIMES[factor])
     elif factor in SHARES:
         low, high = BOUNDS
         tried = [min(high, max(low, value * step)) for step in SHARE_STEPS]

@@ -14,11 +14,11 @@ Floats = Any
 
 
 def optimizer_state_bytes_per_parameter(
-    *, num_moments: Floats, moment_bytes: Floats, master_bytes: Floats
+    *, num_moments: Floats, moment_bytes: Floats, master_bytes: Floats, update_bytes: Floats = 0.0
 ) -> Floats:
     r"""Optimizer states of one parameter. [B]
 
-    .. math:: b = k\,b_m + b_w
+    .. math:: b = k\,b_m + b_w + b_g
 
     Parameters
     ----------
@@ -28,6 +28,9 @@ def optimizer_state_bytes_per_parameter(
         Bytes of one moment, :math:`b_m`. [B]
     master_bytes
         Bytes of the master copy of the weight (0: none), :math:`b_w`. [B]
+    update_bytes
+        Bytes of the wide gradient that the update makes of a narrow one (0: none),
+        :math:`b_g`. [B]
 
     Leaves out: the scales of 8-bit states (below 1 %).
 
@@ -35,11 +38,13 @@ def optimizer_state_bytes_per_parameter(
     ----------
     .. [1] S. Rajbhandari et al., "ZeRO: memory optimizations toward training trillion parameter
        models," SC20, section 3.1: K = 12 for mixed-precision Adam.
+    .. [2] Megatron-LM, docs, "Distributed optimizer": 16 + 4 B with 16-bit gradients, of which the
+       last is the gradient in fp32.
 
     >>> optimizer_state_bytes_per_parameter(num_moments=2, moment_bytes=4.0, master_bytes=4.0)
     12.0
     """
-    return num_moments * moment_bytes + master_bytes
+    return num_moments * moment_bytes + master_bytes + update_bytes
 
 
 def sharded_bytes(parameters: Floats, *, bytes_per_parameter: Floats, shards: Floats) -> Floats:

@@ -103,7 +103,7 @@ def _embedding(model: Model, ops: Operators) -> Work:
     elements = ops.tokens * model.hidden_size
     ops.stream(work.forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
     ops.stream(work.backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
-    links, sharded = ops.machine.links, shapes.sequence_parallel > 0
+    links, sharded = ops.machine.tensor_links, shapes.sequence_parallel > 0
     traffic = links.gather(shapes.tp, 1.0).time(BF16 * elements) * (shapes.tp > 1)
     reduce = links.all_reduce(shapes.tp, 1.0).time(BF16 * elements) * (shapes.tp > 1)
     work.forward.add("tp", np.where(sharded, traffic, reduce))
@@ -124,7 +124,7 @@ def _head(model: Model, ops: Operators) -> Work:
     passes = 1.0 if ops.machine.software.fused else ops.machine.settings.unfused_loss_passes
     ops.stream(work.forward, 14.0 * logits * passes, kernels=4.0 * passes)
     ops.stream(work.backward, 8.0 * logits * passes, kernels=2.0 * passes)
-    links, sharded = ops.machine.links, shapes.sequence_parallel > 0
+    links, sharded = ops.machine.tensor_links, shapes.sequence_parallel > 0
     wire = BF16 * ops.tokens * model.hidden_size
     traffic = links.gather(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)
     reduce = links.all_reduce(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)

@@ -21,7 +21,7 @@ from clusterwright.training.block import Block, Slot, Subject
 from clusterwright.training.columns import Cuts, Runs, columns_of
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
-from clusterwright.training.flops import head_layers
+from clusterwright.training.flops import dealing_of
 from clusterwright.training.kept import exchange_bytes, hop_bytes
 from clusterwright.training.layers import layer_costs
 from clusterwright.training.machine import Machine
@@ -79,8 +79,15 @@ class Evaluator:
             adapter_rank=0.0 if workload.method == "full" else float(workload.lora_rank),
             unpack_bytes=UNPACK_BYTES if workload.method == "qlora" else 0.0,
         )
+        self.dealing = dealing_of(
+            model, workload.sequence_length, by_weight=machine.software.stages_by_weight
+        )
         gathers_low = low and machine.software.gathers_fp8
-        state = StateBytes.of(workload, gathered_bytes=1.0 if gathers_low else None)
+        state = StateBytes.of(
+            workload,
+            gathered_bytes=1.0 if gathers_low else None,
+            update_bytes=machine.software.update_gradient_bytes,
+        )
         self.subject = Subject(model, machine, workload, state, self.job.adapter_rank)
 
     def prepare(self, cuts: Cuts, *, every_rank: bool = False) -> Prepared:
@@ -99,7 +106,7 @@ class Evaluator:
             self.model.layout,
             len(self.model.blocks),
             [(int(pp), int(vpp)) for pp, vpp in pairs.T],
-            head_layers=head_layers(self.model, self.workload.sequence_length),
+            dealing=self.dealing,
             every_rank=every_rank,
         )
         self._add_prediction_layers(stages)
@@ -116,7 +123,7 @@ class Evaluator:
             len(self.model.blocks),
             pp,
             vpp,
-            head_layers=head_layers(self.model, self.workload.sequence_length),
+            dealing=self.dealing,
         )
         self._add_prediction_layers(stages)
         return replace(prepared, stages=stages), alike

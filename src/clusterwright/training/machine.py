@@ -60,10 +60,17 @@ def peak_rate(accelerator: Accelerator, precision: str) -> float:
     )
 
 
-def links_of(cluster: Cluster, profile: EfficiencyProfile, *, network_share: float = 1.0) -> Links:
+def links_of(
+    cluster: Cluster,
+    profile: EfficiencyProfile,
+    *,
+    network_share: float = 1.0,
+    hop_time: float = 0.0,
+) -> Links:
     """The cluster's levels as the chips' communication library drives them.
 
-    ``network_share``: what a framework makes of the bandwidth between nodes. [1]
+    ``network_share``: what a framework makes of the bandwidth between nodes [1]; ``hop_time``: what
+    it adds to each hop between nodes. [s]
     """
     found = profile.communication
     if found is None:
@@ -71,7 +78,12 @@ def links_of(cluster: Cluster, profile: EfficiencyProfile, *, network_share: flo
         hop = cluster.levels[0].latency
         found = plain_library(shares.scaleup, shares.scaleout, hop=hop)
     inside, *beyond = cluster.levels
-    slowed = [msgspec.structs.replace(x, bandwidth=x.bandwidth * network_share) for x in beyond]
+    slowed = [
+        msgspec.structs.replace(
+            level, bandwidth=level.bandwidth * network_share, latency=level.latency + hop_time
+        )
+        for level in beyond
+    ]
     return Links((inside, *slowed), found)
 
 
@@ -98,8 +110,11 @@ class Machine:
         self.software = software
         self.settings = settings
         self.profile = profile
-        self.links = links_of(cluster, profile, network_share=software.stack.network_share)
-        own_launch = software.stack.launch_time
+        stack = software.stack
+        share, hop_time = stack.network_share, stack.tensor_hop_time
+        self.links = links_of(cluster, profile, network_share=share)
+        self.tensor_links = links_of(cluster, profile, network_share=share, hop_time=hop_time)
+        own_launch = stack.launch_time
         self.launch_time = settings.launch_time if own_launch is None else own_launch
         self.precision = precision
         self.bandwidth = accelerator.memory_bandwidth

@@ -33,14 +33,24 @@ class StateBytes:
     adapter: float
 
     @classmethod
-    def of(cls, workload: TrainingWorkload, *, gathered_bytes: float | None = None) -> StateBytes:
-        """From the workload; LoRA trains a small share, QLoRA keeps 4-bit weights."""
+    def of(
+        cls,
+        workload: TrainingWorkload,
+        *,
+        gathered_bytes: float | None = None,
+        update_bytes: float = 0.0,
+    ) -> StateBytes:
+        """From the workload; LoRA trains a small share, QLoRA keeps 4-bit weights.
+
+        ``update_bytes``: of the fp32 gradient that an update makes of a 16-bit one. [B]
+        """
         moments = {"adam": 2.0, "muon": 1.0, "sgd": 1.0}[workload.optimizer]
         wide = workload.precision in ("fp32", "tf32")
         optimizer = memory.optimizer_state_bytes_per_parameter(
             num_moments=moments,
             moment_bytes=workload.state_bytes,
             master_bytes=4.0 if workload.master_weights and not wide else 0.0,
+            update_bytes=update_bytes if workload.gradient_bytes < update_bytes else 0.0,
         )
         weight = 4.0 if wide else 2.0
         gathered = weight if gathered_bytes is None else gathered_bytes

@@ -33,8 +33,7 @@ def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
         "adapters": slot.adapter * state.adapter,
         "activations": np.where(_offloads_kept(block), two_layers, kept * _in_flight(block, slot)),
         "recompute": _recompute_bytes(block, slot),
-        "communication": block.gather(block.prepared.exchange_bytes)
-        + np.where(block.c.pp > 1, block.gather(block.prepared.hop_bytes), 0.0),
+        "communication": _communication_bytes(block),
         "logits": slot.is_last * block.gather(block.prepared.ends.logit_bytes),
         "gathered": np.where(r.zero == 3, gathered, 0.0),
         "reserve": np.float64(block.machine.reserve_bytes),
@@ -48,6 +47,15 @@ def host_memory(block: Block, slot: Slot) -> Array:
     return np.where(_offloads_states(block), states, 0.0) + np.where(
         _offloads_kept(block), kept, 0.0
     )
+
+
+def _communication_bytes(block: Block) -> Array:
+    """Buffers of collectives: inside layers, between stages, of gradients and weights."""
+    exchange = block.gather(block.prepared.exchange_bytes)
+    hops = block.gather(block.prepared.hop_bytes)
+    held = block.machine.software.stack.gather_buffers
+    inside = np.where(block.c.pp > 1, exchange + hops, exchange * held)
+    return inside + block.machine.software.bucket_bytes
 
 
 def _gradient_copy(block: Block, slot: Slot) -> Array:

@@ -11,6 +11,7 @@ class Settings(Record, frozen=True, kw_only=True):
     ``launch_time``: host time to issue one kernel, with the Python, autograd and small operators
     around it. [s]
     ``grouped_launch_share``: of that, for each further product of a grouped one. [1]
+    ``slice_time``: host time to slice a tensor and to issue the slice's copy. [s]
     ``reserve_bytes``: memory that driver, runtime and communicators hold, where the framework's
     entry does not say. [B]
     ``reserve_share``: share of memory lost to fragmentation. [1]
@@ -29,6 +30,7 @@ class Settings(Record, frozen=True, kw_only=True):
 
     launch_time: float
     grouped_launch_share: float
+    slice_time: float
     reserve_bytes: float
     reserve_share: float
     cast_bytes: float

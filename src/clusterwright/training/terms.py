@@ -108,19 +108,22 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
     links = block.machine.links
     dense_lines = links.gather(dense_shards, c.tp)
     expert_lines = links.gather(expert_shards, c.ep * c.etp)
-    buckets = np.maximum(1.0, slot.layers)
+    buckets, pieces = _buckets(block, slot)
+    lists = _list_time(block, slot, dense_shards)
 
     def moved(bytes_per_parameter: float) -> Array:
-        """A reduce-scatter or an all-gather of the rank's parameters."""
-        dense = dense_lines.time(slot.dense * bytes_per_parameter) * (dense_shards > 1)
-        expert = expert_lines.time(slot.expert * bytes_per_parameter) * (expert_shards > 1)
-        return dense + expert * (slot.expert > 0)
+        """A reduce-scatter or an all-gather of the rank's parameters, piece by piece."""
+        each = bytes_per_parameter / pieces
+        dense = dense_lines.time(slot.dense * each) * (dense_shards > 1)
+        expert = expert_lines.time(slot.expert * each) * (expert_shards > 1)
+        return pieces * (dense + expert * (slot.expert > 0))
 
     reduce, gather = moved(state.gradient), moved(state.gathered)
     # Sharding over fewer ranks than replicate: the shards are reduced across the replicas.
     replicas = np.maximum(1.0, c.dp * c.cp / dense_shards)
     across = links.all_reduce(replicas, c.tp * dense_shards)
-    reduce = reduce + across.time(slot.dense / dense_shards * state.gradient) * (replicas > 1)
+    own = slot.dense / dense_shards * state.gradient
+    reduce = reduce + pieces * across.time(own / pieces) * (replicas > 1)
     slowdown = block.machine.settings.overlap_slowdown
     overlap = c.overlap_dp > 0
 
@@ -133,9 +136,37 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
     # zero 0 reduces (two passes of the ring); 1 and 2 scatter, update and gather weights.
     plain = shown(2.0 * reduce, backward)
     sharded = shown(reduce, backward) + shown(gather, slot.forward)
-    every = shown(gather, slot.forward) + shown(gather + reduce, backward)
-    by_stage = np.where(r.zero == 0, plain, sharded)
+    by_stage = np.where(r.zero == 0, plain, sharded + 2.0 * lists)
+    # Stage 3 gathers for each pass, and where the framework does for what is run again.
+    again = 1.0 + (block.full_share(slot) if block.machine.software.regathers else 0.0)
+    every = shown(gather, slot.forward) + shown(again * gather + reduce, backward)
+    every = every + (2.0 + again) * lists
     return np.where(r.zero == 3, block.num_micro * every, by_stage)
+
+
+def _buckets(block: Block, slot: Slot) -> tuple[Array, Array]:
+    """Buckets of which the last cannot hide, and pieces that each pay the latency of a collective.
+
+    A fully sharded layer is a piece. Otherwise both are what the framework documents; where it does
+    not, a bucket is a layer, and latencies are taken to hide behind their neighbours.
+    """
+    software, c = block.machine.software, block.c
+    layers = np.maximum(1.0, slot.layers)
+    if software.bucket_elements:
+        size = np.maximum(software.bucket_elements, software.bucket_elements_per_rank * c.dp * c.cp)
+        by_size = np.maximum(1.0, np.ceil((slot.dense + slot.expert) / size))
+        buckets = np.where(c.overlap_dp > 0, by_size, 1.0)
+        pieces = buckets
+    else:
+        buckets, pieces = layers, np.ones_like(layers)
+    sharded = block.r.zero == 3
+    return np.where(sharded, layers, buckets), np.where(sharded, layers, pieces)
+
+
+def _list_time(block: Block, slot: Slot, num_shards: Array) -> Array:
+    """Host time to cut a rank's tensors into a list of shards, or to put them together again."""
+    tensors = slot.layers * block.machine.software.listed_tensors
+    return tensors * num_shards * block.machine.settings.slice_time
 
 
 def _slot_update_time(block: Block, slot: Slot) -> Array:

@@ -74,7 +74,7 @@ def _dispatch(ops: Operators, experts: Experts, elements: Array) -> tuple[Array,
 
 def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
     """All-gather and reduce-scatter (or all-reduce) around each tensor-parallel half layer."""
-    shapes, links = ops.shapes, ops.machine.links
+    shapes, links = ops.shapes, ops.machine.tensor_links
     halves = float(bool(block.projections)) + float(bool(block.mlp))
     if block.experts and block.experts.shared_width:
         halves += 1.0
