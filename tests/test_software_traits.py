@@ -104,3 +104,54 @@ def test_allocated_memory_leaves_the_runtime_out():
     assert found.allocated_bytes == pytest.approx(
         found.memory_bytes - found.stages[0].parts["reserve"]
     )
+
+
+def dp_time(strategy: Strategy, **traits: object) -> float:
+    return next(term.time for term in ran(strategy, **traits).waterfall if term.name == "dp")
+
+
+def test_small_buckets_pay_a_latency_each_and_large_ones_do_not_hide():
+    shown = msgspec.structs.replace(STRATEGY, overlap_dp=False)
+    assert dp_time(shown, bucket_elements=1e6) == dp_time(shown, bucket_elements=1e9)
+    hidden = msgspec.structs.replace(STRATEGY, overlap_dp=True)
+    tiny, usual, whole = (
+        dp_time(hidden, bucket_elements=n, bucket_elements_per_rank=0.0) for n in (1e4, 4e7, 1e12)
+    )
+    assert tiny > usual
+    assert whole == pytest.approx(dp_time(shown, bucket_elements=1e12))
+    assert whole > usual
+    assert dp_time(hidden, bucket_elements=4e7, bucket_elements_per_rank=1e12) == whole
+
+
+def test_lists_of_slices_cost_a_copy_a_rank():
+    layers, slice_time = dense().num_layers, settings_of(shipped()).slice_time
+    for strategy in (Strategy(tp=8, dp=8, zero=1), Strategy(dp=64, zero=1)):
+        added = dp_time(strategy, listed_tensors=4.0) - dp_time(strategy)
+        assert added == pytest.approx(2.0 * 4.0 * layers * strategy.dp * slice_time)
+    plain = Strategy(dp=64, zero=0)
+    assert dp_time(plain, listed_tensors=4.0) == dp_time(plain)
+
+
+def test_a_third_gather_is_paid_for_full_recompute_alone():
+    light = Strategy(dp=64, zero=3)
+    heavy = msgspec.structs.replace(light, recompute="full")
+    assert ran(light, regathers=True).step_time == ran(light).step_time
+    assert ran(heavy, regathers=True).step_time > ran(heavy).step_time
+
+
+def test_an_update_in_fp32_holds_a_sharded_copy_of_narrow_gradients():
+    narrow = msgspec.structs.replace(JOB, gradient_bytes=2.0)
+    added = [
+        ran(strategy, workload=narrow).memory_bytes
+        - ran(strategy, workload=narrow, update_gradient_bytes=0.0).memory_bytes
+        for strategy in (Strategy(dp=64, zero=1), Strategy(dp=64, zero=0))
+    ]
+    assert added[1] == pytest.approx(64.0 * added[0], rel=1e-6)
+    assert added[0] > 0.0
+    assert ran(update_gradient_bytes=0.0).memory_bytes == ran().memory_bytes
+
+
+def test_stages_by_weight_give_the_first_more_layers():
+    strategy = Strategy(pp=4, dp=16, micro_batch=1)
+    even, weighed = ran(strategy), ran(strategy, stages_by_weight=True)
+    assert weighed.stages[0].parts["weights"] > even.stages[0].parts["weights"]

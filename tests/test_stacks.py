@@ -68,6 +68,30 @@ def test_tensor_ranks_wait_only_between_distant_stages():
     assert step_time(held, alone) == step_time(Stack(), alone)
 
 
+def test_hops_of_tensor_parallelism_count_between_nodes_alone():
+    slow = Stack(tensor_hop_time=1e-3)
+    inside, across = Strategy(tp=8, dp=8), Strategy(tp=16, dp=4)
+    assert step_time(slow, inside) == step_time(Stack(), inside)
+    assert step_time(slow, across) > 1.5 * step_time(Stack(), across)
+
+
+def test_late_buffers_are_held_without_pipeline_transfers_alone():
+    def held(stack: Stack, strategy: Strategy) -> float:
+        software = msgspec.structs.replace(software_named(shipped(), "nanotron"), stack=stack)
+        found = estimate_training(
+            dense(), machine(), JOB, strategy, software=software, catalogue=shipped()
+        )
+        return found.memory_bytes
+
+    late = Stack(gather_buffers=50.0)
+    for strategy, more in (
+        (Strategy(tp=4, dp=16, zero=1), True),
+        (Strategy(tp=1, dp=64, zero=1), False),
+        (Strategy(tp=4, pp=2, dp=8, zero=1), False),
+    ):
+        assert (held(late, strategy) > held(Stack(), strategy)) is more
+
+
 def rows(truth: Stack) -> list[Row]:
     software = software_named(shipped(), "megatron-deepspeed")
     slowed = msgspec.structs.replace(software, stack=truth)
@@ -141,6 +165,7 @@ def test_factors_are_written_as_a_catalogue_file():
         ('id = "nemo"\nproduct_share = "half"', "'nemo': Expected `float`, got `str`"),
         ('id = "nemo"\nproduct_share = -0.5', r"product_share is -0\.5, but must be above 0"),
         ('id = "nemo"\nmemory_share = nan', "memory_share is nan, but must be above 0"),
+        ('id = "nemo"\ngather_buffers = 0.5', "gather_buffers is 0.5, but must be 1 or more"),
         ('id = "nemo"\ntensor_sync_time = -1.0', "tensor_sync_time is -1 s, but must be 0"),
     ],
 )

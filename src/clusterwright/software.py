@@ -82,8 +82,8 @@ class Software(Record, frozen=True, kw_only=True):
     ``gradient_copy_bytes``: 16-bit gradients that stay beside the wider sum. [B]
     ``update_gradient_bytes``: format that the optimizer makes of the rank's share of narrower
     gradients. [B] ``bucket_bytes``: buffers that gradients and weights pass through. [B]
-    ``bucket_elements``: gradients that are reduced at once while the backward pass goes on, at least
-    ``bucket_elements_per_rank`` times the ranks that share them (0: not known).
+    ``bucket_elements``: gradients that are reduced at once while the backward pass goes on, or
+    ``bucket_elements_per_rank`` times the ranks that share them, if that is more (0: not known).
     ``listed_tensors``: tensors of a layer whose shards are gathered and reduced as lists of one
     slice a rank, each cut and copied by the host, rather than as one buffer; ``regathers``: whether
     fully sharded weights are gathered once more for the recompute.

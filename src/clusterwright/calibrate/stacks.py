@@ -38,7 +38,7 @@ GAIN = 0.001
 """A step is taken when it lowers the loss by more than this: 0.1 points of error."""
 
 MEMORY_GAIN = 0.01
-"""The same for the share of activations, in error of the memory."""
+"""The same for what memory depends on, in error of the memory."""
 
 RIDGE = 0.5
 """Pull towards the defaults: a factor off by e costs this many rows' worth of error."""
@@ -217,16 +217,14 @@ def _with_memory(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> Stack:
         return statistics.median(found)
 
     wide = sum(r.question.strategy.tp > 1 and r.question.strategy.pp == 1 for r in told)
-    for factor, values in (
-        ("activation_share", ACTIVATION_SHARES),
-        ("gather_buffers", GATHER_BUFFERS if wide >= LEAST_ROWS else ()),
-        ("activation_share", ACTIVATION_SHARES),
-    ):
-        tried = [msgspec.structs.replace(stack, **{factor: value}) for value in values]
-        best = min(tried, key=error, default=stack)
-        if error(best) < error(stack) - MEMORY_GAIN:
-            stack = best
-    return stack
+    buffers = GATHER_BUFFERS if wide >= LEAST_ROWS else (stack.gather_buffers,)
+    tried = [
+        msgspec.structs.replace(stack, activation_share=share, gather_buffers=held)
+        for share in ACTIVATION_SHARES
+        for held in buffers
+    ]
+    best = min(tried, key=error)
+    return best if error(best) < error(stack) - MEMORY_GAIN else stack
 
 
 def _estimate(row: Row, stack: Stack, facts: Catalogue) -> TrainingEstimate:
