@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from collections.abc import Collection
 
 import msgspec
 
-from clusterwright.errors import CatalogueError, ClusterwrightError
-from clusterwright.hardware import Cluster
+from clusterwright.catalogue.figures import Entry
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import ClusterwrightError
 from clusterwright.model.config import load_config
 from clusterwright.model.records import Model
 from clusterwright.records import Record
-from clusterwright.software import Software, Stack
+from clusterwright.software import Software
+from clusterwright.training.api import software_named
 from clusterwright.validation.runs import Run
 from clusterwright.validation.shapes import plain_name
-
-
-class FactEntry(Protocol):
-    """One authored entry of the catalogue."""
-
-    @property
-    def id(self) -> str:
-        """What it is called in the catalogue."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """Other names it is found under."""
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What its file says."""
-
-
-class Facts(Protocol):
-    """The part of `clusterwright.catalogue.store.Catalogue` that validation needs."""
-
-    def any_cluster(self, accelerator: str, count: int) -> Cluster:
-        """Return the customary cluster of so many of these accelerators."""
-
-    def entries(self, kind: str) -> Mapping[str, FactEntry]:
-        """Return the authored entries of one kind by id."""
 
 
 class DeviceName(Record, frozen=True, kw_only=True):
@@ -60,11 +31,10 @@ class DeviceName(Record, frozen=True, kw_only=True):
 class Lookup:
     """The catalogue, indexed by what sources print; built once for a whole table."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Catalogue) -> None:
         self.facts = facts
         self.software = tuple(
-            _software(entry, facts.entries("stacks").get(entry.id))
-            for entry in facts.entries("software").values()
+            software_named(facts, identifier) for identifier in facts.entries("software")
         )
         self.devices = tuple(
             msgspec.convert(name, DeviceName)
@@ -123,19 +93,7 @@ class Lookup:
             return None
 
 
-def _software(entry: FactEntry, fitted: FactEntry | None) -> Software:
-    """Read one entry and what was fitted of it; keys about provenance are left out."""
-    known = {key: entry.data[key] for key in Software.__struct_fields__ if key in entry.data}
-    if fitted is not None:
-        names = Stack.__struct_fields__
-        known["stack"] = {key: fitted.data[key] for key in names if key in fitted.data}
-    try:
-        return msgspec.convert(known, Software)
-    except msgspec.ValidationError as error:
-        raise CatalogueError(f"software {entry.id!r}: {error}.") from None
-
-
-def _model_index(entries: Collection[FactEntry]) -> dict[str, str]:
+def _model_index(entries: Collection[Entry]) -> dict[str, str]:
     """Return plain name → id; an id wins over a name, a name over an alias."""
     index: dict[str, str] = {}
     for names in (lambda e: (e.id,), lambda e: (e.name,), lambda e: e.aliases):

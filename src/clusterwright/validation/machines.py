@@ -6,8 +6,9 @@ import re
 
 import msgspec
 
+from clusterwright.catalogue.store import Catalogue
 from clusterwright.hardware import Accelerator, Cluster, Level
-from clusterwright.validation.lookup import DeviceName, Facts
+from clusterwright.validation.lookup import DeviceName
 from clusterwright.validation.runs import Run
 
 EFA_MESSAGES, EFA_RDMA = "net-124", "net-125"
@@ -17,7 +18,7 @@ GIGABIT = 1e9 / 8.0
 """Bytes in a gigabit, the unit of the table's link rates. [B]"""
 
 
-def cluster_of(run: Run, device: DeviceName, facts: Facts, filled: list[str]) -> Cluster:
+def cluster_of(run: Run, device: DeviceName, facts: Catalogue, filled: list[str]) -> Cluster:
     """Return the cluster of a run, in framework devices.
 
     The customary cluster of the accelerator is taken and what the row prints replaces its figures:
@@ -95,7 +96,7 @@ def _with_link(cluster: Cluster, run: Run, filled: list[str]) -> Cluster:
     return msgspec.structs.replace(cluster, levels=(cluster.levels[0], *links))
 
 
-def _with_latency(cluster: Cluster, run: Run, facts: Facts, filled: list[str]) -> Cluster:
+def _with_latency(cluster: Cluster, run: Run, facts: Catalogue, filled: list[str]) -> Cluster:
     """Give levels above the innermost the latency of EFA where the row names it."""
     if not re.search(r"\bEFA\b", f"{run.notes} {run.accelerator}"):
         return cluster
