@@ -9,6 +9,7 @@ import pytest
 from test_planner import planned, question
 from training_cases import sparse
 
+from clusterwright.aligned import aligned
 from clusterwright.asking import ask_training
 from clusterwright.planner import estimate_question, plan_training
 from clusterwright.report.text import (
@@ -19,7 +20,6 @@ from clusterwright.report.text import (
     plan_text,
     question_lines,
     strategy_words,
-    table,
     waterfall_lines,
 )
 from clusterwright.strategy import Strategy
@@ -109,7 +109,7 @@ def test_memory_columns_are_aligned_and_add_up():
 
 def test_a_table_aligns_any_widths():
     rows = [["a", "1", "x"], ["longer name", "1,000,000", ""], ["", "5", "long cell"]]
-    lines = table(rows, ["name", "n", "what"])
+    lines = aligned(["name", "n", "what"], rows, indent="  ")
     end = lines[2].index("1,000,000") + len("1,000,000")
     assert [line[end - 1] for line in lines] == ["n", "1", "0", "5"]
     assert {line[end : end + 2].strip() for line in lines} == {""}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clusterwright.aligned import aligned, percent
 from clusterwright.calibrate.intervals import LEAST_SOURCES, Coverage
 from clusterwright.calibrate.stacks import StackFit
 from clusterwright.calibrate.writing import toml_value
@@ -17,15 +18,15 @@ NAMES = ("software", "chip", "kind", "scale")
 
 def stacks_as_text(fits: Iterable[StackFit]) -> str:
     """Return a table: each framework's error before and after, and the factors that moved."""
-    lines = [f"{'framework':20} {'rows':>5} {'sources':>7} {'before':>7} {'after':>7}  factors"]
+    rows = []
     for fit in fits:
         stack = fit.stack
         moved = ", ".join(f"{name} {value:.3g}" for name, value in _moved(stack).items())
-        lines.append(
-            f"{fit.software:20} {stack.rows:5} {stack.sources:7} {fit.before:7.1%} "
-            f"{fit.after:7.1%}  {moved or 'none earned its place'}"
-        )
-    return "\n".join(lines) + "\n"
+        counts = (str(stack.rows), str(stack.sources))
+        errors = (percent(fit.before), percent(fit.after))
+        rows.append([fit.software, *counts, *errors, moved or "none earned its place"])
+    header = ("framework", "rows", "sources", "before", "after", "factors")
+    return "\n".join(aligned(header, rows, align="lrrrrl")) + "\n"
 
 
 def stacks_as_toml(fits: Iterable[StackFit], *, source: str, checked: str) -> str:
@@ -51,11 +52,11 @@ def stacks_as_toml(fits: Iterable[StackFit], *, source: str, checked: str) -> st
 
 def intervals_as_text(intervals: Intervals, checks: dict[str, Coverage]) -> str:
     """Return every group, and how many runs their intervals hold by each way of checking."""
-    lines = [f"{'runs alike':48} {'rows':>5} {'sources':>7} {'low':>6} {'high':>6}"]
-    lines += [
-        f"{one.description:48} {one.rows:5} {one.sources:7} {one.low:6.2f} {one.high:6.2f}"
+    rows = [
+        [one.description, str(one.rows), str(one.sources), f"{one.low:.2f}", f"{one.high:.2f}"]
         for one in intervals.groups
     ]
+    lines = aligned(("runs alike", "rows", "sources", "low", "high"), rows)
     lines += [
         f"80 % intervals hold {coverage.rows:.0%} of runs, {coverage.sources:.0%} as the mean "
         f"over sources ({name})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clusterwright.aligned import aligned, percent
 from clusterwright.records import Record
 from clusterwright.validation.kernel_tables import Array
 
@@ -50,10 +51,9 @@ def errors_of(predicted: Array, measured: Array) -> tuple[float, float, float]:
 def as_text(found: list[Residual] | tuple[Residual, ...]) -> str:
     """Return a table, the worst median first."""
     head = ("rows", "fitted", "held out", "impossible", "branches", "median", "p90", "bias")
-    names = [f"{r.accelerator} {r.precision} {r.kind} {r.engine}" for r in found]
-    width = max([len("kernels"), *map(len, names)])
-    lines = [f"{'kernels':<{width}}" + "".join(f"{h:>11}" for h in head)]
-    for name, r in sorted(zip(names, found, strict=True), key=lambda pair: -pair[1].median):
+    rows = []
+    for r in sorted(found, key=lambda r: -r.median):
+        name = f"{r.accelerator} {r.precision} {r.kind} {r.engine}"
         counts = (
             r.rows,
             r.fitted,
@@ -62,6 +62,5 @@ def as_text(found: list[Residual] | tuple[Residual, ...]) -> str:
             r.branches,
         )
         shares = (r.median, r.p90, r.bias)
-        cells = [f"{c:,}" for c in counts] + [f"{100.0 * s:.1f} %" for s in shares]
-        lines.append(f"{name:<{width}}" + "".join(f"{cell:>11}" for cell in cells))
-    return "\n".join(lines) + "\n"
+        rows.append([name, *(f"{c:,}" for c in counts), *map(percent, shares)])
+    return "\n".join(aligned(("kernels", *head), rows)) + "\n"

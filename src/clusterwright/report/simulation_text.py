@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from clusterwright.aligned import aligned
 from clusterwright.report.text import (
     gigabytes,
     question_lines,
     strategy_words,
-    table,
     waterfall_lines,
 )
 from clusterwright.simulation.step import Played
@@ -29,7 +29,7 @@ def simulation_text(question: TrainingQuestion, played: Played) -> str:
         question_lines(question),
         [f"  strategy     {strategy_words(report.estimate.strategy)}", *summary_lines(played)],
         waterfall_lines(report.estimate),
-        table(shown, header),
+        aligned(header, shown, indent="  "),
     ]
     return "\n\n".join("\n".join(block) for block in blocks)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import StageMemory, TrainingEstimate
@@ -17,18 +18,6 @@ from clusterwright.units import format_count, format_quantity, format_time
 BAR = 20
 WIDTH = 120
 """Columns of a terminal; what is longer goes on, indented, in the next line."""
-
-
-def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> list[str]:
-    """Aligned columns; the first column to the left, the others to the right."""
-    grid = [list(header), *[list(row) for row in rows]]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
-    lines = []
-    for row in grid:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return lines
 
 
 def fold(line: str, indent: int) -> list[str]:
@@ -199,7 +188,7 @@ def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
     rows = [[name, *[gigabytes(stage.parts[name]) for stage in stages]] for name in names]
     rows.append(["total", *[gigabytes(stage.total) for stage in stages]])
     rows.append(["limit", *[gigabytes(limit) for _ in stages]])
-    title, *body = table(rows, header)
+    title, *body = aligned(header, rows, indent="  ")
     return [title.replace(f"  {header[0]}", f"{header[0]}  ", 1), *body]
 
 
@@ -345,9 +334,10 @@ def comparison_text(names: Sequence[str], plans: Sequence[TrainingPlan]) -> str:
             ]
         )
     header = ["machine", "used", "step", "tokens/s", "MFU", "spare", "run", "acc-hours"]
-    lines = table(rows, [*header, "board energy", "strategy"])
+    lines = aligned([*header, "board energy", "strategy"], rows, indent="  ")
     if max(map(len, lines)) > WIDTH:
-        lines = [*table([row[:-1] for row in rows], [*header, "board energy"]), ""]
+        short = aligned([*header, "board energy"], [row[:-1] for row in rows], indent="  ")
+        lines = [*short, ""]
         for row in rows:
             lines += fold(f"  {row[0]}: {row[-1]}", 4)
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from clusterwright.aligned import aligned, percent
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError, InputError, TableError
 from clusterwright.hardware import Cluster, Level
@@ -170,15 +171,15 @@ def as_text(results: Sequence[CollectiveResult]) -> str:
     """Return medians of the absolute error by source, accelerator and collective."""
     judged = [r for r in results if r.error is not None]
     lines = [f"{len(results)} measured collectives, {len(judged)} predicted", ""]
-    head = ("rows", ">=256 MiB", ">=16 MiB", "all", "bias")
-    lines.append(f"{'source, accelerator, collective':<76}" + "".join(f"{c:>11}" for c in head))
+    head = ("source, accelerator, collective", "rows", ">=256 MiB", ">=16 MiB", "all", "bias")
     groups: dict[str, list[CollectiveResult]] = {}
     for result in judged:
         row = result.row
         name = f"{row.source[:40]}, {row.accelerator}, {row.collective}"
         groups.setdefault(name, []).append(result)
-    lines += [_line(name, groups[name]) for name in sorted(groups)]
-    lines += ["", _line("all", judged)] if judged else []
+    rows = [_judged(name, groups[name]) for name in sorted(groups)]
+    rows += [_judged("all", judged)] if judged else []
+    lines += aligned(head, rows)
     missed: dict[str, int] = {}
     for result in results:
         if result.error is None:
@@ -187,13 +188,14 @@ def as_text(results: Sequence[CollectiveResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, results: Sequence[CollectiveResult]) -> str:
-    cells = [f"{len(results):>11}"]
+def _judged(name: str, results: Sequence[CollectiveResult]) -> list[str]:
+    """Return a row: the median error from each size on, and the bias."""
+    cells = [name, str(len(results))]
     for least in SIZES:
         errors = [abs(r.error or 0.0) for r in results if r.row.buffer_bytes >= least]
-        cells.append(f"{statistics.median(errors) * 100:>9.1f} %" if errors else f"{'-':>11}")
+        cells.append(percent(statistics.median(errors)) if errors else "-")
     bias = statistics.median(r.error or 0.0 for r in results)
-    return f"{name:<76}" + "".join(cells) + f"{bias * 100:>+9.1f} %"
+    return [*cells, percent(bias, signed=True)]
 
 
 class _Machines:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clusterwright.aligned import aligned, percent
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import InputError, TableError
@@ -165,15 +166,17 @@ def cut_by_words(table: Table, names: tuple[str, ...]) -> Iterator[tuple[tuple[s
 
 def as_text(groups: tuple[KernelGroup, ...]) -> str:
     """Return a table, the worst median first."""
-    names = [f"{g.accelerator} {g.precision} {g.kind}" for g in groups]
-    width = max(len("kernels"), *map(len, names))
-    head = "".join(f"{h:>10}" for h in ("rows", "median", "p90", "bias"))
-    lines = [f"{'kernels':<{width}}{head}   worst engine"]
-    for name, g in zip(names, groups, strict=True):
-        shares = "".join(f"{100.0 * s:>8.1f} %" for s in (g.median, g.p90, g.bias))
-        worst = f"{g.worst_engine} {100.0 * g.worst_median:.1f} %"
-        lines.append(f"{name:<{width}}{g.rows:>10,}{shares}   {worst}")
-    return "\n".join(lines) + "\n"
+    rows = [
+        [
+            f"{g.accelerator} {g.precision} {g.kind}",
+            f"{g.rows:,}",
+            *map(percent, (g.median, g.p90, g.bias)),
+            f"{g.worst_engine} {percent(g.worst_median)}",
+        ]
+        for g in groups
+    ]
+    header = ("kernels", "rows", "median", "p90", "bias", "worst engine")
+    return "\n".join(aligned(header, rows, align="lrrrrl")) + "\n"
 
 
 def _group(

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from clusterwright.aligned import aligned, percent
 from clusterwright.validation import choosing
 from clusterwright.validation.scoring import (
     Result,
@@ -67,9 +68,9 @@ def _headline(total: Score) -> list[str]:
         return [counts]
     flat = sum(s.flat_median_abs_error for s in total.sources) / len(total.sources)
     errors = (
-        f"Mean over sources of the median error: {_share(total.mean_source_median_abs_error)} "
-        f"(one-line formula: {_share(flat)}); predicted not to fit although it ran: "
-        f"{_share(total.false_oom or 0.0)}"
+        f"Mean over sources of the median error: {percent(total.mean_source_median_abs_error)} "
+        f"(one-line formula: {percent(flat)}); predicted not to fit although it ran: "
+        f"{percent(total.false_oom or 0.0)}"
     )
     return [counts, errors]
 
@@ -80,28 +81,21 @@ def _memory(results: Sequence[Result]) -> list[str]:
     if not errors:
         return []
     middle = statistics.median(abs(error) for error in errors)
-    bias = _share(statistics.median(errors))
-    return [f"Memory of {len(errors)} runs: median error {_share(middle)}, bias {bias}"]
+    bias = percent(statistics.median(errors))
+    return [f"Memory of {len(errors)} runs: median error {percent(middle)}, bias {bias}"]
 
 
 def _table(title: str, groups: Sequence[Summary]) -> list[str]:
     """Return a table of summaries, aligned, numbers to the right."""
     if not groups:
         return []
-    width = max(len(title), *(len(g.source) for g in groups))
-    metric = max(6, *(len(g.metric) for g in groups))
-    head = ("rows", "median", "p90", "bias", "in 80 %", "flat", "no fit")
-    lines = [f"{title:<{width}}  {'metric':<{metric}}" + "".join(f"{h:>9}" for h in head)]
+    header = (title, "metric", "rows", "median", "p90", "bias", "in 80 %", "flat", "no fit")
+    rows = []
     for g in groups:
-        shares = (g.median_abs_error, g.p90_abs_error, g.bias, g.coverage80)
-        values = [_share(v) for v in (*shares, g.flat_median_abs_error, g.false_oom)]
-        row = "".join(f"{v:>9}" for v in (str(g.rows), *values))
-        lines.append(f"{g.source:<{width}}  {g.metric:<{metric}}{row}")
-    return lines
-
-
-def _share(value: float) -> str:
-    return f"{100.0 * value:.1f} %"
+        errors = (g.median_abs_error, g.p90_abs_error, g.bias)
+        shares = (*errors, g.coverage80, g.flat_median_abs_error, g.false_oom)
+        rows.append([g.source, g.metric, str(g.rows), *map(percent, shares)])
+    return aligned(header, rows, align="ll" + "r" * 7)
 
 
 def _cell(value: object) -> str:
