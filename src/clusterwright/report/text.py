@@ -179,9 +179,10 @@ def waterfall_lines(estimate: TrainingEstimate) -> list[str]:
 
 
 def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
-    """Memory by part of the first, the fullest, a middle and the last pipeline stage. [GiB]"""
+    """Memory of the first, the fullest, a middle and the last stage, and the loss head's. [GiB]"""
     fullest = max(range(len(stages)), key=lambda i: stages[i].total)
-    shown = sorted({0, fullest, len(stages) // 2, len(stages) - 1})
+    head = max(range(len(stages)), key=lambda i: (stages[i].parts.get("logits", 0.0), i))
+    shown = sorted({0, fullest, len(stages) // 2, head, len(stages) - 1})
     stages = [stages[index] for index in shown]
     names = [name for name in stages[0].parts if any(s.parts[name] >= 2**20 for s in stages)]
     header = ["Memory, GiB", *[f"stage {stage.rank}" for stage in stages]]
