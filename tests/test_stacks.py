@@ -10,7 +10,7 @@ from training_cases import INTERVALS, JOB, dense, machine
 
 from clusterwright.calibrate import stacks
 from clusterwright.calibrate.recording import stacks_as_text, stacks_as_toml
-from clusterwright.calibrate.stacks import Row, StackFit, fit_stack
+from clusterwright.calibrate.stacks import Row, StackFit, fit_stack, held_out_error
 from clusterwright.errors import CatalogueError, InputError, UnknownNameError
 from clusterwright.software import Stack
 from clusterwright.strategy import Strategy
@@ -146,15 +146,35 @@ def test_few_runs_are_not_fitted(monkeypatch):
         stacks.fit_stacks([], shipped(), only=["megatron"])
 
 
+def test_factors_that_sources_share_carry_over_to_one_left_out():
+    cases = rows(Stack(product_share=0.8, attention_share=0.8))
+    shared = held_out_error("megatron-deepspeed", cases, shipped())
+    assert shared is not None
+    assert shared < 0.06
+    alone = [msgspec.structs.replace(case, source="one") for case in cases]
+    assert held_out_error("megatron-deepspeed", alone, shipped()) is None
+    # One source is a third slower, the other a third faster: what fits one is wrong for the other.
+    torn = [
+        msgspec.structs.replace(case, measured=case.measured * (1.5 if index % 2 else 0.67))
+        for index, case in enumerate(cases)
+    ]
+    found = held_out_error("megatron-deepspeed", torn, shipped())
+    assert found is not None
+    assert found > 0.25
+
+
 def test_factors_are_written_as_a_catalogue_file():
-    stack = Stack(product_share=0.9, rows=40, sources=3, residual=0.05)
+    stack = Stack(product_share=0.9, rows=40, sources=3, residual=0.05, held_out=0.07)
     fit = StackFit(software="nemo", stack=stack, before=0.1, after=0.05)
     entry = tomllib.loads(stacks_as_toml([fit], source='a "b"', checked="2026-11-22"))["stacks"][0]
     assert entry["source"] == 'a "b"'
     assert entry["id"] == "nemo"
     assert entry["product_share"] == 0.9
     assert "memory_share" not in entry
-    assert "product_share 0.9" in stacks_as_text([fit])
+    assert entry["held_out"] == 0.07
+    told = stacks_as_text([fit])
+    assert "product_share 0.9" in told
+    assert "7.0 %" in told
 
 
 @pytest.mark.parametrize(

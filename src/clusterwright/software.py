@@ -28,7 +28,8 @@ class Stack(Record, frozen=True, kw_only=True):
     ``gather_buffers``: gathered activations held at once without pipeline transfers, where the host
     runs ahead and a buffer is free again only when the device has passed it. [1]
     ``rows``, ``sources``: published runs it was fitted on; ``residual``: median absolute relative
-    error that is left, each source weighing the same. [1]
+    error that is left, each source weighing the same; ``held_out``: the same of sources that the
+    factors were not fitted on, leaving out one at a time. [1]
     """
 
     product_share: float = 1.0
@@ -44,6 +45,7 @@ class Stack(Record, frozen=True, kw_only=True):
     rows: int = 0
     sources: int = 0
     residual: float | None = None
+    held_out: float | None = None
     note: str = ""
 
     def __post_init__(self) -> None:

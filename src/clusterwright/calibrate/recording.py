@@ -11,7 +11,7 @@ from clusterwright.calibrate.writing import toml_value
 from clusterwright.software import Stack
 from clusterwright.training.intervals import IntervalGroup, Intervals
 
-EVIDENCE = ("rows", "sources", "residual", "note")
+EVIDENCE = ("rows", "sources", "residual", "held_out", "note")
 FACTORS = tuple(name for name in Stack.__struct_fields__ if name not in EVIDENCE)
 NAMES = ("software", "chip", "kind", "scale")
 
@@ -23,10 +23,11 @@ def stacks_as_text(fits: Iterable[StackFit]) -> str:
         stack = fit.stack
         moved = ", ".join(f"{name} {value:.3g}" for name, value in _moved(stack).items())
         counts = (str(stack.rows), str(stack.sources))
-        errors = (percent(fit.before), percent(fit.after))
+        held_out = "-" if stack.held_out is None else percent(stack.held_out)
+        errors = (percent(fit.before), percent(fit.after), held_out)
         rows.append([fit.software, *counts, *errors, moved or "none earned its place"])
-    header = ("framework", "rows", "sources", "before", "after", "factors")
-    return "\n".join(aligned(header, rows, align="lrrrrl")) + "\n"
+    header = ("framework", "rows", "sources", "before", "after", "held out", "factors")
+    return "\n".join(aligned(header, rows, align="lrrrrrl")) + "\n"
 
 
 def stacks_as_toml(fits: Iterable[StackFit], *, source: str, checked: str) -> str:
@@ -44,7 +45,10 @@ def stacks_as_toml(fits: Iterable[StackFit], *, source: str, checked: str) -> st
         stack = fit.stack
         fields = [f"{name} = {float(f'{value:.3g}')!r}" for name, value in _moved(stack).items()]
         fields += [f"rows = {stack.rows}", f"sources = {stack.sources}"]
-        fields += [f"residual = {stack.residual}", f"checked = {checked}"]
+        fields.append(f"residual = {stack.residual}")
+        if stack.held_out is not None:
+            fields.append(f"held_out = {stack.held_out}")
+        fields.append(f"checked = {checked}")
         head = ["[[stacks]]", f'id = "{fit.software}"']
         blocks.append("\n".join([*head, *fields, f"source = {toml_value(source)}"]) + "\n")
     return "\n".join(blocks)

@@ -110,6 +110,7 @@ def fit_stacks(
     *,
     only: Sequence[str] = (),
     afresh: bool = True,
+    check: bool = False,
     watch: Watch | None = None,
 ) -> tuple[StackFit, ...]:
     """Fit every framework that enough runs are known of.
@@ -121,6 +122,8 @@ def fit_stacks(
     afresh
         Start from the defaults, so that a catalogue's factors are reproduced from its runs alone;
         otherwise from what the catalogue holds, where that fits better.
+    check
+        Fit again without each source in turn, and record what is left on it.
     watch
         Told of each step taken.
 
@@ -140,10 +143,32 @@ def fit_stacks(
             f"fewer than {LEAST_ROWS} runs of {whose} have a complete configuration: give more "
             f"(`validate RUNS.csv --out rows.csv` says what each lacks)"
         )
-    return tuple(
-        fit_stack(name, rows, facts, start=None if afresh else _known(name, facts), watch=watch)
-        for name, rows in sorted(chosen.items())
-    )
+    fits = []
+    for name, rows in sorted(chosen.items()):
+        start = None if afresh else _known(name, facts)
+        fit = fit_stack(name, rows, facts, start=start, watch=watch)
+        if check:
+            stack = msgspec.structs.replace(fit.stack, held_out=held_out_error(name, rows, facts))
+            fit = msgspec.structs.replace(fit, stack=stack)
+        fits.append(fit)
+    return tuple(fits)
+
+
+def held_out_error(name: str, rows: Sequence[Row], facts: Catalogue) -> float | None:
+    """Mean over sources of the median error on each when the factors are fitted on the others. [1]
+
+    ``None`` where there is one source alone.
+    """
+    sources = sorted({row.source for row in rows})
+    if len(sources) == 1:
+        return None
+    errors = []
+    for source in sources:
+        others = [row for row in rows if row.source != source]
+        stack = _in_full(fit_stack(name, others, facts).stack, facts)
+        left_out = _thinned([row for row in rows if row.source == source])
+        errors.append(_residual(stack, left_out, facts))
+    return round(statistics.fmean(errors), 4)
 
 
 def fit_stack(
@@ -197,10 +222,14 @@ def fit_stack(
 
 def _known(name: str, facts: Catalogue) -> Stack:
     """The factors that a catalogue holds of a framework."""
-    stack = software_named(facts, name).stack
-    if stack.launch_time is None:
-        stack = msgspec.structs.replace(stack, launch_time=settings_of(facts).launch_time)
-    return stack
+    return _in_full(software_named(facts, name).stack, facts)
+
+
+def _in_full(stack: Stack, facts: Catalogue) -> Stack:
+    """The same factors with the host's time written out."""
+    if stack.launch_time is not None:
+        return stack
+    return msgspec.structs.replace(stack, launch_time=settings_of(facts).launch_time)
 
 
 def _with_memory(stack: Stack, rows: Sequence[Row], facts: Catalogue) -> Stack:

@@ -28,6 +28,7 @@ def stacks_command(
     /,
     *,
     only: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    check: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
     catalogue: Files = (),
     json: Json = False,
@@ -40,6 +41,8 @@ def stacks_command(
         A CSV (or .csv.gz) of runs [default: the published runs of the repository].
     only
         Fit this framework alone (may be repeated).
+    check
+        Fit again without each source in turn, and say how far off it is then.
     out
         Write the factors to this TOML, a catalogue file of one's own.
     catalogue
@@ -49,7 +52,7 @@ def stacks_command(
     """
     facts = catalogue_with(catalogue)
     found = stacks.fit_stacks(
-        read_runs(_path(runs)), facts, only=only, afresh=runs is None, watch=_tell
+        read_runs(_path(runs)), facts, only=only, afresh=runs is None, check=check, watch=_tell
     )
     if out:
         toml = recording.stacks_as_toml(found, source=_source(runs), checked=_today())
