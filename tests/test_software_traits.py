@@ -128,8 +128,8 @@ def test_lists_of_slices_cost_a_copy_a_rank():
     for strategy in (Strategy(tp=8, dp=8, zero=1), Strategy(dp=64, zero=1)):
         added = dp_time(strategy, listed_tensors=4.0) - dp_time(strategy)
         assert added == pytest.approx(2.0 * 4.0 * layers * strategy.dp * slice_time)
-    plain = Strategy(dp=64, zero=0)
-    assert dp_time(plain, listed_tensors=4.0) == dp_time(plain)
+    for unsharded in (Strategy(dp=64, zero=0), Strategy(tp=8, pp=8, dp=1, zero=1)):
+        assert dp_time(unsharded, listed_tensors=4.0) == dp_time(unsharded)
 
 
 def test_a_third_gather_is_paid_for_full_recompute_alone():

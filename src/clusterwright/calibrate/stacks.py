@@ -52,6 +52,7 @@ SHARES = ("product_share", "attention_share", "memory_share", "expert_share", "n
 BOUNDS = (0.4, 1.6)
 ACTIVATION_SHARES = tuple(round(0.7 + 0.1 * step, 1) for step in range(15))
 GATHER_BUFFERS = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
+"""What is tried of `Stack.activation_share` and of `Stack.gather_buffers`."""
 FIRST_TIMES = {"tensor_sync_time": (1e-3, 3e-3), "tensor_hop_time": (1e-4, 3e-4, 6e-4)}
 """Where times that are usually 0 begin. [s]"""
 

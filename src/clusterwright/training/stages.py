@@ -83,7 +83,7 @@ def weighed_sizes(num_layers: int, num_chunks: int, head_layers: float) -> tuple
     """Layers in each chunk, and the head's chunk, when each takes on until it passes its share.
 
     A chunk is left after the layer that brings the running sum above its share; with a heavy head
-    the first chunks get more, and the last may get nothing.
+    the first chunks get more, and the last may get nothing (nanotron, ``models/base.py``).
 
     >>> sizes, head = weighed_sizes(16, 2, 4.0)
     >>> sizes.tolist(), head

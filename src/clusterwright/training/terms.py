@@ -166,7 +166,8 @@ def _buckets(block: Block, slot: Slot) -> tuple[Array, Array]:
 def _list_time(block: Block, slot: Slot, num_shards: Array) -> Array:
     """Host time to cut a rank's tensors into a list of shards, or to put them together again."""
     tensors = slot.layers * block.machine.software.listed_tensors
-    return tensors * num_shards * block.machine.settings.slice_time
+    slices = np.where(num_shards > 1, num_shards, 0.0)
+    return tensors * slices * block.machine.settings.slice_time
 
 
 def _slot_update_time(block: Block, slot: Slot) -> Array:
