@@ -149,16 +149,20 @@ def fit_stacks(
         start = None if afresh else _known(name, facts)
         fit = fit_stack(name, rows, facts, start=start, watch=watch)
         if check:
-            stack = msgspec.structs.replace(fit.stack, held_out=held_out_error(name, rows, facts))
-            fit = msgspec.structs.replace(fit, stack=stack)
+            left = held_out_error(name, rows, facts, start=start)
+            fit = msgspec.structs.replace(
+                fit, stack=msgspec.structs.replace(fit.stack, held_out=left)
+            )
         fits.append(fit)
     return tuple(fits)
 
 
-def held_out_error(name: str, rows: Sequence[Row], facts: Catalogue) -> float | None:
+def held_out_error(
+    name: str, rows: Sequence[Row], facts: Catalogue, *, start: Stack | None = None
+) -> float | None:
     """Mean over sources of the median error on each when the factors are fitted on the others. [1]
 
-    ``None`` where there is one source alone.
+    ``start`` as in `fit_stack`. ``None`` where there is one source alone.
     """
     sources = sorted({row.source for row in rows})
     if len(sources) == 1:
@@ -166,7 +170,7 @@ def held_out_error(name: str, rows: Sequence[Row], facts: Catalogue) -> float | 
     errors = []
     for source in sources:
         others = [row for row in rows if row.source != source]
-        stack = _in_full(fit_stack(name, others, facts).stack, facts)
+        stack, _, _ = _with_times(name, _thinned(others), facts, start=start)
         left_out = _thinned([row for row in rows if row.source == source])
         errors.append(_residual(stack, left_out, facts))
     return round(statistics.fmean(errors), 4)
@@ -190,6 +194,27 @@ def fit_stack(
         Told of each step taken.
     """
     thinned = _thinned(rows)
+    stack, before, after = _with_times(name, thinned, facts, start=start, watch=watch)
+    if stack.launch_time == settings_of(facts).launch_time:
+        stack = msgspec.structs.replace(stack, launch_time=None)
+    fitted = msgspec.structs.replace(
+        _with_memory(stack, thinned, facts),
+        rows=len(rows),
+        sources=len({row.source for row in rows}),
+        residual=round(after, 4),
+    )
+    return StackFit(software=name, stack=fitted, before=before, after=after)
+
+
+def _with_times(
+    name: str,
+    thinned: Sequence[Row],
+    facts: Catalogue,
+    *,
+    start: Stack | None,
+    watch: Watch | None = None,
+) -> tuple[Stack, float, float]:
+    """The stack with what makes the loss of the times least; the error before and after."""
     default = Stack(launch_time=settings_of(facts).launch_time)
     stack, least = default, _loss(default, default, thinned, facts)
     before = _residual(start or default, thinned, facts)
@@ -210,24 +235,12 @@ def fit_stack(
     after = _residual(stack, thinned, facts)
     if after >= (unmoved := _residual(begun, thinned, facts)):
         stack, after = begun, unmoved
-    if stack.launch_time == default.launch_time:
-        stack = msgspec.structs.replace(stack, launch_time=None)
-    fitted = msgspec.structs.replace(
-        _with_memory(stack, thinned, facts),
-        rows=len(rows),
-        sources=len({row.source for row in rows}),
-        residual=round(after, 4),
-    )
-    return StackFit(software=name, stack=fitted, before=before, after=after)
+    return stack, before, after
 
 
 def _known(name: str, facts: Catalogue) -> Stack:
     """The factors that a catalogue holds of a framework."""
-    return _in_full(software_named(facts, name).stack, facts)
-
-
-def _in_full(stack: Stack, facts: Catalogue) -> Stack:
-    """The same factors with the host's time written out."""
+    stack = software_named(facts, name).stack
     if stack.launch_time is not None:
         return stack
     return msgspec.structs.replace(stack, launch_time=settings_of(facts).launch_time)

@@ -21,14 +21,13 @@ from clusterwright.training.block import Block, Slot, Subject
 from clusterwright.training.columns import Cuts, Runs, columns_of
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
-from clusterwright.training.flops import dealing_of
 from clusterwright.training.kept import exchange_bytes, hop_bytes
 from clusterwright.training.layers import layer_costs
 from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
 from clusterwright.training.prepared import STORED_4_BIT, Prepared, StateBytes
 from clusterwright.training.residence import host_memory, slot_memory
-from clusterwright.training.stages import Stages, chunks_of, stages_of
+from clusterwright.training.stages import Stages, chunks_of, dealing_of, stages_of
 from clusterwright.workload import TrainingWorkload
 
 Array = Any

@@ -5,7 +5,6 @@ from __future__ import annotations
 from clusterwright.formulas import flops
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Core, Model
-from clusterwright.training.stages import Dealing
 
 
 def core_flops_per_token(core: Core, sequence_length: int, *, causal_half: bool) -> float:
@@ -55,19 +54,6 @@ def forward_flops_per_token(
 def _product(weights: int) -> float:
     """FLOPs of multiplying one token by some weights, forward."""
     return float(flops.parameter_flops(float(weights), 1.0, passes=1.0))
-
-
-def dealing_of(model: Model, sequence_length: int, *, by_weight: bool) -> Dealing:
-    """How a model's layers are dealt to pipeline stages: by their FLOPs, or by their weights."""
-    if by_weight:
-        counts = [count_block(block, model.hidden_size) for block in model.blocks]
-        weights = sum(
-            number * (count.mixer + count.mlp + count.experts + count.shared_experts)
-            for count, number in zip(counts, model.count_of, strict=True)
-        )
-        layer = weights / model.num_layers
-        return Dealing(model.vocab_size * model.hidden_size / layer, by_weight=True)
-    return Dealing(head_layers(model, sequence_length))
 
 
 def head_layers(model: Model, sequence_length: int) -> float:

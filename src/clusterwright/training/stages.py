@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from clusterwright.model.parameters import count_block
+from clusterwright.model.records import Model
+from clusterwright.training.flops import head_layers
+
 Array = Any
 
 EMBEDDING_LAYERS = 0.3
@@ -39,6 +43,20 @@ class Dealing(NamedTuple):
 
 
 EVENLY = Dealing()
+
+
+def dealing_of(model: Model, sequence_length: int, *, by_weight: bool) -> Dealing:
+    """How a model's layers are dealt to pipeline stages: by their FLOPs, or by their weights."""
+    if by_weight:
+        # Matrices alone, as the framework counts: a head of exactly four layers makes ties.
+        counts = [count_block(block, model.hidden_size) for block in model.blocks]
+        weights = sum(
+            number * (count.mixer + count.mlp + count.experts + count.shared_experts)
+            for count, number in zip(counts, model.count_of, strict=True)
+        )
+        layer = weights / model.num_layers
+        return Dealing(model.vocab_size * model.hidden_size / layer, by_weight=True)
+    return Dealing(head_layers(model, sequence_length))
 
 
 @dataclass(frozen=True, slots=True)
