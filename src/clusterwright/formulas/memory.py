@@ -38,8 +38,8 @@ def optimizer_state_bytes_per_parameter(
     ----------
     .. [1] S. Rajbhandari et al., "ZeRO: memory optimizations toward training trillion parameter
        models," SC20, section 3.1: K = 12 for mixed-precision Adam.
-    .. [2] Megatron-LM, docs, "Distributed optimizer": 16 + 4 B with 16-bit gradients, of which the
-       last is the gradient in fp32.
+    .. [2] Megatron-LM, docs, "Distributed optimizer": 20 B with 16-bit gradients, of which 4 B are
+       the gradient in fp32.
 
     >>> optimizer_state_bytes_per_parameter(num_moments=2, moment_bytes=4.0, master_bytes=4.0)
     12.0
