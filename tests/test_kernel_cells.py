@@ -183,16 +183,32 @@ def test_an_expert_s_shard_does_a_share_of_the_work():
     assert ungated == pytest.approx(2.0 * 4096 * 2 * 2688 * 1856)
 
 
-def test_only_sglang_changes_its_path_with_the_load():
-    names = {
-        (engine, tokens): kernel_experts.cells(
-            experts_table(framework=engine, num_tokens=tokens, moe_ep_size=1.0), {}
-        ).names[0]
-        for engine in ("SGLang", "VLLM")
-        for tokens in (16.0, 4096.0)
-    }
-    assert names["SGLang", 16.0] == "gated_few"
-    assert names["SGLang", 4096.0] == names["VLLM", 16.0] == names["VLLM", 4096.0] == "gated"
+def experts_features(**changed):
+    found = kernel_experts.features(experts_table(**changed))
+    return {name: float(column[0]) for name, column in found.items()}
+
+
+def test_experts_that_sglang_leaves_to_its_generic_kernel_are_told_by_their_sizes():
+    mixtral = {"hidden_size": 4096.0, "inter_size": 14336.0}
+    assert experts_features(framework="SGLang", **mixtral)["generic"] == 1.0
+    assert experts_features(framework="VLLM", **mixtral)["generic"] == 0.0
+    assert experts_features(framework="SGLang")["generic"] == 0.0
+
+
+def test_a_shard_that_no_tile_fits_is_ragged():
+    assert experts_features(moe_tp_size=4.0)["ragged"] == 0.0
+    assert experts_features(moe_tp_size=8.0)["ragged"] == 1.0
+
+
+def test_an_engine_is_given_all_tokens_unless_its_tables_time_a_rank_s_own():
+    one_rank = {"num_tokens": 8192.0, "moe_ep_size": 128.0, "framework": "SGLang"}
+    assert experts_features(**one_rank)["tokens"] == 8192.0
+    assert experts_features(dir_version="0.5.14", **one_rank)["tokens"] == 8192.0
+    assert experts_features(dir_version="0.5.10", **one_rank)["tokens"] == 512.0
+    assert (
+        experts_features(**{**one_rank, "framework": "VLLM"}, dir_version="0.5.10")["tokens"]
+        == 8192.0
+    )
 
 
 def test_rows_faster_than_the_chip_are_found_in_every_kind():

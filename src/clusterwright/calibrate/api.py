@@ -10,10 +10,9 @@ import msgspec
 
 from clusterwright.calibrate.branching import Grower, thinned
 from clusterwright.calibrate.holdout import held_out
-from clusterwright.calibrate.kinds import CELL_SEARCHES, SEARCHES
+from clusterwright.calibrate.kinds import FITS
 from clusterwright.calibrate.physics import impossible_rows, shows_rates
 from clusterwright.calibrate.residuals import Residual, errors_of
-from clusterwright.calibrate.search import search_values
 from clusterwright.calibrate.writing import DIGITS
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.efficiency import Evidence
@@ -28,14 +27,12 @@ from clusterwright.validation.kernel_tables import (
     LATENCY,
     SYSTEM,
     Table,
-    column_names,
     read_table,
+    version_column,
 )
 
 MAX_ROWS = 6000
 """Rows that one fit sees: more of a regular grid changes the third digit and takes minutes."""
-VERSION = "dir_version"
-"""Column that may hold the engine's version."""
 
 Watch = Callable[[int, int], None]
 
@@ -102,7 +99,7 @@ def fit_kernels(
     residuals, skipped, refused = [], [], []
     for done, group in enumerate(groups, start=1):
         tiny = not shows_rates(group.table, chosen, group.accelerator, group.precision)
-        if tiny and chosen.name not in CELL_SEARCHES:
+        if tiny and chosen.name == "gemm":
             skipped.append(
                 f"{group.accelerator.id} {group.precision} {group.engine}: "
                 f"{len(group.table):,} rows show overheads only; measure larger shapes"
@@ -130,7 +127,7 @@ def _groups(
     path: Path, kind: KernelKind, facts: Catalogue, accelerators: tuple[str, ...]
 ) -> Iterator[Group]:
     """Cut a table into groups, sorted by their names."""
-    version = (VERSION,) if VERSION in column_names(path) else ()
+    version = version_column(path)
     words = (SYSTEM, ENGINE, *kind.words, *version)
     table = read_table(path, numbers=(*kind.numbers, LATENCY), words=(*words, *kind.labels))
     wanted = {facts.accelerator(name).id for name in accelerators}
@@ -186,15 +183,14 @@ def _fit_group(group: Group, kind: KernelKind) -> tuple[tuple[Branch, ...], Resi
 def _branches(
     kind: KernelKind, table: Table, chip: Accelerator, precision: str
 ) -> tuple[Branch, ...]:
-    """Search one formula with cells where a kind names them, or grow a tree of formulas."""
+    """Grow a tree of formulas."""
     if not len(table):
         raise TableError("no row is left to fit")
-    if kind.name in CELL_SEARCHES:
-        values = search_values(CELL_SEARCHES[kind.name], kind, table, chip, precision)
-        return (Branch(values=values),)
+    fit = FITS[kind.name]
     grower = Grower(
         kind=kind,
-        search=SEARCHES[kind.name],
+        cuts=fit.cuts,
+        fitter=fit.fitter(kind, chip, precision),
         accelerator=chip,
         precision=precision,
         aside=lambda rows: held_out(rows, kind.numbers[::-1]),

@@ -31,6 +31,13 @@ PREFILL = CellSearch(
     window_only=("window_waste",),
 )
 
+PREFILL_CUTS: dict[str, tuple[float, ...]] = {
+    "group": (1.0, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0),
+    "length": (16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0),
+    "batch": (1.0, 4.0, 16.0, 64.0),
+    "tokens": (64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0),
+}
+
 DECODE = CellSearch(
     shared=(
         Parameter("peak_efficiency", 0.2, 0.002, 1.0),
@@ -60,3 +67,10 @@ DECODE = CellSearch(
     ),
     window_only=("window_waste",),
 )
+
+DECODE_CUTS: dict[str, tuple[float, ...]] = {
+    "group": (1.0, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0),
+    "keys": (64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0),
+    "batch": (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0),
+    "tiles": (8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0),
+}

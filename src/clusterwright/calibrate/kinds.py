@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from clusterwright.calibrate import attention, experts, gemm, latent
-from clusterwright.calibrate.fitting import Parameter
-from clusterwright.calibrate.search import CellSearch
-from clusterwright.validation.kernel_tables import Array
+from clusterwright.calibrate.branching import Cuts, Fitter
+from clusterwright.calibrate.search import CellFitter, CellSearch
+from clusterwright.calibrate.variants import VariantFitter, VariantSearch
+from clusterwright.hardware import Accelerator
+from clusterwright.validation.kernel_kinds import KernelKind
 
 
-class Search(NamedTuple):
-    """How the parameters of one kind are searched.
+class Fit(NamedTuple):
+    """How kernels of one kind are fitted: their parameters, and where branches may end."""
 
-    ``variants``: settings to try one by one, given the features of the rows; ``settings``: their
-    names. ``parameters``: what to fit at a precision with a variant. ``cuts``: by feature, where a
-    branch may end.
-    """
+    search: VariantSearch | CellSearch
+    cuts: Cuts
 
-    settings: tuple[str, ...]
-    variants: Callable[[Mapping[str, Array]], tuple[dict[str, float], ...]]
-    parameters: Callable[[str, dict[str, float]], tuple[Parameter, ...]]
-    cuts: Mapping[str, tuple[float, ...]]
+    def fitter(self, kind: KernelKind, accelerator: Accelerator, precision: str) -> Fitter:
+        """Return what fits the branches of one accelerator and precision."""
+        if isinstance(self.search, CellSearch):
+            return CellFitter(self.search, kind, accelerator, precision)
+        return VariantFitter(self.search, kind, accelerator, precision)
 
 
-SEARCHES: dict[str, Search] = {
-    "gemm": Search(
-        settings=("tile_rows", "tile_columns"),
-        variants=lambda features: gemm.variants(float(features["rows"].max())),
-        parameters=gemm.searched,
-        cuts=gemm.CUTS,
+FITS: dict[str, Fit] = {
+    "gemm": Fit(
+        VariantSearch(
+            settings=("tile_rows", "tile_columns"),
+            variants=lambda features: gemm.variants(float(features["rows"].max())),
+            parameters=gemm.searched,
+        ),
+        Cuts(gemm.CUTS, tried=2, least_rows=120, most_branches=8),
+    ),
+    "attention_prefill": Fit(
+        attention.PREFILL,
+        Cuts(attention.PREFILL_CUTS, tried=3, least_rows=150, most_branches=4),
+    ),
+    "attention_decode": Fit(
+        attention.DECODE, Cuts(attention.DECODE_CUTS, tried=3, least_rows=150, most_branches=4)
+    ),
+    "latent_decode": Fit(
+        VariantSearch(
+            settings=("query_tile",),
+            variants=lambda _features: latent.TILES,
+            parameters=lambda _precision, _variant: latent.PARAMETERS,
+        ),
+        Cuts(latent.CUTS, tried=3, least_rows=60, most_branches=4),
+    ),
+    "experts": Fit(
+        VariantSearch(
+            settings=(),
+            variants=lambda _features: ({},),
+            parameters=lambda _precision, _variant: experts.PARAMETERS,
+        ),
+        Cuts(experts.CUTS, tried=4, least_rows=60, most_branches=8),
     ),
 }
 """By the names of ``validation.kernel_kinds.KINDS``."""
-
-CELL_SEARCHES: dict[str, CellSearch] = {
-    "attention_prefill": attention.PREFILL,
-    "attention_decode": attention.DECODE,
-    "latent_decode": latent.LATENT,
-    "experts": experts.EXPERTS,
-}
-"""Kinds whose engines' kernels are known by their shape, by the same names."""

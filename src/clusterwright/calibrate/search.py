@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from clusterwright.calibrate.branching import thinned
 from clusterwright.calibrate.fitting import Parameter
 from clusterwright.errors import InputError, TableError
 from clusterwright.hardware import Accelerator
@@ -26,6 +27,8 @@ LEAST_ROWS = 30
 """A cell with fewer rows takes the values of its nearest neighbour."""
 CHOICE_ROWS = 1500
 """Rows on which the choices are compared."""
+BRANCH_ROWS = 2000
+"""Rows on which branches are compared."""
 
 
 class CellSearch(NamedTuple):
@@ -33,15 +36,14 @@ class CellSearch(NamedTuple):
 
     ``shared``: one value for all rows. ``own``: one for each cell. ``cells``: which rows make
     one, given the constants. ``choices``: constants to try; the one that fits best stays, and
-    stands among the values. ``prepare``: columns that are worth computing once. ``window_only``:
-    of ``own``, those that mean something only where a window is.
+    stands among the values. ``window_only``: of ``own``, those that mean something only where a
+    window is.
     """
 
     shared: tuple[Parameter, ...]
     own: tuple[Parameter, ...]
     cells: Callable[[Table, Mapping[str, float]], Cells]
     choices: tuple[Mapping[str, float], ...]
-    prepare: Callable[[Table], Table] = lambda table: table
     window_only: tuple[str, ...] = ()
 
 
@@ -64,14 +66,31 @@ def search_values(
     InputError
         When scipy is not installed.
     """
-    ready = what.prepare(table)
-    few = np.sort(np.random.default_rng(0).permutation(len(ready))[:CHOICE_ROWS])
     best = what.choices[0]
     if len(what.choices) > 1:
-        sample = _Rows(kind, ready.where(few), accelerator, precision)
+        sample = _Rows(kind, thinned(table, CHOICE_ROWS), accelerator, precision)
         costs = [_fit(what, sample, one).cost for one in what.choices]
         best = what.choices[int(np.argmin(costs))]
-    return _fit(what, _Rows(kind, ready, accelerator, precision), best).values
+    return _fit(what, _Rows(kind, table, accelerator, precision), best).values
+
+
+class CellFitter(NamedTuple):
+    """Fits branches of one kind, accelerator and precision."""
+
+    search: CellSearch
+    kind: KernelKind
+    accelerator: Accelerator
+    precision: str
+
+    def values(self, table: Table, start: Mapping[str, float]) -> dict[str, float]:
+        """Return the parameters that fit part of the rows; the constants stay those of a start."""
+        return self.final(thinned(table, BRANCH_ROWS), start)
+
+    def final(self, table: Table, values: Mapping[str, float]) -> dict[str, float]:
+        """Return the parameters that fit all rows."""
+        kept = {name: values[name] for name in self.search.choices[0] if name in values}
+        what = self.search._replace(choices=(kept,)) if kept else self.search
+        return search_values(what, self.kind, table, self.accelerator, self.precision)
 
 
 class _Rows(NamedTuple):

@@ -64,20 +64,23 @@ def experts_time(
     floor: Floats,
     foreign_rows: Floats = 0.0,
     foreign_cost: Floats = 0.0,
+    foreign_passes: Floats = 0.0,
     cache_bytes: Floats = 0.0,
     cache_speedup: Floats = 1.0,
 ) -> Floats:
     r"""Time of all experts of one layer on one accelerator: route, multiply twice, add up. [s]
 
-    .. math:: t = t_0 + \sqrt{t_c^2 + t_m^2} + p\,\frac{e}{\beta}\left[ m' (H + c\,I) + n H \right]
+    .. math:: t = t_0 + \sqrt{t_c^2 + t_m^2} +
+       \frac{e}{\beta} \left[ p\,m' (H + c\,I) + p\,n H + p_f\,m_f H \right]
 
     .. math:: t_c = \frac{2}{P\,\hat\eta} \left[ (m' + g\,h)\,c\,H I + A_0 (H + I) \right], \quad
        t_m = \frac{g\,c\,H I\,e_w}{\beta\,\eta_\beta} \left[ 1 - \gamma + \frac{\gamma}{u} \right]
 
     Rows :math:`m` are pairs of a token and one of its experts here; :math:`m' = m + \rho\,m_f` adds
-    those of experts elsewhere, which some engines multiply all the same. Every group loses half a
-    tile of rows :math:`h`; the activations pass the memory :math:`p` times, since sorting rows by
-    expert, the activation between the products and adding up are kernels of their own.
+    those of experts elsewhere, which some engines multiply all the same, and which pass the memory
+    :math:`p_f` times where results of all slots are added up. Every group loses half a tile of
+    rows :math:`h`; the activations pass the memory :math:`p` times, since sorting rows by expert,
+    the activation between the products and adding up are kernels of their own.
 
     Parameters
     ----------
@@ -101,8 +104,8 @@ def experts_time(
         See `matmul_time`; the efficiency with large loads.
     activation_passes
         :math:`p`. [1]
-    foreign_rows, foreign_cost
-        :math:`m_f`, and what each costs of a row here, :math:`\rho`. [1]
+    foreign_rows, foreign_cost, foreign_passes
+        :math:`m_f`, what each costs of a row here, :math:`\rho`, and :math:`p_f`. [1]
     cache_bytes, cache_speedup
         See `attention_time`: weights left in the cache; :math:`\gamma` and :math:`u`.
 
@@ -137,5 +140,6 @@ def experts_time(
     memory_time = weights / (memory_bandwidth * memory_efficiency)
     memory_time = memory_time * (1.0 - cached + cached / cache_speedup)
     moved = worked * (hidden_size + num_matrices * intermediate_size) + tokens * hidden_size
-    passes_time = activation_passes * moved * element_bytes / memory_bandwidth
+    moved = activation_passes * moved + foreign_passes * foreign_rows * hidden_size
+    passes_time = moved * element_bytes / memory_bandwidth
     return floor + np.sqrt(arithmetic_time**2 + memory_time**2) + passes_time

@@ -70,6 +70,18 @@ def cells(table: Table, constants: Mapping[str, float]) -> Cells:
     return head_cells(table["head_dim"], table["window_size"], alone(table, constants))
 
 
+def features(table: Table) -> dict[str, Array]:
+    """Return what an engine may choose its kernel by, besides what makes a cell."""
+    batch, step, heads, kv_heads, _, window = (table[name] for name in NUMBERS)
+    keys = np.where(window > 0, np.minimum(window, step + 1.0), step + 1.0)
+    return {
+        "group": heads / kv_heads,
+        "keys": keys,
+        "batch": batch,
+        "tiles": batch * kv_heads,
+    }
+
+
 def times(
     table: Table, accelerator: Accelerator, precision: str, values: Mapping[str, float]
 ) -> Array:

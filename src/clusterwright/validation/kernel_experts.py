@@ -11,9 +11,8 @@ from clusterwright.errors import TableError
 from clusterwright.formulas.experts import experts_time
 from clusterwright.hardware import Accelerator
 from clusterwright.training.machine import peak_rate
-from clusterwright.validation.kernel_cells import Cells
 from clusterwright.validation.kernel_loads import loads_of
-from clusterwright.validation.kernel_tables import ENGINE, Array, Table
+from clusterwright.validation.kernel_tables import ENGINE, VERSION, Array, Table
 
 NUMBERS = (
     "num_tokens",
@@ -56,16 +55,26 @@ UNGATED = ((2688, 1856), (1024, 2688), (2048, 5120), (8192, 5120), (4096, 2688))
 """Hidden and intermediate sizes of models whose experts have no gate (Nemotron 3): their tables do
 not say it."""
 
-CELL_PARAMETERS = (
-    "peak_efficiency",
-    "memory_efficiency",
-    "half_tile",
-    "fill_area",
-    "activation_passes",
-    "floor",
+GENERIC = (
+    (2816, 704),
+    (3072, 1536),
+    (4096, 2048),
+    (4096, 14336),
+    (5120, 8192),
+    (6144, 3072),
+    (6144, 16384),
+    (7168, 3072),
 )
-SHARED = ("foreign_cost", "cache_speedup")
-READY = ("rows", "touched", "here", "ungated")
+"""Sizes of models (Gemma 4, MiniMax-M2, MiMo-V2, Mixtral, Llama 4, DeepSeek-V4 ...) that SGLang runs
+1.3 to 2 times slower on Blackwell than others of their kind, whatever the load. Its defaults
+(``server_args.py``) leave these architectures to its generic kernel, and hand those of Qwen 3 and
+DeepSeek-V3 to TensorRT-LLM's; that this is the cause is inferred."""
+RANK_LOCAL = (("sglang", "0.5.10"),)
+"""Engines and versions whose tables time a rank's own tokens alone, each of their slots worked on
+by some expert; the others' time all tokens, as an engine is given them."""
+ALIGNMENT = 128
+"""Rows of a weight that kernels of narrow operands load at once."""
+READY = ("rows", "touched", "here", "ungated", "generic")
 """Columns that ``prepared`` adds."""
 
 
@@ -98,9 +107,8 @@ def prepared(table: Table) -> Table:
         ep=table["moe_ep_size"],
         distribution=table["distribution"],
     )
-    pairs = np.column_stack([table["hidden_size"], table["inter_size"]])
-    ungated = (pairs[:, None, :] == np.array(UNGATED, dtype=float)).all(axis=2).any(axis=1)
-    return Table({**columns, **dict(zip(READY, (*load, ungated.astype(float)), strict=True))})
+    sizes = [_among(table, known) for known in (UNGATED, GENERIC)]
+    return Table({**columns, **dict(zip(READY, (*load, *sizes), strict=True))})
 
 
 def work(table: Table, precision: str) -> tuple[Array, Array]:
@@ -112,43 +120,22 @@ def work(table: Table, precision: str) -> tuple[Array, Array]:
     return 2.0 * ready["rows"] * elements, weights + 4.0 * ready["here"] * ready["hidden_size"]
 
 
-def cells(table: Table, _constants: Mapping[str, float]) -> Cells:
-    """Return which path of the engine each row takes.
-
-    Gated or not; in SGLang also few tokens or many, all experts or a rank's. Its settings change
-    where tokens outnumber the rank's experts, and its rank of several works on a list of its own
-    tokens; the other engines' tables show neither step.
-    """
+def features(table: Table) -> dict[str, Array]:
+    """Return what an engine may choose its kernel by; the experts' sizes are those of a shard."""
     ready = prepared(table)
-    several = ready["moe_ep_size"] > 1
-    few = _counted_tokens(ready) <= ready["num_experts"] / ready["moe_ep_size"]
-    path = _is_sglang(ready) * (few + 2.0 * several)
-    return Cells(ready["ungated"] * 4.0 + path, _name)
-
-
-def distance(one: str, other: str) -> float:
-    """Return how far two paths are apart; a gate weighs more than the load.
-
-    >>> distance("gated_few", "gated"), distance("gated_few", "plain_few")
-    (1.0, 4.0)
-    """
-    first, second = (set(name.split("_")) for name in (one, other))
-    weights = {"gated": 2.0, "plain": 2.0, "rank": 1.0, "few": 1.0}
-    return sum(weights[word] for word in first ^ second)
-
-
-def _name(code: float) -> str:
-    gate, path = divmod(int(code), 4)
-    return ("gated", "plain")[gate] + "_few" * (path % 2) + "_rank" * (path // 2)
-
-
-def _is_sglang(table: Table) -> Array:
-    return np.char.lower(table[ENGINE].astype(str)) == "sglang"
-
-
-def _counted_tokens(table: Table) -> Array:
-    """Tokens that the engine is given: SGLang's tables time a rank's own, the others' all."""
-    return np.where(_is_sglang(table), table["here"], table["num_tokens"])
+    shard = ready["inter_size"] / ready["moe_tp_size"]
+    tokens = _counted_tokens(ready)
+    return {
+        "rows_per_expert": ready["rows"] / ready["touched"],
+        "tokens": tokens,
+        "tokens_per_expert": tokens * ready["moe_ep_size"] / ready["num_experts"],
+        "experts": ready["touched"],
+        "intermediate": shard,
+        "ranks": ready["moe_ep_size"],
+        "ungated": ready["ungated"],
+        "ragged": (shard % ALIGNMENT > 0).astype(float),
+        "generic": ready["generic"] * (_lower(ready, ENGINE) == "sglang"),
+    }
 
 
 def times(
@@ -157,7 +144,6 @@ def times(
     """Return the time of each row by the formula. [s]"""
     assert accelerator.memory_bandwidth
     ready = prepared(table)
-    own = cells(ready, values)
     tokens = _counted_tokens(ready)
     return experts_time(
         ready["rows"],
@@ -172,8 +158,7 @@ def times(
         element_bytes=2.0,
         foreign_rows=np.maximum(0.0, tokens * ready["topk"] - ready["rows"]),
         cache_bytes=accelerator.cache_bytes or 0.0,
-        **{name: values[name] for name in SHARED},
-        **{name: own.spread(values, name, distance) for name in CELL_PARAMETERS},
+        **{"fill_area": 0.0, **values},
     )
 
 
@@ -202,3 +187,22 @@ def usual_times(
         activation_passes=1.0,
         floor=single.floor,
     )
+
+
+def _counted_tokens(table: Table) -> Array:
+    """Tokens that an engine is given: all, or a rank's own where its tables time those."""
+    if VERSION not in table.names:
+        return table["num_tokens"]
+    engine, version = _lower(table, ENGINE), table[VERSION].astype(str)
+    local = [(engine == name) & (version == number) for name, number in RANK_LOCAL]
+    return np.where(np.logical_or.reduce(local), table["here"], table["num_tokens"])
+
+
+def _lower(table: Table, name: str) -> Array:
+    return np.char.lower(table[name].astype(str))
+
+
+def _among(table: Table, sizes: tuple[tuple[int, int], ...]) -> Array:
+    """Return 1 for the rows with one of some hidden and intermediate sizes, and 0 for others."""
+    pairs = np.column_stack([table["hidden_size"], table["inter_size"]])
+    return (pairs[:, None, :] == np.array(sizes, dtype=float)).all(axis=2).any(axis=1).astype(float)

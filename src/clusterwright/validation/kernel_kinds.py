@@ -71,11 +71,6 @@ def inside_branch(features: Mapping[str, Array], branch: Branch) -> Array:
     return inside
 
 
-def no_features(table: Table) -> dict[str, Array]:
-    """Return no feature but the row itself: for kinds with cells in place of branches."""
-    return {"row": np.arange(len(table))}
-
-
 KINDS: dict[str, KernelKind] = {
     "gemm": KernelKind(
         name="gemm",
@@ -95,7 +90,7 @@ KINDS: dict[str, KernelKind] = {
         precision=kernel_prefill.precision,
         peak=kernel_prefill.peak,
         work=kernel_prefill.work,
-        features=no_features,
+        features=kernel_prefill.features,
         times=kernel_prefill.times,
         usual_times=kernel_prefill.usual_times,
     ),
@@ -106,7 +101,7 @@ KINDS: dict[str, KernelKind] = {
         precision=kernel_decode.precision,
         peak=kernel_decode.peak,
         work=kernel_decode.work,
-        features=no_features,
+        features=kernel_decode.features,
         times=kernel_decode.times,
         usual_times=kernel_decode.usual_times,
     ),
@@ -117,7 +112,7 @@ KINDS: dict[str, KernelKind] = {
         precision=kernel_latent.precision,
         peak=kernel_latent.peak,
         work=kernel_latent.work,
-        features=no_features,
+        features=kernel_latent.features,
         times=kernel_latent.times,
         usual_times=kernel_latent.usual_times,
     ),
@@ -128,7 +123,7 @@ KINDS: dict[str, KernelKind] = {
         precision=kernel_experts.precision,
         peak=kernel_experts.peak,
         work=kernel_experts.work,
-        features=no_features,
+        features=kernel_experts.features,
         times=kernel_experts.times,
         usual_times=kernel_experts.usual_times,
         labels=kernel_experts.LABELS,

@@ -63,6 +63,12 @@ def work(table: Table, precision: str) -> tuple[Array, Array]:
     return flops, batch * step * (LATENT + ROPE) * element
 
 
+def features(table: Table) -> dict[str, Array]:
+    """Return what an engine may choose its kernel by."""
+    batch, step, heads = (table[name] for name in NUMBERS)
+    return {"batch": batch, "heads": heads, "keys": step + 1.0, "rows": batch * heads}
+
+
 def times(
     table: Table, accelerator: Accelerator, precision: str, values: Mapping[str, float]
 ) -> Array:

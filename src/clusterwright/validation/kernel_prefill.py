@@ -66,6 +66,17 @@ def cells(table: Table, _constants: Mapping[str, float]) -> Cells:
     return head_cells(table["head_dim"], table["window_size"])
 
 
+def features(table: Table) -> dict[str, Array]:
+    """Return what an engine may choose its kernel by, besides what makes a cell."""
+    batch, length, heads, kv_heads = (table[name] for name in NUMBERS[:4])
+    return {
+        "group": heads / kv_heads,
+        "length": length,
+        "batch": batch,
+        "tokens": batch * length,
+    }
+
+
 def times(
     table: Table, accelerator: Accelerator, precision: str, values: Mapping[str, float]
 ) -> Array:

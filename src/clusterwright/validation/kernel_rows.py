@@ -28,6 +28,7 @@ from clusterwright.validation.kernel_tables import (
     column_names,
     is_parquet,
     read_table,
+    version_column,
 )
 
 
@@ -104,7 +105,8 @@ def score_kernels(
     facts = catalogue or Catalogue()
     predictor = Predictor(facts, kind)
     words = (SYSTEM, ENGINE, *kind.words)
-    table = read_table(path, numbers=(*kind.numbers, LATENCY), words=(*words, *kind.labels))
+    labels = (*kind.labels, *version_column(path))
+    table = read_table(path, numbers=(*kind.numbers, LATENCY), words=(*words, *labels))
     found: dict[tuple[str, str], list[tuple[str, Array]]] = {}
     for names, rows in cut_by_words(table, words):
         accelerator = accelerator_of(facts, names[0])

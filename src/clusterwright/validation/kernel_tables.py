@@ -16,6 +16,8 @@ Array = Any
 
 SYSTEM, ENGINE, LATENCY = "system", "framework", "latency_us"
 """Columns of every table: the accelerator, the engine whose kernel it is, the time [µs]."""
+VERSION = "dir_version"
+"""Column that may hold the engine's version."""
 MAY_BE_ZERO = ("window_size",)
 """Columns in which 0 stands for none."""
 PARQUET = b"PAR1"
@@ -62,6 +64,11 @@ def column_names(path: Path) -> tuple[str, ...]:
     if is_parquet(path):
         return tuple(open_parquet(path).schema_arrow.names)
     return tuple(name.strip() for name in next(csv_lines(path), []))
+
+
+def version_column(path: Path) -> tuple[str, ...]:
+    """Return the name of the column of versions if a table has it."""
+    return (VERSION,) if VERSION in column_names(path) else ()
 
 
 def csv_lines(path: Path) -> Iterator[list[str]]:
