@@ -8,8 +8,10 @@ from training_cases import INTERVALS, JOB, dense, machine
 
 from clusterwright import Strategy, ask_training
 from clusterwright.model.records import Model
+from clusterwright.software import Stack
 from clusterwright.training.api import profile_of, settings_of, shipped, software_named
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
+from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
 
 STRATEGY = Strategy(tp=2, dp=32, micro_batch=1, zero=1)
@@ -21,6 +23,7 @@ def ran(
     software: str = "megatron-core",
     workload: TrainingWorkload = JOB,
     model: Model | None = None,
+    settings: Settings | None = None,
     **traits: object,
 ) -> TrainingEstimate:
     changed = msgspec.structs.replace(software_named(shipped(), software), **traits)
@@ -30,9 +33,13 @@ def ran(
         workload,
         software=changed,
         profile=profile_of(shipped(), machine()),
-        settings=settings_of(shipped()),
+        settings=settings or settings_of(shipped()),
     )
     return estimate_with(bound, strategy, intervals=INTERVALS)
+
+
+def make_settings(**changed: float) -> Settings:
+    return msgspec.structs.replace(settings_of(shipped()), **changed)
 
 
 def test_recompute_by_operators_runs_more_again_and_keeps_less():
@@ -97,6 +104,34 @@ def test_experts_outside_the_graph_are_launched_by_the_host():
         )
         times.append(estimate_with(bound, strategy, intervals=INTERVALS).step_time)
     assert times[0] <= times[1]
+
+
+def host_time(strategy: Strategy, *, model: Model | None = None, **traits: object) -> float:
+    found = ran(strategy, model=model, **traits)
+    return next((term.time for term in found.waterfall if term.name == "host"), 0.0)
+
+
+def test_an_all_reduce_is_one_launch_and_its_two_halves_are_two():
+    slow = Stack(launch_time=5e-4)
+    thin = Strategy(tp=8, dp=8, micro_batch=1)
+    once, twice = (
+        host_time(msgspec.structs.replace(thin, sequence_parallel=split), stack=slow)
+        for split in (False, True)
+    )
+    alone = host_time(Strategy(tp=1, dp=64, micro_batch=1), stack=slow)
+    assert alone < once < twice
+
+
+def test_a_loss_in_steps_moves_more_than_a_fused_one():
+    assert ran(fused_loss=False).step_time > ran(fused_loss=True).step_time
+    assert ran(fused_loss=None, fused=True).step_time == ran(fused_loss=True).step_time
+
+
+def test_ends_wait_for_the_host_only_where_layers_do():
+    waiting = make_settings(batch_launches=200.0)
+    slow, usual = Stack(launch_time=5e-4), Stack(launch_time=0.0)
+    assert ran(settings=waiting, stack=slow).step_time > ran(stack=slow).step_time
+    assert ran(settings=waiting, stack=usual).step_time == ran(stack=usual).step_time
 
 
 def test_allocated_memory_leaves_the_runtime_out():

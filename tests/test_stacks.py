@@ -125,7 +125,7 @@ def test_a_factor_that_earns_nothing_stays_at_its_default():
 def test_own_runs_start_from_what_the_catalogue_knows_where_that_fits():
     usual = settings_of(shipped()).launch_time
     cases = rows(Stack(launch_time=usual))
-    wrong = Stack(product_share=1.6, launch_time=usual)
+    wrong = Stack(product_share=0.7, launch_time=usual)
     fit = fit_stack("megatron-deepspeed", cases, shipped(), start=wrong)
     assert fit.after < 1e-9
     assert fit.before > 0.03

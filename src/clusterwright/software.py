@@ -78,7 +78,8 @@ class Software(Record, frozen=True, kw_only=True):
     accelerators it is planned for unless another is named.
     ``graphs``: launches are replayed by the device (CUDA graphs, XLA programs) and cost the host
     nothing per kernel; ``graphs_experts``: routed experts, whose shapes change, among them.
-    ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation.
+    ``fused``: norms, activations and optimizer run as fused kernels rather than one per operation;
+    ``fused_loss``: the cross entropy too (none: as those).
     ``gradient_bytes``: format gradients are accumulated and reduced in (``gradient_bytes_fp16``:
     the same with ``fp16``, where it differs). [B]
     ``gradient_copy_bytes``: 16-bit gradients that stay beside the wider sum. [B]
@@ -130,6 +131,7 @@ class Software(Record, frozen=True, kw_only=True):
     graphs: bool = False
     graphs_experts: bool = True
     fused: bool = True
+    fused_loss: bool | None = None
     gradient_bytes: float = 4.0
     gradient_bytes_fp16: float | None = None
     gradient_copy_bytes: float = 0.0

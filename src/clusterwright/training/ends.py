@@ -63,10 +63,16 @@ def block_parameters(block: Block, hidden_size: int) -> BlockParameters:
     )
 
 
-def end_costs(model: Model, ops: Operators) -> EndCosts:
-    """Costs of a model's ends for the shapes that ``ops`` were made with."""
+def end_costs(model: Model, ops: Operators, *, host_bound: Array) -> EndCosts:
+    """Costs of a model's ends for the shapes that ``ops`` were made with.
+
+    ``host_bound``: where layers wait for the host, and ends therefore do too (elsewhere it has run
+    ahead).
+    """
     number = ops.num_shapes
     embedding, head = _embedding(model, ops), _head(model, ops)
+    for cost in (embedding.forward, embedding.backward, head.forward, head.backward):
+        cost.add("host", ops.host_wait(cost) * host_bound)
     forward = head.forward.matrix(number)
     backward = head.backward.matrix(number)
     for _ in range(model.mtp_layers):
@@ -99,6 +105,7 @@ def end_costs(model: Model, ops: Operators) -> EndCosts:
 def _embedding(model: Model, ops: Operators) -> Work:
     """Table look-up, and the all-reduce (or reduce-scatter) of a vocabulary-parallel table."""
     work = Work()
+    work.forward.kernels += ops.machine.settings.batch_launches
     shapes = ops.shapes
     elements = ops.tokens * model.hidden_size
     ops.stream(work.forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
@@ -121,7 +128,10 @@ def _head(model: Model, ops: Operators) -> Work:
     ops.on(wide).linear(work, ops.tokens, columns, model.hidden_size + 0.0 * columns)
     logits = ops.tokens * columns
     # Cast to fp32, maximum, exponential and sum; then the gradient, cast back.
-    passes = 1.0 if ops.machine.software.fused else ops.machine.settings.unfused_loss_passes
+    software, settings = ops.machine.software, ops.machine.settings
+    fused = software.fused if software.fused_loss is None else software.fused_loss
+    passes = 1.0 if fused else settings.unfused_loss_passes
+    work.forward.kernels += settings.loss_launches
     ops.stream(work.forward, 14.0 * logits * passes, kernels=4.0 * passes)
     ops.stream(work.backward, 8.0 * logits * passes, kernels=2.0 * passes)
     links, sharded = ops.machine.tensor_links, shapes.sequence_parallel > 0

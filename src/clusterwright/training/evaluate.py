@@ -22,7 +22,7 @@ from clusterwright.training.columns import Cuts, Runs, columns_of
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
 from clusterwright.training.kept import exchange_bytes, hop_bytes
-from clusterwright.training.layers import layer_costs
+from clusterwright.training.layers import layer_costs, waits_for_host
 from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
 from clusterwright.training.prepared import STORED_4_BIT, Prepared, StateBytes
@@ -109,7 +109,7 @@ class Evaluator:
             every_rank=every_rank,
         )
         self._add_prediction_layers(stages)
-        ends = end_costs(self.model, ops)
+        ends = end_costs(self.model, ops, host_bound=waits_for_host(costs))
         exchange = largest_of([exchange_bytes(ops, block) for block in self.model.blocks])
         return Prepared(
             cuts, costs, ends, stages, exchange, hop_bytes(ops), shape_index, stage_index

@@ -8,7 +8,7 @@ import numpy as np
 
 from clusterwright.model.records import Block, Experts, Mlp
 from clusterwright.training import traffic
-from clusterwright.training.costs import BF16, Cost, LayerCosts, Work
+from clusterwright.training.costs import BF16, PARTS, Cost, LayerCosts, Work
 from clusterwright.training.kept import kept_bytes
 from clusterwright.training.mixers import add_mixer
 from clusterwright.training.operators import Operators
@@ -39,6 +39,12 @@ def layer_costs(ops: Operators, block: Block) -> LayerCosts:
         weight_gradient=np.broadcast_to(work.weight.total(), ops.num_shapes),
         kept=kept_bytes(ops, block),
     )
+
+
+def waits_for_host(costs: list[LayerCosts]) -> Array:
+    """Return, for each shape, whether every kind of layer waits for its launches. (shapes,)"""
+    row = PARTS.index("host")
+    return np.logical_and.reduce([cost.forward[row] > 0 for cost in costs])
 
 
 def _every_second_product(forward: Cost) -> Cost:

@@ -11,6 +11,8 @@ class Settings(Record, frozen=True, kw_only=True):
     ``launch_time``: host time to issue one kernel, with the Python, autograd and small operators
     around it. [s]
     ``grouped_launch_share``: of that, for each further product of a grouped one. [1]
+    ``batch_launches``, ``loss_launches``: kernels of a micro-batch around the embedding and in the
+    loss that layers do not show: its broadcast, masks and positions; scaling and averaging. [1]
     ``slice_time``: host time to slice a tensor and to issue the slice's copy. [s]
     ``reserve_bytes``: memory that driver, runtime and communicators hold, where the framework's
     entry does not say. [B]
@@ -30,6 +32,8 @@ class Settings(Record, frozen=True, kw_only=True):
 
     launch_time: float
     grouped_launch_share: float
+    batch_launches: float
+    loss_launches: float
     slice_time: float
     reserve_bytes: float
     reserve_share: float

@@ -93,8 +93,9 @@ def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
         hidden_by = work.backward.total(DEVICE_PARTS) / 3.0
         work.backward.add("tp", np.maximum(0.0, halves * regather * many - hidden_by))
     # Per shape: what a strategy launches may not depend on its neighbours in the table.
-    work.forward.kernels = work.forward.kernels + halves * 2.0 * many
-    work.backward.kernels = work.backward.kernels + halves * 2.0 * many
+    launches = halves * np.where(sharded, 2.0, 1.0) * many
+    work.forward.kernels = work.forward.kernels + launches
+    work.backward.kernels = work.backward.kernels + launches
 
 
 def overlap_tensor_traffic(ops: Operators, cost: Cost) -> None:
