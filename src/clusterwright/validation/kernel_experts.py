@@ -65,8 +65,8 @@ GENERIC = (
     (6144, 16384),
     (7168, 3072),
 )
-"""Sizes of models (Gemma 4, MiniMax-M2, MiMo-V2, Mixtral, Llama 4, DeepSeek-V4 ...) that SGLang runs
-1.3 to 2 times slower on Blackwell than others of their kind, whatever the load. Its defaults
+"""Sizes of models (Gemma 4, MiniMax-M2, MiMo-V2, Mixtral, Llama 4, DeepSeek-V4 ...) that SGLang on
+Blackwell runs 1.3 to 2 times slower than others of their kind, whatever the load. Its defaults
 (``server_args.py``) leave these architectures to its generic kernel, and hand those of Qwen 3 and
 DeepSeek-V3 to TensorRT-LLM's; that this is the cause is inferred."""
 RANK_LOCAL = (("sglang", "0.5.10"),)
