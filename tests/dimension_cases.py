@@ -133,6 +133,7 @@ CASES: dict[str, Case] = {
         activation_passes=2.5,
         foreign_rows=100,
         foreign_cost=0.3,
+        foreign_passes=1.5,
         cache_bytes="50 MB",
         cache_speedup=2,
     ),

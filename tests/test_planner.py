@@ -298,9 +298,14 @@ def test_a_device_is_written_to_and_never_replaced(plan):
     assert not Path(os.devnull).is_file()
 
 
-def test_more_accelerators_than_the_batch_feeds_are_never_slower():
+def test_more_accelerators_than_the_batch_feeds_are_slower_by_their_stragglers_at_most():
     few, many = (
         plan_training(ask_training("gpt-2-124m", accelerator="h100", accelerators=count)).best
         for count in (256, 1024)
     )
-    assert many.step_time <= few.step_time
+    waiting = (
+        next(term.time for term in found.waterfall if term.name == "stragglers")
+        for found in (many, few)
+    )
+    # A plan uses at least half of the machine, and the slowest of more nodes is slower.
+    assert many.step_time - few.step_time <= max(0.0, next(waiting) - next(waiting))
