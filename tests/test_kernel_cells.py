@@ -183,6 +183,11 @@ def test_an_expert_s_shard_does_a_share_of_the_work():
     assert ungated == pytest.approx(2.0 * 4096 * 2 * 2688 * 1856)
 
 
+def test_an_empty_table_of_experts_has_no_load():
+    empty = experts_table().where(np.array([False]))
+    assert len(kernel_experts.prepared(empty)["rows"]) == 0
+
+
 def experts_features(**changed):
     found = kernel_experts.features(experts_table(**changed))
     return {name: float(column[0]) for name, column in found.items()}

@@ -73,7 +73,7 @@ def loads_of(
     """Return the load of each row of a table, as columns."""
     shapes = np.column_stack([tokens, top_k, num_experts, ep]).astype(int).tolist()
     pairs = zip(shapes, distribution.tolist(), strict=True)
-    return Load(*np.array([load_of(*shape, word) for shape, word in pairs]).T)
+    return Load(*np.array([load_of(*shape, word) for shape, word in pairs]).reshape(-1, 3).T)
 
 
 def _summary(counts: Array, tokens: float) -> Load:
