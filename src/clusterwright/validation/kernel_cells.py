@@ -1,8 +1,8 @@
 """Parameters that differ between the kernels of one engine: one value for each of its cells.
 
-Libraries compile a kernel for each head size, and another for windows; experts without a gate take
-another path. A cell is such a kernel. In a fit's values the name of a cell follows the parameter's,
-as in ``half_length_d128w``; parameters without a cell hold for all.
+Libraries compile a kernel for each head size, and another for windows. A cell is such a kernel. In
+a fit's values the name of a cell follows the parameter's, as in ``half_length_d128w``; parameters
+without a cell hold for all.
 """
 
 from __future__ import annotations
