@@ -99,7 +99,7 @@ def fit_kernels(
     residuals, skipped, refused = [], [], []
     for done, group in enumerate(groups, start=1):
         tiny = not shows_rates(group.table, chosen, group.accelerator, group.precision)
-        if tiny and chosen.name == "gemm":
+        if tiny and FITS[chosen.name].needs_rates:
             skipped.append(
                 f"{group.accelerator.id} {group.precision} {group.engine}: "
                 f"{len(group.table):,} rows show overheads only; measure larger shapes"
@@ -146,7 +146,7 @@ def _groups(
 
 def _fit_group(group: Group, kind: KernelKind) -> tuple[tuple[Branch, ...], Residual]:
     """Fit on the rows that are possible and not held out; judge on those held out."""
-    table, chip, precision = group.table, group.accelerator, group.precision
+    table, chip, precision = kind.prepare(group.table), group.accelerator, group.precision
     impossible = impossible_rows(table, kind, chip, precision)
     unseen = held_out(table, kind.numbers)
     seen = thinned(table.where(~unseen & ~impossible.any), MAX_ROWS)

@@ -74,10 +74,7 @@ class Grower(NamedTuple):
 
     def grow(self, table: Table) -> tuple[Branch, ...]:
         """Return the branches that follow a table's rows best, each fitted on all of its rows."""
-        whole = Branch(values={})
-        if self.cuts.most_branches == 1:
-            return (self.finished(Leaf(whole, table, 0.0, 0.0)),)
-        leaves = [self.leaf(table, whole)]
+        leaves = [self.leaf(table, Branch(values={}))]
         least = LEAST_GAIN * leaves[0].loss
         closed: list[Leaf] = []
         while leaves and len(leaves) + len(closed) < self.cuts.most_branches:

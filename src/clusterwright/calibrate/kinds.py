@@ -13,10 +13,14 @@ from clusterwright.validation.kernel_kinds import KernelKind
 
 
 class Fit(NamedTuple):
-    """How kernels of one kind are fitted: their parameters, and where branches may end."""
+    """How kernels of one kind are fitted: their parameters, and where branches may end.
+
+    ``needs_rates``: a table that comes near no roof is skipped, as it shows overheads only.
+    """
 
     search: VariantSearch | CellSearch
     cuts: Cuts
+    needs_rates: bool = False
 
     def fitter(self, kind: KernelKind, accelerator: Accelerator, precision: str) -> Fitter:
         """Return what fits the branches of one accelerator and precision."""
@@ -33,6 +37,7 @@ FITS: dict[str, Fit] = {
             parameters=gemm.searched,
         ),
         Cuts(gemm.CUTS, tried=2, least_rows=120, most_branches=8),
+        needs_rates=True,
     ),
     "attention_prefill": Fit(
         attention.PREFILL,

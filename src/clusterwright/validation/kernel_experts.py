@@ -158,7 +158,7 @@ def times(
         element_bytes=2.0,
         foreign_rows=np.maximum(0.0, tokens * ready["topk"] - ready["rows"]),
         cache_bytes=accelerator.cache_bytes or 0.0,
-        **{"fill_area": 0.0, **values},
+        **values,
     )
 
 

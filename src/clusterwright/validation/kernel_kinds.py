@@ -34,6 +34,7 @@ class KernelKind(NamedTuple):
     FLOPs and least bytes of each row. ``features``: by which an engine may choose its kernel.
     ``times``: what the formula says of each row; ``usual_times``: what the generation's profile
     says where no engine was measured [s]. ``labels``: columns of words besides that it needs.
+    ``prepare``: adds columns that are worth computing once for a table.
     """
 
     name: str
@@ -46,11 +47,13 @@ class KernelKind(NamedTuple):
     times: Callable[[Table, Accelerator, str, Mapping[str, float]], Array]
     usual_times: Callable[[Table, Accelerator, str, EfficiencyProfile], Array]
     labels: tuple[str, ...] = ()
+    prepare: Callable[[Table], Table] = lambda table: table
 
     def predict(
         self, table: Table, accelerator: Accelerator, precision: str, branches: Sequence[Branch]
     ) -> Array:
         """Return the time of each row by the branch that its shape falls in. [s]"""
+        table = self.prepare(table)
         found = np.full(len(table), np.nan)
         features = self.features(table)
         for branch in branches:
@@ -127,6 +130,7 @@ KINDS: dict[str, KernelKind] = {
         times=kernel_experts.times,
         usual_times=kernel_experts.usual_times,
         labels=kernel_experts.LABELS,
+        prepare=kernel_experts.prepared,
     ),
 }
 """Every kind by its name: add one here, and its fit in ``clusterwright.calibrate.kinds``."""
