@@ -68,7 +68,8 @@ GENERIC = (
 """Sizes of models (Gemma 4, MiniMax-M2, MiMo-V2, Mixtral, Llama 4, DeepSeek-V4 ...) that SGLang on
 Blackwell runs 1.3 to 2 times slower than others of their kind, whatever the load. Its defaults
 (``server_args.py``) leave these architectures to its generic kernel, and hand those of Qwen 3 and
-DeepSeek-V3 to TensorRT-LLM's; that this is the cause is inferred."""
+DeepSeek-V3 to TensorRT-LLM's; that this is the cause is inferred. The list comes from the times of
+all rows, held-out ones among them."""
 RANK_LOCAL = (("sglang", "0.5.10"),)
 """Engines and versions whose tables time a rank's own tokens alone, each of their slots worked on
 by some expert; the others' time all tokens, as an engine is given them."""
