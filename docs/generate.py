@@ -42,7 +42,7 @@ FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
     "asking", "catalogue.store", "communication", "engines.bidirectional", "engines.controllable",
     "engines.costs", "engines.executor", "engines.orders", "engines.schedule",
-    "engines.torch_table", "errors", "hardware", "links", "model.config", "model.parameters",
+    "engines.torch_table", "errors", "facts", "hardware", "kernels.kinds", "kernels.library", "links", "model.config", "model.parameters",
     "planner", "simulation.inputs", "simulation.refining", "simulation.step", "software",
     "strategy", "training.api", "training.checks", "training.estimate", "training.intervals",
     "training.plan", "training.rules", "validation.api", "workload",

@@ -20,11 +20,12 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli import main
 from clusterwright.cli.calibrate import fit_command
 from clusterwright.errors import InputError, TableError, UnknownNameError
-from clusterwright.kernels import Branch
-from clusterwright.validation import kernel_gemm
-from clusterwright.validation.kernel_kinds import KINDS, kind_named
+from clusterwright.kernels import gemm
+from clusterwright.kernels.columns import Table
+from clusterwright.kernels.kinds import KINDS, kind_named
+from clusterwright.kernels.library import Branch
 from clusterwright.validation.kernel_rows import Predictor, kernels_kind, score_kernels
-from clusterwright.validation.kernel_tables import Table, column_names, read_table
+from clusterwright.validation.kernel_tables import column_names, read_table
 
 GEMM = KINDS["gemm"]
 H100 = Catalogue().accelerator("h100")
@@ -368,9 +369,9 @@ def test_the_worst_fit_comes_first():
 
 
 def test_every_precision_has_a_peak_and_bytes():
-    for name in set(kernel_gemm.NAMES.values()):
-        assert kernel_gemm.peak(H100, name) > 0
-        assert kernel_gemm.WEIGHT_BYTES[name] > 0
+    for name in set(gemm.NAMES.values()):
+        assert gemm.peak(H100, name) > 0
+        assert gemm.WEIGHT_BYTES[name] > 0
 
 
 def test_a_table_of_overheads_alone_is_not_fitted(tmp_path):

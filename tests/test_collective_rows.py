@@ -9,7 +9,7 @@ import pytest
 
 from clusterwright.cli import main
 from clusterwright.errors import InputError
-from clusterwright.training.api import shipped
+from clusterwright.facts import shipped
 from clusterwright.validation import collective_rows
 from clusterwright.validation.collective_rows import CollectiveResult
 

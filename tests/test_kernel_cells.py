@@ -13,12 +13,12 @@ from clusterwright.calibrate.api import fit_kernels
 from clusterwright.calibrate.physics import impossible_rows
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError, TableError
-from clusterwright.validation import kernel_decode, kernel_experts, kernel_latent, kernel_prefill
-from clusterwright.validation.kernel_cells import head_cells, head_distance
-from clusterwright.validation.kernel_kinds import KINDS, kind_of_columns
-from clusterwright.validation.kernel_loads import load_of
+from clusterwright.kernels import decode, experts, latent, prefill
+from clusterwright.kernels.cells import head_cells, head_distance
+from clusterwright.kernels.columns import LATENCY, Table
+from clusterwright.kernels.kinds import KINDS, kind_of_columns
+from clusterwright.kernels.loads import load_of
 from clusterwright.validation.kernel_rows import Predictor, score_kernels
-from clusterwright.validation.kernel_tables import LATENCY, Table
 
 FACTS = Catalogue()
 H100 = FACTS.accelerator("h100")
@@ -55,7 +55,7 @@ def decode_table() -> Table:
         for group in (1.0, 4.0, 8.0)
         for dim in (64.0, 128.0)
     ]
-    return Table(dict(zip(kernel_decode.NUMBERS, np.array(shapes).T, strict=True)))
+    return Table(dict(zip(decode.NUMBERS, np.array(shapes).T, strict=True)))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def fitted(tmp_path_factory):
     times = KINDS["attention_decode"].times(table, H100, "bf16", DECODE_TRUTH)
     with path.open("w", newline="") as file:
         out = csv.writer(file)
-        numbers = kernel_decode.NUMBERS
+        numbers = decode.NUMBERS
         out.writerow(["system", "framework", "kv_cache_dtype", *numbers, "latency_us"])
         for i, time in enumerate(times):
             shape = [table[name][i] for name in numbers]
@@ -185,11 +185,11 @@ def test_an_expert_s_shard_does_a_share_of_the_work():
 
 def test_an_empty_table_of_experts_has_no_load():
     empty = experts_table().where(np.array([False]))
-    assert len(kernel_experts.prepared(empty)["rows"]) == 0
+    assert len(experts.prepared(empty)["rows"]) == 0
 
 
 def experts_features(**changed):
-    found = kernel_experts.features(experts_table(**changed))
+    found = experts.features(experts_table(**changed))
     return {name: float(column[0]) for name, column in found.items()}
 
 
@@ -217,25 +217,21 @@ def test_an_engine_is_given_all_tokens_unless_its_tables_time_a_rank_s_own():
 
 
 def test_rows_faster_than_the_chip_are_found_in_every_kind():
-    prefill = Table(
+    prompts = Table(
         {
-            **dict(
-                zip(kernel_prefill.NUMBERS, np.array([[8.0, 16384, 32, 8, 128, 0]]).T, strict=True)
-            ),
+            **dict(zip(prefill.NUMBERS, np.array([[8.0, 16384, 32, 8, 128, 0]]).T, strict=True)),
             LATENCY: np.array([1000.0]),
         }
     )
-    decode = Table(
+    tokens = Table(
         {
-            **dict(
-                zip(kernel_decode.NUMBERS, np.array([[64.0, 65535, 32, 8, 128, 0]]).T, strict=True)
-            ),
+            **dict(zip(decode.NUMBERS, np.array([[64.0, 65535, 32, 8, 128, 0]]).T, strict=True)),
             LATENCY: np.array([1000.0]),
         }
     )
-    found = impossible_rows(prefill, KINDS["attention_prefill"], H100, "bf16")
+    found = impossible_rows(prompts, KINDS["attention_prefill"], H100, "bf16")
     assert found.faster_than_peak.all()
-    found = impossible_rows(decode, KINDS["attention_decode"], H100, "bf16")
+    found = impossible_rows(tokens, KINDS["attention_decode"], H100, "bf16")
     assert found.faster_than_memory.all()
 
 
@@ -271,9 +267,7 @@ def test_a_shipped_kernel_beats_neither_the_peak_nor_the_memory_on_large_shapes(
 
 
 def test_a_module_of_latent_attention_takes_longer_than_its_core():
-    table = Table(
-        dict(zip(kernel_latent.NUMBERS, np.array([[64.0, 4095.0, 128.0]]).T, strict=True))
-    )
+    table = Table(dict(zip(latent.NUMBERS, np.array([[64.0, 4095.0, 128.0]]).T, strict=True)))
     predictor = Predictor(FACTS, KINDS["latent_decode"])
     core, module = (
         predictor.times(table, H100, "trtllm", precision)[0]

@@ -8,10 +8,10 @@ import pytest
 
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import CatalogueError
-from clusterwright.kernels import KernelLibrary, Kernels
-from clusterwright.validation.kernel_kinds import KINDS, inside_branch, kind_of_columns
+from clusterwright.kernels.columns import Table
+from clusterwright.kernels.kinds import KINDS, inside_branch, kind_of_columns
+from clusterwright.kernels.library import KernelLibrary, Kernels
 from clusterwright.validation.kernel_rows import Predictor
-from clusterwright.validation.kernel_tables import Table
 
 FACTS = Catalogue()
 GEMM = KINDS["gemm"]

@@ -13,19 +13,13 @@ from training_cases import INTERVALS
 
 from clusterwright.communication import CommunicationLibrary, Protocol, plain_library
 from clusterwright.errors import CatalogueError, ConfigError
+from clusterwright.facts import library_of, links_on, profile_of, shipped
 from clusterwright.formulas import collectives, protocols
 from clusterwright.hardware import Level
 from clusterwright.links import Links
 from clusterwright.model.config import load_config
 from clusterwright.strategy import Strategy
-from clusterwright.training.api import (
-    library_of,
-    links_on,
-    profile_of,
-    settings_of,
-    shipped,
-    software_named,
-)
+from clusterwright.training.api import settings_of, software_named
 from clusterwright.training.estimate import estimate_with, make_evaluator
 from clusterwright.workload import TrainingWorkload
 

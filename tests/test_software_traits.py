@@ -7,9 +7,10 @@ import pytest
 from training_cases import INTERVALS, JOB, dense, machine
 
 from clusterwright import Strategy, ask_training
+from clusterwright.facts import profile_of, shipped
 from clusterwright.model.records import Model
 from clusterwright.software import Stack
-from clusterwright.training.api import profile_of, settings_of, shipped, software_named
+from clusterwright.training.api import settings_of, software_named
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload

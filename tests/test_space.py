@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_cases import JOB, dense, machine, sparse
 
-from clusterwright.training.api import shipped, software_named
+from clusterwright.facts import shipped
+from clusterwright.training.api import software_named
 from clusterwright.training.checks import check_strategy
 from clusterwright.training.columns import strategy_of
 from clusterwright.training.space import chunk_counts, divisors, enumerate_cuts, enumerate_runs

@@ -12,15 +12,10 @@ from clusterwright.calibrate import stacks
 from clusterwright.calibrate.recording import stacks_as_text, stacks_as_toml
 from clusterwright.calibrate.stacks import Row, StackFit, fit_stack, held_out_error
 from clusterwright.errors import CatalogueError, InputError, UnknownNameError
+from clusterwright.facts import profile_of, shipped
 from clusterwright.software import Stack
 from clusterwright.strategy import Strategy
-from clusterwright.training.api import (
-    estimate_training,
-    profile_of,
-    settings_of,
-    shipped,
-    software_named,
-)
+from clusterwright.training.api import estimate_training, settings_of, software_named
 from clusterwright.training.estimate import estimate_with, make_evaluator
 from clusterwright.validation.questions import Question
 

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from clusterwright.facts import profile_of, shipped
 from clusterwright.hardware import Cluster
 from clusterwright.model.config import load_config
 from clusterwright.model.records import Model
 from clusterwright.strategy import Strategy
-from clusterwright.training.api import profile_of, settings_of, shipped, software_named
+from clusterwright.training.api import settings_of, software_named
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.intervals import IntervalGroup, Intervals

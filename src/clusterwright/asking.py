@@ -13,19 +13,13 @@ from typing import Any, get_args
 
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError, UnitError
-from clusterwright.hardware import Accelerator, Cluster
+from clusterwright.facts import profile_of, shipped
+from clusterwright.hardware import LOW_PRECISIONS, Accelerator, Cluster, peak_rate
 from clusterwright.model.config import load_config
 from clusterwright.model.parameters import count_parameters
 from clusterwright.model.records import Model
 from clusterwright.software import Software
-from clusterwright.training.api import (
-    intervals_of,
-    profile_of,
-    settings_of,
-    shipped,
-    software_named,
-)
-from clusterwright.training.machine import LOW_PRECISIONS, peak_rate
+from clusterwright.training.api import intervals_of, settings_of, software_named
 from clusterwright.training.pins import check_pins
 from clusterwright.training.plan import Objective, TrainingQuestion
 from clusterwright.units import format_count, parse

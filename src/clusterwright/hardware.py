@@ -5,7 +5,11 @@ SI throughout: FLOP/s, B, B/s, s, W, USD. ``None`` means that nobody published t
 
 from __future__ import annotations
 
+from clusterwright.errors import InputError
 from clusterwright.records import Record
+
+LOW_PRECISIONS = {"fp8": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
+"""Formats below 16 bits, and the peak that they run at."""
 
 
 class Accelerator(Record, frozen=True, kw_only=True):
@@ -66,3 +70,30 @@ class Cluster(Record, frozen=True, kw_only=True):
     host_memory_bytes: float | None = None
     host_bandwidth: float | None = None
     assumed: tuple[str, ...] = ()
+
+
+def peak_rate(accelerator: Accelerator, precision: str) -> float:
+    """Dense peak of a precision, or of the next wider one the chip has. [FLOP/s]
+
+    Raises
+    ------
+    InputError
+        When nobody published a matrix rate for the chip at 16 bits or below.
+    """
+    wanted = LOW_PRECISIONS.get(precision, precision)
+    wider = {
+        "fp4": ("fp4", "fp8", "bf16", "fp16"),
+        "fp8": ("fp8", "bf16", "fp16"),
+        "bf16": ("bf16", "fp16"),
+        "fp16": ("fp16", "bf16"),
+        "tf32": ("tf32", "fp32"),
+        "fp32": ("fp32",),
+    }
+    for name in wider[wanted]:
+        if accelerator.peaks.get(name):
+            return accelerator.peaks[name]
+    known = ", ".join(sorted(accelerator.peaks)) or "none"
+    raise InputError(
+        f"{accelerator.id} has no published {wanted} rate (known: {known}); choose another "
+        f"--precision, or add the figure to a catalogue file of your own"
+    )

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from clusterwright.communication import CommunicationLibrary, Protocol
+from clusterwright.communication import CommunicationLibrary, Protocol, plain_library
+from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.formulas import collectives, protocols
-from clusterwright.hardware import Level
+from clusterwright.hardware import Cluster, Level
 
 Array = Any
 
@@ -229,6 +230,33 @@ class Links:
             group_size, stride, level_sizes=self.sizes, level_latencies=self._latencies(protocol)
         )
         return protocol.base + protocol.per_rank * group_size + latency, inverse + copied
+
+
+def links_of(
+    cluster: Cluster,
+    profile: EfficiencyProfile,
+    *,
+    network_share: float = 1.0,
+    hop_time: float = 0.0,
+) -> Links:
+    """The cluster's levels as the chips' communication library drives them.
+
+    ``network_share``: what a framework makes of the bandwidth between nodes [1]; ``hop_time``: what
+    it adds to each hop between nodes. [s]
+    """
+    found = profile.communication
+    if found is None:
+        shares = profile.links
+        hop = cluster.levels[0].latency
+        found = plain_library(shares.scaleup, shares.scaleout, hop=hop)
+    inside, *beyond = cluster.levels
+    slowed = [
+        msgspec.structs.replace(
+            level, bandwidth=level.bandwidth * network_share, latency=level.latency + hop_time
+        )
+        for level in beyond
+    ]
+    return Links((inside, *slowed), found)
 
 
 def _hop(level_latency: float, hop: float, reference: float) -> float:

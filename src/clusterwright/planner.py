@@ -10,10 +10,10 @@ import numpy as np
 
 from clusterwright import __version__
 from clusterwright.errors import InputError
+from clusterwright.facts import shipped
 from clusterwright.simulation.refining import Weight, best_played
 from clusterwright.simulation.step import Played, simulate
 from clusterwright.strategy import Strategy
-from clusterwright.training.api import shipped
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.pieces import pieces_of

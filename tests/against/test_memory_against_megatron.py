@@ -49,10 +49,11 @@ import msgspec
 import pytest
 from against.fetch_megatron import FOLDER, REQUIREMENT
 
+from clusterwright.facts import shipped
 from clusterwright.hardware import Accelerator, Cluster, Level
 from clusterwright.model.config import load_config
 from clusterwright.strategy import Strategy
-from clusterwright.training.api import estimate_training, shipped, software_named
+from clusterwright.training.api import estimate_training, software_named
 from clusterwright.training.estimate import StageMemory
 from clusterwright.workload import TrainingWorkload
 

@@ -18,18 +18,12 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.efficiency import Evidence
 from clusterwright.errors import InputError, TableError
 from clusterwright.hardware import Accelerator
-from clusterwright.kernels import Branch, KernelFit, Kernels
+from clusterwright.kernels.columns import ENGINE, LATENCY, SYSTEM, Table
+from clusterwright.kernels.kinds import KernelKind, kind_named
+from clusterwright.kernels.library import Branch, KernelFit, Kernels
 from clusterwright.records import Record
-from clusterwright.validation.kernel_kinds import KernelKind, kind_named
 from clusterwright.validation.kernel_rows import accelerator_of, cut_by_words
-from clusterwright.validation.kernel_tables import (
-    ENGINE,
-    LATENCY,
-    SYSTEM,
-    Table,
-    read_table,
-    version_column,
-)
+from clusterwright.validation.kernel_tables import read_table, version_column
 
 MAX_ROWS = 6000
 """Rows that one fit sees: more of a regular grid changes the third digit and takes minutes."""
@@ -74,7 +68,7 @@ def fit_kernels(
     path
         A Parquet or CSV file with the columns of the kind.
     kind
-        Such as ``gemm``; see ``validation.kernel_kinds``.
+        Such as ``gemm``; see ``kernels.kinds``.
     accelerators
         Only these, by id or alias; by default all of the table.
     catalogue

@@ -6,7 +6,7 @@ from itertools import product
 
 from clusterwright.calibrate.fitting import Parameter
 from clusterwright.calibrate.search import CellSearch
-from clusterwright.validation import kernel_decode, kernel_prefill
+from clusterwright.kernels import decode, prefill
 
 PREFILL = CellSearch(
     shared=(
@@ -22,7 +22,7 @@ PREFILL = CellSearch(
         Parameter("half_length", 150.0, 1.0, 5e3),
         Parameter("window_waste", 0.01, 1e-5, 1.0),
     ),
-    cells=kernel_prefill.cells,
+    cells=prefill.cells,
     choices=tuple(
         {"query_tile": tile, "least_tile": least, "packed": packed}
         for tile, packed in product((64.0, 128.0, 256.0), (0.0, 1.0))
@@ -55,7 +55,7 @@ DECODE = CellSearch(
         Parameter("floor", 8e-6, 1e-6, 1e-3),
         Parameter("window_waste", 0.01, 1e-5, 1.0),
     ),
-    cells=kernel_decode.cells,
+    cells=decode.cells,
     choices=tuple(
         {"query_tile": tile, "group_limit": limit, "window_limit": window_limit}
         for tile, limit, window_limit in (

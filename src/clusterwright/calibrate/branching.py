@@ -15,9 +15,9 @@ import numpy as np
 
 from clusterwright.errors import TableError
 from clusterwright.hardware import Accelerator
-from clusterwright.kernels import Branch
-from clusterwright.validation.kernel_kinds import KernelKind
-from clusterwright.validation.kernel_tables import LATENCY, Array, Table
+from clusterwright.kernels.columns import LATENCY, Array, Table
+from clusterwright.kernels.kinds import KernelKind
+from clusterwright.kernels.library import Branch
 
 LEAST_GAIN = 0.008
 """Share of the whole error that a cut must save on rows it did not see. [1]"""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clusterwright.errors import InputError, TableError
-from clusterwright.validation.kernel_tables import Array
+from clusterwright.kernels.columns import Array
 
 
 class Parameter(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from clusterwright.validation.kernel_tables import Array, Table
+from clusterwright.kernels.columns import Array, Table
 
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: Fibonacci hashing (Knuth, The Art of Computer Programming, 6.4)."""

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Sequence
 
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError, InputError
+from clusterwright.facts import profile_of
 from clusterwright.records import Record
-from clusterwright.training.api import profile_of
 from clusterwright.training.intervals import (
     Circumstances,
     IntervalGroup,

@@ -9,7 +9,7 @@ from clusterwright.calibrate.branching import Cuts, Fitter
 from clusterwright.calibrate.search import CellFitter, CellSearch
 from clusterwright.calibrate.variants import VariantFitter, VariantSearch
 from clusterwright.hardware import Accelerator
-from clusterwright.validation.kernel_kinds import KernelKind
+from clusterwright.kernels.kinds import KernelKind
 
 
 class Fit(NamedTuple):
@@ -63,4 +63,4 @@ FITS: dict[str, Fit] = {
         Cuts(experts.CUTS, tried=4, least_rows=60, most_branches=8),
     ),
 }
-"""By the names of ``validation.kernel_kinds.KINDS``."""
+"""By the names of ``kernels.kinds.KINDS``."""

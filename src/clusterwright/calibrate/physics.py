@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from clusterwright.hardware import Accelerator
-from clusterwright.validation.kernel_kinds import KernelKind
-from clusterwright.validation.kernel_tables import LATENCY, Array, Table
+from clusterwright.kernels.columns import LATENCY, Array, Table
+from clusterwright.kernels.kinds import KernelKind
 
 BEYOND_CACHE = 2.0
 """A stream of this many last-level caches leaves nothing there that it comes back to. [1]"""

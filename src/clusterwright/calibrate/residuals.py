@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from clusterwright.aligned import aligned, percent
+from clusterwright.kernels.columns import Array
 from clusterwright.records import Record
-from clusterwright.validation.kernel_tables import Array
 
 
 class Residual(Record, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ from clusterwright.calibrate.branching import thinned
 from clusterwright.calibrate.fitting import Parameter
 from clusterwright.errors import InputError, TableError
 from clusterwright.hardware import Accelerator
-from clusterwright.validation.kernel_cells import Cells
-from clusterwright.validation.kernel_kinds import KernelKind
-from clusterwright.validation.kernel_tables import LATENCY, Array, Table
+from clusterwright.kernels.cells import Cells
+from clusterwright.kernels.columns import LATENCY, Array, Table
+from clusterwright.kernels.kinds import KernelKind
 
 STEP = 1e-4
 """Step of the derivatives, in the logarithm of a parameter."""

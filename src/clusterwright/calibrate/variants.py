@@ -10,8 +10,8 @@ import numpy as np
 from clusterwright.calibrate.branching import thinned
 from clusterwright.calibrate.fitting import Parameter, fit
 from clusterwright.hardware import Accelerator
-from clusterwright.validation.kernel_kinds import KernelKind
-from clusterwright.validation.kernel_tables import LATENCY, Array, Table
+from clusterwright.kernels.columns import LATENCY, Array, Table
+from clusterwright.kernels.kinds import KernelKind
 
 IDLE = 0.005
 """A parameter that saves no more than this of the error is not kept. [1]"""

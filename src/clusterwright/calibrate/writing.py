@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from clusterwright.kernels import Kernels
+from clusterwright.kernels.library import Kernels
 
 DIGITS = 3
 """Significant digits of a fitted number: its error is larger than the fourth."""

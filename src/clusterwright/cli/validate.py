@@ -11,10 +11,10 @@ from clusterwright.asking import catalogue_with
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.options import show_progress, write, write_json
 from clusterwright.errors import InputError
+from clusterwright.kernels.kinds import KernelKind
 from clusterwright.validation import collective_rows, kernel_rows, output
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
-from clusterwright.validation.kernel_kinds import KernelKind
 
 
 def validate(

@@ -3,84 +3,19 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeVar
 
 import msgspec
 
-from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.communication import CommunicationLibrary
-from clusterwright.efficiency import PROVENANCE, EfficiencyProfile
-from clusterwright.errors import CatalogueError, nearest_names
+from clusterwright.facts import from_entry, profile_of, shipped
 from clusterwright.hardware import Cluster
-from clusterwright.links import Links
 from clusterwright.model.records import Model
-from clusterwright.records import Record
 from clusterwright.software import Software, Stack
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.intervals import Intervals
-from clusterwright.training.machine import links_of
 from clusterwright.training.settings import Settings
 from clusterwright.workload import TrainingWorkload
-
-T = TypeVar("T", bound=Record)
-
-
-def from_entry(record: type[T], entry: Entry) -> T:
-    """Make a record of an entry; provenance is left behind.
-
-    Raises
-    ------
-    CatalogueError
-        When a key is missing, unknown or of the wrong type; the message names it.
-    """
-    fields = record.__struct_fields__
-    left = {"id", *PROVENANCE} - set(fields)
-    data = {key: value for key, value in entry.data.items() if key not in left}
-    try:
-        return msgspec.convert(data, record)
-    except msgspec.ValidationError as error:
-        odd = next((key for key in data if key not in fields), "")
-        near = nearest_names(odd, fields, count=1)
-        hint = f": did you mean {near[0]!r}?" if near else ""
-        raise CatalogueError(f"{entry.noun} {entry.id!r}: {error}{hint}") from None
-
-
-@lru_cache(maxsize=64)
-def _profile(catalogue: Catalogue, name: str) -> EfficiencyProfile:
-    profile = from_entry(EfficiencyProfile, catalogue.entry("efficiency", name))
-    return msgspec.structs.replace(profile, communication=library_of(catalogue, name))
-
-
-def library_of(catalogue: Catalogue, profile: str) -> CommunicationLibrary | None:
-    """The communication library that serves the chips of a profile, if the catalogue has one.
-
-    Raises
-    ------
-    CatalogueError
-        When a key is missing, unknown or of the wrong type; the message names it.
-    """
-    for entry in catalogue.entries("settings").values():
-        if profile in entry.data.get("profiles", ()):
-            return from_entry(CommunicationLibrary, entry)
-    return None
-
-
-def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
-    """The efficiency profile that the cluster's accelerator follows."""
-    return _profile(catalogue, cluster.accelerator.profile or "generic-gpu")
-
-
-def links_on(cluster: Cluster, *, catalogue: Catalogue | None = None) -> Links:
-    """The cluster's links as its chips' communication library drives them.
-
-    >>> cluster = shipped().any_cluster("nv-h100-sxm", 16)
-    >>> time = links_on(cluster).all_reduce(16.0, 1.0).time(2.0**33)
-    >>> round(float(time) * 1e3)
-    32
-    """
-    return links_of(cluster, profile_of(catalogue or shipped(), cluster))
 
 
 @lru_cache(maxsize=8)
@@ -106,12 +41,6 @@ def with_stack(catalogue: Catalogue, software: Software) -> Software:
     if entry is None:
         return software
     return msgspec.structs.replace(software, stack=from_entry(Stack, entry))
-
-
-@lru_cache(maxsize=1)
-def shipped() -> Catalogue:
-    """The catalogue that comes with the package."""
-    return Catalogue()
 
 
 def estimate_training(

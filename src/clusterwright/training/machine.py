@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import msgspec
 import numpy as np
 
-from clusterwright.communication import plain_library
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import InputError
 from clusterwright.formulas import attention, roofline
-from clusterwright.hardware import Accelerator, Cluster
-from clusterwright.links import Links
+from clusterwright.hardware import LOW_PRECISIONS, Cluster, peak_rate
+from clusterwright.links import links_of
 from clusterwright.software import Software
 from clusterwright.training.settings import Settings
 
 Array = Any
-
-LOW_PRECISIONS = {"fp8": "fp8", "mxfp8": "fp8", "nvfp4": "fp4"}
-"""Formats below 16 bits, and the peak that they run at."""
 
 ELEMENT_BYTES = {
     "fp32": 4.0,
@@ -31,60 +26,6 @@ ELEMENT_BYTES = {
     "nvfp4": 0.5625,
 }
 """Bytes of an operand, block scales included (nvfp4: 4 bits and an 8-bit scale for 16 values)."""
-
-
-def peak_rate(accelerator: Accelerator, precision: str) -> float:
-    """Dense peak of a precision, or of the next wider one the chip has. [FLOP/s]
-
-    Raises
-    ------
-    InputError
-        When nobody published a matrix rate for the chip at 16 bits or below.
-    """
-    wanted = LOW_PRECISIONS.get(precision, precision)
-    wider = {
-        "fp4": ("fp4", "fp8", "bf16", "fp16"),
-        "fp8": ("fp8", "bf16", "fp16"),
-        "bf16": ("bf16", "fp16"),
-        "fp16": ("fp16", "bf16"),
-        "tf32": ("tf32", "fp32"),
-        "fp32": ("fp32",),
-    }
-    for name in wider[wanted]:
-        if accelerator.peaks.get(name):
-            return accelerator.peaks[name]
-    known = ", ".join(sorted(accelerator.peaks)) or "none"
-    raise InputError(
-        f"{accelerator.id} has no published {wanted} rate (known: {known}); choose another "
-        f"--precision, or add the figure to a catalogue file of your own"
-    )
-
-
-def links_of(
-    cluster: Cluster,
-    profile: EfficiencyProfile,
-    *,
-    network_share: float = 1.0,
-    hop_time: float = 0.0,
-) -> Links:
-    """The cluster's levels as the chips' communication library drives them.
-
-    ``network_share``: what a framework makes of the bandwidth between nodes [1]; ``hop_time``: what
-    it adds to each hop between nodes. [s]
-    """
-    found = profile.communication
-    if found is None:
-        shares = profile.links
-        hop = cluster.levels[0].latency
-        found = plain_library(shares.scaleup, shares.scaleout, hop=hop)
-    inside, *beyond = cluster.levels
-    slowed = [
-        msgspec.structs.replace(
-            level, bandwidth=level.bandwidth * network_share, latency=level.latency + hop_time
-        )
-        for level in beyond
-    ]
-    return Links((inside, *slowed), found)
 
 
 class Machine:

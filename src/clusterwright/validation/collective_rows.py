@@ -19,16 +19,11 @@ import msgspec
 from clusterwright.aligned import aligned, percent
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError, InputError, TableError
+from clusterwright.facts import links_on
 from clusterwright.hardware import Cluster, Level
 from clusterwright.links import Lines, Links
 from clusterwright.records import Record
-from clusterwright.training.api import links_on
-from clusterwright.validation.kernel_tables import (
-    column_names,
-    csv_lines,
-    is_parquet,
-    open_parquet,
-)
+from clusterwright.validation.kernel_tables import column_names, csv_lines, is_parquet, open_parquet
 from clusterwright.validation.lookup import Lookup
 
 CURVES = {

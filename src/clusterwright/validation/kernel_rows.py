@@ -16,15 +16,11 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import InputError, TableError
 from clusterwright.hardware import Accelerator
-from clusterwright.kernels import KernelLibrary
+from clusterwright.kernels.columns import ENGINE, LATENCY, SYSTEM, Array, Table
+from clusterwright.kernels.kinds import KINDS, KernelKind, kind_of_columns, nearest_kind
+from clusterwright.kernels.library import KernelLibrary
 from clusterwright.records import Record
-from clusterwright.validation.kernel_kinds import KINDS, KernelKind, kind_of_columns, nearest_kind
 from clusterwright.validation.kernel_tables import (
-    ENGINE,
-    LATENCY,
-    SYSTEM,
-    Array,
-    Table,
     column_names,
     is_parquet,
     read_table,

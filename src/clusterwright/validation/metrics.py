@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 
 from clusterwright.formulas.flops import utilization
-from clusterwright.hardware import Accelerator
+from clusterwright.hardware import Accelerator, peak_rate
 from clusterwright.model.parameters import count_parameters
 from clusterwright.records import Record
 from clusterwright.training.flops import forward_flops_per_token
-from clusterwright.training.machine import peak_rate
 from clusterwright.validation.questions import Question
 from clusterwright.validation.runs import Run
 

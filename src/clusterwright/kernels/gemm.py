@@ -8,9 +8,8 @@ from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
 from clusterwright.formulas.roofline import matmul_time
 from clusterwright.formulas.tiles import engine_matmul_time
-from clusterwright.hardware import Accelerator
-from clusterwright.training.machine import peak_rate
-from clusterwright.validation.kernel_tables import Array, Table
+from clusterwright.hardware import Accelerator, peak_rate
+from clusterwright.kernels.columns import Array, Table
 
 NUMBERS = ("m", "n", "k")
 WORDS = ("gemm_dtype",)

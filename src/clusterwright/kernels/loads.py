@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from clusterwright.errors import TableError
-from clusterwright.validation.kernel_tables import Array
+from clusterwright.kernels.columns import Array
 
 Random = np.random.Generator
 

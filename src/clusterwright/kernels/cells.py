@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from clusterwright.validation.kernel_tables import Array
+from clusterwright.kernels.columns import Array
 
 Distance = Callable[[str, str], float]
 """How far one cell is from another by their names; the nearest stands in for a missing one."""

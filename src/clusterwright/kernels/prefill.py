@@ -9,10 +9,9 @@ import numpy as np
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
 from clusterwright.formulas.attention import attended_pairs, attention_time
-from clusterwright.hardware import Accelerator
-from clusterwright.training.machine import peak_rate
-from clusterwright.validation.kernel_cells import Cells, head_cells, head_distance
-from clusterwright.validation.kernel_tables import Array, Table
+from clusterwright.hardware import Accelerator, peak_rate
+from clusterwright.kernels.cells import Cells, head_cells, head_distance
+from clusterwright.kernels.columns import Array, Table
 
 NUMBERS = ("batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "window_size")
 WORDS = ("attn_dtype", "kv_cache_dtype")

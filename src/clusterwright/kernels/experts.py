@@ -9,10 +9,9 @@ import numpy as np
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
 from clusterwright.formulas.experts import experts_time
-from clusterwright.hardware import Accelerator
-from clusterwright.training.machine import peak_rate
-from clusterwright.validation.kernel_loads import loads_of
-from clusterwright.validation.kernel_tables import ENGINE, VERSION, Array, Table
+from clusterwright.hardware import Accelerator, peak_rate
+from clusterwright.kernels.columns import ENGINE, VERSION, Array, Table
+from clusterwright.kernels.loads import loads_of
 
 NUMBERS = (
     "num_tokens",

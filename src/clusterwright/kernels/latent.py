@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.errors import TableError
 from clusterwright.formulas.decoding import decode_attention_time
-from clusterwright.hardware import Accelerator
-from clusterwright.training.machine import peak_rate
-from clusterwright.validation.kernel_decode import usual_arguments
-from clusterwright.validation.kernel_prefill import CACHE_BYTES, named
-from clusterwright.validation.kernel_tables import Array, Table
+from clusterwright.hardware import Accelerator, peak_rate
+from clusterwright.kernels.columns import Array, Table
+from clusterwright.kernels.decode import usual_arguments
+from clusterwright.kernels.prefill import CACHE_BYTES, named
 
 NUMBERS = ("batch_size", "step", "num_heads")
 WORDS = ("op_name", "kv_cache_dtype")

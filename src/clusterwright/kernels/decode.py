@@ -9,11 +9,10 @@ import numpy as np
 
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.formulas.decoding import decode_attention_time
-from clusterwright.hardware import Accelerator
-from clusterwright.training.machine import peak_rate
-from clusterwright.validation.kernel_cells import Cells, head_cells, head_distance
-from clusterwright.validation.kernel_prefill import CACHE_BYTES, named
-from clusterwright.validation.kernel_tables import Array, Table
+from clusterwright.hardware import Accelerator, peak_rate
+from clusterwright.kernels.cells import Cells, head_cells, head_distance
+from clusterwright.kernels.columns import Array, Table
+from clusterwright.kernels.prefill import CACHE_BYTES, named
 
 NUMBERS = ("batch_size", "step", "num_heads", "num_key_value_heads", "head_dim", "window_size")
 WORDS = ("kv_cache_dtype",)
