@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from clusterwright.errors import InputError
@@ -27,6 +32,42 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     InputError
         When numba is not installed.
     """
+    return _compile(loop)
+
+
+@lru_cache
+def compiled_family(*modules: str) -> dict[str, Callable[..., Any]]:
+    """The functions of modules compiled together, so that they call each other compiled.
+
+    Parameters
+    ----------
+    modules
+        Full names, those that others import from first. Each function is compiled in a copy of
+        its module's names, in which functions compiled before have taken the place of their
+        source.
+
+    Raises
+    ------
+    InputError
+        When numba is not installed.
+    """
+    found: dict[str, Callable[..., Any]] = {}
+    loaded = [import_module(name) for name in modules]
+    folders = sorted({Path(str(module.__file__)).parent for module in loaded})
+    sources = b"".join(path.read_bytes() for f in folders for path in sorted(f.glob("*.py")))
+    stamp = hashlib.sha256(sources).hexdigest()[:12]
+    for module in loaded:
+        names = {**vars(module), **found}
+        for name, function in vars(module).items():
+            if inspect.isfunction(function) and function.__module__ == module.__name__:
+                copy = FunctionType(function.__code__, names, name, function.__defaults__)
+                # numba's cache looks at a function's own file alone: any change gives a new name.
+                copy.__qualname__ = f"{name}_{stamp}"
+                found[name] = names[name] = _compile(copy)
+    return found
+
+
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
     if not has_numba():
         raise InputError(
             "numba is not installed: pip install 'clusterwright[sim]', or run without it"
@@ -35,9 +76,9 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
 
     found: Callable[..., Any]
     try:
-        found = njit(cache=True)(loop)
+        found = njit(cache=True)(function)
     except RuntimeError:  # no folder that numba may write its cache to
-        found = njit(loop)
+        found = njit(function)
     return found
 
 

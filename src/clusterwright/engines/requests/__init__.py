@@ -1,0 +1,1 @@
+"""Requests played through replicas, step by step: batching, blocks, routing, and who waits."""
