@@ -41,11 +41,13 @@ WIDTH = 96
 FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
     "asking", "catalogue.store", "communication", "engines.bidirectional", "engines.controllable",
-    "engines.costs", "engines.executor", "engines.orders", "engines.schedule",
-    "engines.torch_table", "errors", "facts", "hardware", "kernels.kinds", "kernels.library", "links", "model.config", "model.parameters",
-    "planner", "simulation.inputs", "simulation.refining", "simulation.step", "software",
-    "strategy", "training.api", "training.checks", "training.estimate", "training.intervals",
-    "training.plan", "training.rules", "validation.api", "workload",
+    "engines.costs", "engines.executor", "engines.orders", "engines.requests.simulator",
+    "engines.schedule", "engines.torch_table", "errors", "facts", "hardware", "inference",
+    "kernels.kinds", "kernels.library", "links", "model.config", "model.parameters", "planner",
+    "serving.server", "simulation.inputs", "simulation.refining", "simulation.step", "software",
+    "strategy", "traces.reading", "traces.trace", "training.api", "training.checks",
+    "training.estimate", "training.intervals", "training.plan", "training.rules", "validation.api",
+    "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""
 

@@ -13,6 +13,7 @@ from clusterwright.communication import CommunicationLibrary
 from clusterwright.efficiency import PROVENANCE, EfficiencyProfile
 from clusterwright.errors import CatalogueError, nearest_names
 from clusterwright.hardware import Cluster
+from clusterwright.inference import InferenceEngine
 from clusterwright.links import Links, links_of
 from clusterwright.records import Record
 
@@ -79,3 +80,23 @@ def links_on(cluster: Cluster, *, catalogue: Catalogue | None = None) -> Links:
     32
     """
     return links_of(cluster, profile_of(catalogue or shipped(), cluster))
+
+
+def engine_named(catalogue: Catalogue, name: str) -> InferenceEngine:
+    """An inference engine by id, with what was fitted of it.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    """
+    entry = catalogue.entry("inference", name)
+    fitted = catalogue.entries("serving_stacks").get(entry.id)
+    data = {key: value for key, value in entry.data.items() if key not in PROVENANCE - {"id"}}
+    if fitted is not None:
+        kept = {"id", "rows", "sources", "residual", "held_out", *PROVENANCE}
+        data.update({key: value for key, value in fitted.data.items() if key not in kept})
+    try:
+        return msgspec.convert(data, InferenceEngine)
+    except msgspec.ValidationError as error:
+        raise CatalogueError(f"{entry.noun} {entry.id!r}: {error}") from None

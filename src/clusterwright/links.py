@@ -127,7 +127,12 @@ class Links:
         lines = self.all_reduce(group_size, 1.0)
         own = self.library.own.get(engine)
         if own is None:
-            return lines
+            # Recursive halving and doubling, as any engine does it for buffers this small.
+            plain = self.library.exchange[0]
+            steps = np.log2(np.maximum(group_size, 2.0)) * self._latencies(plain)[0]
+            inverse = (group_size - 1.0) / group_size / self._bandwidths(plain)[0]
+            start = np.where(group_size <= self.sizes[0], plain.base + 2.0 * steps, np.inf)
+            return Lines((start, *lines.latencies), (2.0 * inverse, *lines.inverses))
         rate = self._levels[0].bandwidth
         one = protocols.one_shot_inverse_bandwidth(
             group_size, level_bandwidth=rate * own.share_one_shot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from clusterwright.records import Record
@@ -37,3 +38,22 @@ class TrainingWorkload(Record, frozen=True, kw_only=True):
     expert_imbalance: float = 1.0
     flash_attention: bool = True
     dropout: bool = False
+
+
+class ServingWorkload(Record, frozen=True, kw_only=True):
+    """Traffic to be served, and what its users are promised; independent of the machine.
+
+    ``rate``: requests a second. [1/s] ``prompt``, ``output``: mean tokens of a request;
+    ``prompt_spread``, ``output_spread``: standard deviation over mean (0: all the same). [1]
+    ``ttft``, ``tpot``: promised time to the first token, and per token after it (infinite: nothing
+    is promised) [s], each to ``percentile`` of requests.
+    """
+
+    rate: float
+    prompt: float
+    output: float
+    prompt_spread: float = 0.0
+    output_spread: float = 0.0
+    ttft: float = math.inf
+    tpot: float = math.inf
+    percentile: float = 90.0

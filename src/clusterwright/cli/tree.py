@@ -44,6 +44,21 @@ COMMANDS = (
         "The same training run on several machines.",
     ),
     Command(
+        "plan serve",
+        "clusterwright.cli.serve:plan",
+        "Find replicas, cuts and formats that keep a promise to users for the least.",
+    ),
+    Command(
+        "estimate serve",
+        "clusterwright.cli.serve:estimate",
+        "Latencies, rates and the parts of a step of one given deployment.",
+    ),
+    Command(
+        "compare serve",
+        "clusterwright.cli.serve:compare",
+        "The same traffic on several kinds of accelerators.",
+    ),
+    Command(
         "catalogue",
         "clusterwright.cli.catalogue:app",
         "Look into, and check, the facts: accelerators, clusters, models, sources.",

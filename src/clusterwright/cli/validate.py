@@ -15,6 +15,8 @@ from clusterwright.kernels.kinds import KernelKind
 from clusterwright.validation import collective_rows, kernel_rows, output
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
+from clusterwright.validation.serving import scoring
+from clusterwright.validation.serving.rows import is_serving_file
 
 
 def validate(
@@ -26,7 +28,7 @@ def validate(
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Predict measured training runs, kernels or collectives, and compare.
+    """Predict measured training or serving runs, kernels or collectives, and compare.
 
     Parameters
     ----------
@@ -50,6 +52,9 @@ def validate(
             )
         write(collective_rows.report(runs, facts))
         return
+    if runs is not None and is_serving_file(runs):
+        _validate_serving(runs, facts, out=out, page=page, json=json)
+        return
     kind = kernel_rows.kernels_kind(runs) if runs else None
     if runs and kind:
         _validate_kernels(runs, kind, facts, out=out or page, json=json)
@@ -71,6 +76,21 @@ def _written(folder: Path, runs: Path | None, facts: Catalogue) -> Validation:
     from clusterwright.report.accuracy import renew_page
 
     return renew_page(folder, runs, catalogue=facts, watch=show_progress)
+
+
+def _validate_serving(
+    table: Path, facts: Catalogue, *, out: Path | None, page: Path | None, json: bool
+) -> None:
+    """Predict a table of serving runs."""
+    if page:
+        raise InputError("--page is for training runs; serving runs print a table, --out or --json")
+    results = scoring.validate_serving(table, facts, watch=show_progress)
+    if out:
+        out.write_text(scoring.as_csv(results), encoding="utf-8")
+    if json:
+        write_json(scoring.as_json(results))
+    else:
+        write(scoring.as_text(results))
 
 
 def _validate_kernels(

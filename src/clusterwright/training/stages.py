@@ -115,7 +115,8 @@ def weighed_sizes(num_layers: int, num_chunks: int, head_layers: float) -> tuple
     chunk = 0
     for dealt in range(1, num_layers + 1):
         sizes[chunk] += 1
-        if dealt > share * (chunk + 1):
+        # The last share ends with the last layer, whatever rounding makes of their product.
+        if chunk + 1 < num_chunks and dealt > share * (chunk + 1):
             chunk += 1
     return sizes, chunk
 

@@ -33,7 +33,7 @@ def cluster_of(run: Run, device: DeviceName, facts: Catalogue, filled: list[str]
     cluster = _with_domain(cluster, run)
     cluster = _with_link(cluster, run, filled)
     cluster = _with_latency(cluster, run, facts, filled)
-    return _split(cluster, device.devices)
+    return split(cluster, device.devices)
 
 
 _LARGEST_NODE = 16
@@ -109,7 +109,7 @@ def _with_latency(cluster: Cluster, run: Run, facts: Catalogue, filled: list[str
     return msgspec.structs.replace(cluster, levels=(inside, *slow))
 
 
-def _split(cluster: Cluster, devices: int) -> Cluster:
+def split(cluster: Cluster, devices: int) -> Cluster:
     """Turn chips into framework devices, each with its share of the chip."""
     if devices == 1:
         return cluster

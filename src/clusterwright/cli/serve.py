@@ -1,0 +1,245 @@
+"""``clusterwright plan serve``, ``estimate serve``, ``simulate serve`` and ``compare serve``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from clusterwright.asking import catalogue_with
+from clusterwright.asking_serving import ask_serving
+from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.errors import ClusterwrightError, InputError
+from clusterwright.inference import Deployment
+from clusterwright.planner_serving import estimate_serving, plan_serving
+from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """What is asked of the model.
+
+    Parameters
+    ----------
+    rate
+        Requests a second, such as 500/s, 30k/min or 2M/day.
+    input
+        Mean tokens of a prompt.
+    output
+        Mean tokens of an answer.
+    ttft
+        Promised time to the first token, such as 1s.
+    tpot
+        Promised time per token after it, such as 50ms.
+    percentile
+        Of requests for which the promises are kept.
+    spread
+        Standard deviation of prompts' and answers' lengths over their means.
+    """
+
+    rate: str
+    input: str
+    output: str
+    ttft: str | None = None
+    tpot: str | None = None
+    percentile: float = 90.0
+    spread: float = 0.0
+
+    def load(self) -> dict[str, Any]:
+        """As the keyword arguments of ``ask_serving``."""
+        found = dict(vars(self))
+        return {"prompt": found.pop("input"), **found}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PlaceOptions:
+    """Where it is served.
+
+    Parameters
+    ----------
+    cluster
+        A cluster of the catalogue, such as meta-24k.
+    accelerator
+        Instead of a cluster: a kind of accelerator, joined as usual.
+    accelerators
+        How many of them may be used [default: as many as it takes].
+    engine
+        Inference engine, such as vllm, sglang or trtllm-pytorch-2025
+        [default: the usual one for the vendor].
+    weights
+        Format of the weights, such as bf16, fp8, nvfp4, awq or q4-k-m
+        [default: the narrowest that the chip multiplies by].
+    cache
+        Format of the cache, bf16 or fp8.
+    price
+        Of an accelerator and hour, such as $2.10.
+    catalogue
+        A catalogue file of one's own (may be repeated).
+    """
+
+    cluster: str | None = None
+    accelerator: str | None = None
+    accelerators: str | None = None
+    engine: str | None = None
+    weights: str | None = None
+    cache: str | None = None
+    price: str | None = None
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = ()
+
+    def place(self) -> dict[str, Any]:
+        """As the keyword arguments of ``ask_serving``."""
+        return {name: value for name, value in vars(self).items() if name != "catalogue"}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CutOptions:
+    """How one replica is cut.
+
+    Parameters
+    ----------
+    tp
+        Tensor parallelism.
+    pp
+        Pipeline stages.
+    dp
+        Data-parallel ranks of attention that share the experts.
+    ep
+        Ranks that the experts are spread over.
+    replicas
+        How many replicas there are.
+    """
+
+    tp: Whole = 1
+    pp: Whole = 1
+    dp: Whole = 1
+    ep: Whole = 1
+    replicas: Whole = 1
+
+
+PLACE, CUT = PlaceOptions(), CutOptions()
+
+
+def plan(
+    model: str,
+    /,
+    *,
+    load: LoadOptions,
+    place: PlaceOptions = PLACE,
+    objective: Literal["cost", "energy", "accelerators", "throughput"] = "accelerators",
+    split: Literal["auto", "no", "only"] = "auto",
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Find replicas, cuts and formats that keep a promise under a load for the least.
+
+    Parameters
+    ----------
+    model
+        A model of the catalogue, or the path of a Hugging Face config.json.
+    objective
+        What is to be least: accelerators, cost or energy of a token; or most: throughput.
+    split
+        Whether prompts and decoding may have replicas of their own.
+    json
+        Print the plan as JSON.
+    """
+    facts = catalogue_with(place.catalogue)
+    question = ask_serving(
+        model, objective=objective, split=split, catalogue=facts, **place.place(), **load.load()
+    )
+    found = plan_serving(question, catalogue=facts)
+    if json:
+        write_json(found)
+    else:
+        write(plan_text(found))
+
+
+def estimate(
+    model: str,
+    /,
+    *,
+    load: LoadOptions,
+    place: PlaceOptions = PLACE,
+    cut: CutOptions = CUT,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Latencies, rates and the parts of a step of one given deployment.
+
+    Parameters
+    ----------
+    model
+        A model of the catalogue, or the path of a Hugging Face config.json.
+    json
+        Print the estimate as JSON.
+    """
+    facts = catalogue_with(place.catalogue)
+    question = ask_serving(model, catalogue=facts, **place.place(), **load.load())
+    weights, experts = question.formats[0]
+    deployment = Deployment(
+        tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep,
+        weights=weights, expert_weights=experts, cache=question.caches[0],
+    )  # fmt: skip
+    check_cut(cut)
+    found = estimate_serving(question, deployment, replicas=cut.replicas, catalogue=facts)
+    if json:
+        write_json(found)
+    else:
+        write(estimate_text(question, found))
+
+
+def compare(
+    model: str,
+    /,
+    *machines: str,
+    load: LoadOptions,
+    place: PlaceOptions = PLACE,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Plan the same load on several kinds of accelerators and put the best plans side by side.
+
+    Parameters
+    ----------
+    model
+        A model of the catalogue, or the path of a Hugging Face config.json.
+    machines
+        Accelerators, such as h100 b200 mi355x.
+    json
+        Print the plans as JSON.
+    """
+    if len(machines) < 2:
+        raise InputError("name two accelerators or more: compare serve llama-3.1-8b h100 mi300x …")
+    facts = catalogue_with(place.catalogue)
+    plans, refused = [], []
+    for machine in machines:
+        chosen = {**place.place(), "cluster": None, "accelerator": machine}
+        try:
+            question = ask_serving(model, catalogue=facts, **chosen, **load.load())
+            plans.append(plan_serving(question, catalogue=facts))
+        except ClusterwrightError as error:
+            refused.append((machine, str(error)))
+    if json:
+        write_json({"plans": plans, "refused": refused})
+    else:
+        write(comparison_text(plans, refused))
+
+
+def check_cut(cut: CutOptions) -> None:
+    """Refuse sizes that no deployment has.
+
+    Raises
+    ------
+    InputError
+        Names the size and what it may be.
+    """
+    for name in ("tp", "pp", "dp", "ep", "replicas"):
+        if getattr(cut, name) < 1:
+            raise InputError(f"--{name} is {getattr(cut, name)}, but must be 1 or more")
+    if (cut.tp * cut.dp) % cut.ep:
+        raise InputError(
+            f"--ep {cut.ep} does not divide the tp({cut.tp}) * dp({cut.dp}) ranks that share the "
+            f"experts; {cut.tp * cut.dp} does"
+        )

@@ -1,0 +1,135 @@
+"""How a model is served: the engine that runs it, the formats of its weights, and how it is cut."""
+
+from __future__ import annotations
+
+from clusterwright.records import Record
+
+
+class Format(Record, frozen=True, kw_only=True):
+    """A format that weights are stored in.
+
+    ``weight_bytes``: of one weight, scales included. [B] ``dense``, ``experts``: which precision of
+    measured kernels multiplies by them. ``head``: format of embedding and last layer (none: this
+    one). ``match``: fragments by which a published name is recognised, the longest first.
+    """
+
+    id: str
+    name: str
+    weight_bytes: float
+    dense: str
+    experts: str
+    head: str = ""
+    match: tuple[str, ...] = ()
+
+
+class Correction(Record, frozen=True, kw_only=True):
+    """What measured runs took over what kernels and links explain, on some chips or formats.
+
+    ``profile``: generation of chips, ``accelerator``: one of them, ``weights``: format (none: any).
+    ``decode``, ``prompt``: factors on the device's time of steps that decode, and of steps with
+    prompts. [1] ``rows``: it rests on.
+    """
+
+    profile: str = ""
+    accelerator: str = ""
+    weights: str = ""
+    decode: float = 1.0
+    prompt: float = 1.0
+    rows: int = 0
+
+
+class InferenceEngine(Record, frozen=True, kw_only=True):
+    """What an inference engine does by default, as far as it changes time and memory.
+
+    ``match``: lower-case fragments by which a published engine is recognised (the longest wins);
+    ``since``, ``until``: dates (ISO) of an era that has an entry of its own; ``vendors``: of the
+    accelerators it runs on (none: any).
+    ``kernels``: whose measured kernels are nearest to its own, in that order; ``own_all_reduce``:
+    whose all-reduce it uses (empty: the communication library's).
+    ``mixed``: whether prompts and decoding share a step, else prompts go first and alone.
+    ``chunked``: whether a prompt may be cut. ``budget``: tokens of a step at most. ``most``:
+    sequences at once at most. ``block``: tokens of a block of the cache. ``memory_share``: of an
+    accelerator's memory that it takes; ``free_share``: of what weights leave of that. ``promise``:
+    share of a request's output that must find room before it is let in.
+    ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
+    ``graph_context``: tokens of a sequence up to which it is (0: any).
+    ``small_kernels``: memory-bound kernels of a layer beside products and attention.
+    ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
+    prompts wait until they fill ``wait_share`` of the budget.
+    ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
+    sequence; ``launch_time``: of a kernel outside graphs; ``entry_time``: from a client to the
+    queue and back. [s] ``corrections``: by chips and formats, from general to special.
+    """
+
+    id: str
+    name: str
+    match: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    vendors: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+    own_all_reduce: str = ""
+    mixed: bool = True
+    chunked: bool = True
+    budget: int = 8192
+    most: int = 256
+    block: int = 16
+    memory_share: float = 0.9
+    free_share: float = 1.0
+    promise: float = 0.0
+    graph_rows: int = 512
+    graph_context: int = 0
+    small_kernels: float = 5.0
+    poll_steps: int = 1
+    wait_steps: int = 0
+    wait_share: float = 0.0
+    step_time: float = 1e-3
+    sequence_time: float = 0.0
+    launch_time: float = 5e-6
+    entry_time: float = 0.01
+    corrections: tuple[Correction, ...] = ()
+
+    def correction(self, *, profile: str, accelerator: str, weights: str) -> Correction:
+        """The most special correction that holds for a chip and a format."""
+        asked = {"profile": profile, "accelerator": accelerator, "weights": weights}
+        found = Correction()
+        for one in self.corrections:
+            wanted = {name: getattr(one, name) for name in asked}
+            if all(not value or value == asked[name] for name, value in wanted.items()):
+                found = one
+        return found
+
+
+class Deployment(Record, frozen=True, kw_only=True):
+    """How one replica of a model is cut over accelerators and in which formats it runs.
+
+    ``tp``, ``pp``: tensor and pipeline parallelism. ``dp``: data-parallel ranks of attention that
+    share the experts. ``ep``: ranks that the experts are spread over (of ``tp × dp``); the rest
+    cuts each expert. ``weights``, ``expert_weights``: formats by id. ``cache``: format of the
+    cache, ``bf16`` or ``fp8``. ``budget``, ``most``, ``memory_share``: over the engine's own.
+    ``drafted``: tokens that speculation adds to each sequence's step, ``accepted``: of these,
+    kept on average.
+    """
+
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    ep: int = 1
+    weights: str = "bf16"
+    expert_weights: str = ""
+    cache: str = "bf16"
+    budget: int = 0
+    most: int = 0
+    memory_share: float = 0.0
+    drafted: int = 0
+    accepted: float = 0.0
+
+    @property
+    def accelerators(self) -> int:
+        """How many accelerators one replica takes."""
+        return self.tp * self.pp * self.dp
+
+    @property
+    def lanes(self) -> int:
+        """Parts of the batch that are worked on side by side."""
+        return self.pp * self.dp

@@ -1,0 +1,191 @@
+"""Serving plans and estimates as text a person reads: the decision first, then the reasons."""
+
+from __future__ import annotations
+
+import math
+
+from clusterwright.aligned import aligned
+from clusterwright.inference import Deployment
+from clusterwright.model.parameters import count_parameters
+from clusterwright.report.text import fold
+from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
+from clusterwright.serving.server import Pool
+from clusterwright.units import format_count, format_time
+
+BAR = 24
+FRONT_LINES = 8
+TIGHT = 0.85
+"""Share of what it can take beyond which small errors decide whether queues grow. [1]"""
+
+
+def plan_text(plan: ServingPlan) -> str:
+    """A plan: what to set up, what users get, what else would do."""
+    question = plan.question
+    lines = [*question_lines(question), "", "Best deployment", *estimate_lines(plan.best, question)]
+    lines += ["", *_parts(plan.best)]
+    if plan.alternatives:
+        lines += ["", "Others that keep the promise", *_alternatives(plan)]
+    lines += ["", "What users and accelerators get (closed form, both on one replica)"]
+    lines += _front(plan)
+    lines += ["", f"{plan.evaluated} deployments fit, {plan.refused} do not; {plan.played} played"]
+    return "\n".join(lines) + "\n"
+
+
+def estimate_text(question: ServingQuestion, found: ServingEstimate) -> str:
+    """One deployment under a load."""
+    lines = [*question_lines(question), "", *estimate_lines(found, question), "", *_parts(found)]
+    return "\n".join(lines) + "\n"
+
+
+def question_lines(question: ServingQuestion) -> list[str]:
+    """What was asked, with what was filled in."""
+    model, job = question.model, question.workload
+    count = count_parameters(model)
+    active = f", {format_count(count.active)} active" if count.active != count.total else ""
+    promise = [
+        f"{name} within {format_time(limit)}"
+        for name, limit in (("first token", job.ttft), ("then one", job.tpot))
+        if math.isfinite(limit)
+    ]
+    kept = f"; {', '.join(promise)} for {job.percentile:g} % of requests" if promise else ""
+    chip = question.cluster.accelerator.name
+    parameters = f"{format_count(count.total)} parameters{active}"
+    load = f"{job.rate:g} requests/s of {job.prompt:,.0f} tokens in and {job.output:,.0f} out"
+    lines = [
+        f"{model.name} ({parameters}) on {chip}, {question.engine.name}",
+        *fold(load + kept, 0),
+    ]
+    if question.assumed:
+        lines += fold("assumed: " + "; ".join(question.assumed), 9)
+    return lines
+
+
+def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[str]:
+    """What it takes, what users get, how far from the edge."""
+    used = found.rate / found.saturation if found.saturation else math.inf
+    lines = [f"  replicas     {pools_words(found.pools)}"]
+    lines += [f"  accelerators {found.accelerators:,}"]
+    for name, latency in (
+        ("first token", found.ttft), ("each token", found.tpot), ("whole answer", found.latency)
+    ):  # fmt: skip
+        lines.append(f"  {name:<12s} {_latency(latency)}")
+    per = found.output_rate / found.accelerators
+    lines.append(
+        f"  throughput   {format_count(found.output_rate)} tokens/s out, {per:,.0f} per "
+        f"accelerator, {found.user_rate:,.0f} per user; {found.concurrency:,.0f} requests at once"
+    )
+    lines.append(
+        f"  load         {used:.0%} of the {found.saturation:,.3g} requests/s at which queues "
+        f"grow without end{_edge(used)}"
+    )
+    memory = found.memory
+    lines.append(
+        f"  memory       weights {memory.weights / 2**30:.1f}, cache {memory.cache / 2**30:.1f} GiB "
+        f"an accelerator: {format_count(memory.cache_tokens)} tokens a replica"
+    )
+    if found.preempted > 0.0:
+        lines.append(f"  preempted    {found.preempted:.1%} of requests, for want of cache")
+    if found.cost is not None:
+        lines.append(f"  cost         ${found.cost:.3g} a million tokens out")
+    if found.energy is not None:
+        lines.append(f"  energy       {found.energy:.3g} J a token out, at board power")
+    if not found.meets:
+        lines.append(f"  PROMISE BROKEN for more than {100 - question.workload.percentile:g} %")
+    return lines
+
+
+def pools_words(pools: tuple[Pool, ...]) -> str:
+    """Replicas in words, by role."""
+    words = []
+    for pool in pools:
+        role = {"both": "", "prefill": " for prompts", "decode": " for decoding"}[pool.role]
+        words.append(f"{pool.count:,}{role} x {deployment_words(pool.deployment)}")
+    return "; ".join(words)
+
+
+def deployment_words(deployment: Deployment) -> str:
+    """How one replica is cut, in words."""
+    axes = [
+        f"{axis} {getattr(deployment, axis)}"
+        for axis in ("tp", "pp", "dp", "ep")
+        if getattr(deployment, axis) > 1
+    ]
+    experts = deployment.expert_weights
+    weights = deployment.weights
+    if experts and experts != weights:
+        weights += f" (experts {experts})"
+    return ", ".join([*(axes or ["one accelerator"]), weights, f"cache {deployment.cache}"])
+
+
+def _latency(one: Latency) -> str:
+    parts = ((name, getattr(one, name)) for name in ("p50", "p90", "p99"))
+    return "  ".join(f"{name} {format_time(value)}" for name, value in parts)
+
+
+def _edge(used: float) -> str:
+    if used > 1.0:
+        return ": BEYOND IT, latencies grow with time"
+    return ": near it, a small error decides; leave more room" if used > TIGHT else ""
+
+
+def _parts(found: ServingEstimate) -> list[str]:
+    """The parts of a step that decodes, longest first."""
+    total = sum(part.time for part in found.parts)
+    rows = []
+    for part in sorted(found.parts, key=lambda one: -one.time):
+        share = part.time / total
+        name = part.name.replace("_", " ")
+        rows.append([f"  {name}", format_time(part.time), f"{share:.0%}", "#" * round(BAR * share)])
+    lines = aligned(("  part", "time", "share", ""), rows, align="lrrl")
+    return [f"A step of decoding at the mean load takes {format_time(total)}:", *lines]
+
+
+def _alternatives(plan: ServingPlan) -> list[str]:
+    header = ("  replicas", "accelerators", "first p90", "token p90", "load")
+    rows = [
+        [
+            f"  {pools_words(one.pools)}",
+            f"{one.accelerators:,}",
+            format_time(one.ttft.p90),
+            format_time(one.tpot.p90),
+            f"{one.rate / one.saturation:.0%}",
+        ]
+        for one in plan.alternatives
+    ]
+    return aligned(header, rows, align="lrrrr")
+
+
+def _front(plan: ServingPlan) -> list[str]:
+    points = plan.front
+    step = max(1, math.ceil(len(points) / FRONT_LINES))
+    header = ("  tokens/s/user", "tokens/s/accelerator", "at once", "replica")
+    rows = [
+        [
+            f"  {one.user_rate:,.0f}",
+            f"{one.accelerator_rate:,.0f}",
+            f"{one.sequences:,.0f}",
+            deployment_words(one.deployment),
+        ]
+        for one in points[::step]
+    ]
+    return aligned(header, rows, align="rrrl")
+
+
+def comparison_text(plans: list[ServingPlan], refused: list[tuple[str, str]]) -> str:
+    """Plans side by side, the fewest accelerators first, and why others have none."""
+    header = ("accelerator", "needed", "replicas", "first p90", "token p90", "J/token", "$/M")
+    rows = []
+    for plan in sorted(plans, key=lambda one: one.best.accelerators):
+        best = plan.best
+        rows.append([
+            plan.question.cluster.accelerator.name,
+            f"{best.accelerators:,}",
+            pools_words(best.pools),
+            format_time(best.ttft.p90),
+            format_time(best.tpot.p90),
+            f"{best.energy:.3g}" if best.energy is not None else "",
+            f"{best.cost:.3g}" if best.cost is not None else "",
+        ])  # fmt: skip
+    lines = aligned(header, rows, align="lrlrrrr") if rows else []
+    lines += [f"{name}: {why}" for name, why in refused]
+    return "\n".join(lines) + "\n"

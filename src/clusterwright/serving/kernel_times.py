@@ -1,0 +1,303 @@
+"""Kernels of an engine on an accelerator as functions of shape, measured ones where there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.errors import InputError
+from clusterwright.formulas import roofline
+from clusterwright.formulas.attention import attention_time
+from clusterwright.formulas.decoding import decode_attention_time
+from clusterwright.formulas.experts import experts_time
+from clusterwright.hardware import Accelerator
+from clusterwright.inference import Format
+from clusterwright.kernels.columns import ENGINE, Table
+from clusterwright.kernels.decode import usual_arguments
+from clusterwright.kernels.experts import prepared
+from clusterwright.kernels.gemm import PEAKS
+from clusterwright.kernels.kinds import KINDS
+from clusterwright.kernels.library import KernelFit, KernelLibrary
+
+Array = Any
+
+PEAKS_BELOW = {
+    "fp8": ("int8",),
+    "fp8_block": ("int8",),
+    "int8": ("fp8",),
+    "nvfp4": ("fp8",),
+    "mxfp4_mxfp8": ("fp8",),
+}
+"""Precision → peaks that stand in for one that a chip lacks."""
+PLAIN = ("bf16", "fp16", "fp32")
+"""Peaks that anything can run at, the usual first."""
+
+CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
+BF16 = 2.0
+
+ENVELOPE = ("gemm",)
+"""Kinds of kernels that engines take from the same libraries: tables differ in how they were
+called, and replayed from a graph the quickest holds for all."""
+
+
+class KernelTimes:
+    """Times of kernels, (shapes,) in and out. [s]
+
+    Parameters
+    ----------
+    accelerator, profile
+        Where they run, and what its generation makes of its peaks where no kernel was measured.
+    library
+        Measured kernels.
+    engines
+        Whose kernels to take, the nearest first.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        profile: EfficiencyProfile,
+        library: KernelLibrary,
+        engines: Sequence[str],
+    ) -> None:
+        self.accelerator = accelerator
+        self.profile = profile
+        self._library = library
+        self._engines = tuple(engines)
+
+    def matmul(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
+        """Product of (m, k) inputs with (k, n) weights."""
+        shapes = _columns(m=np.maximum(rows, 1.0), n=columns, k=depth)
+        measured = self._measured("gemm", form.dense, Table(shapes))
+        if measured is not None:
+            return measured
+        return roofline.matmul_time(
+            shapes["m"],
+            shapes["n"],
+            shapes["k"],
+            peak_flops=self.peak(form.dense),
+            memory_bandwidth=self.accelerator.memory_bandwidth,
+            element_bytes=form.weight_bytes,
+            output_bytes=BF16,
+            **self.profile.matmul_for(_class_of(form.dense)).arguments(),
+        )
+
+    def prefill(
+        self, length: Array, *, heads: float, kv_heads: float, width: float, window: float
+    ) -> Array:
+        """Causal attention of one prompt; ``width``: of a head, scores and values on average."""
+        shapes = _columns(
+            batch_size=1.0,
+            isl=length,
+            num_heads=heads,
+            num_key_value_heads=kv_heads,
+            head_dim=width,
+            window_size=window,
+        )
+        measured = self._measured("attention_prefill", "bf16", Table(shapes))
+        if measured is not None:
+            return measured
+        return attention_time(
+            1.0,
+            heads,
+            shapes["isl"],
+            shapes["isl"],
+            num_kv_heads=kv_heads,
+            qk_dim=width,
+            value_dim=width,
+            peak_flops=self.peak("bf16"),
+            memory_bandwidth=self.accelerator.memory_bandwidth,
+            element_bytes=BF16,
+            window=window,
+            **self.profile.attention_for().forward.arguments(),
+        )
+
+    def decode(
+        self,
+        batch: Array,
+        context: Array,
+        *,
+        heads: float,
+        kv_heads: float,
+        width: float,
+        window: float,
+        cache: str,
+    ) -> Array:
+        """One query of each sequence over its cached keys."""
+        precision = "fp8" if CACHE_BYTES[cache] == 1.0 else "bf16"
+        shapes = _columns(
+            batch_size=batch,
+            step=np.maximum(context - 1.0, 0.0),
+            num_heads=heads,
+            num_key_value_heads=kv_heads,
+            head_dim=width,
+            window_size=window,
+        )
+        measured = self._measured("attention_decode", precision, Table(shapes))
+        if measured is not None:
+            return measured
+        return decode_attention_time(
+            shapes["batch_size"],
+            heads,
+            shapes["step"] + 1.0,
+            num_kv_heads=kv_heads,
+            qk_dim=width,
+            value_dim=width,
+            key_width=2.0 * width,
+            peak_flops=self.peak("bf16"),
+            memory_bandwidth=self.accelerator.memory_bandwidth,
+            element_bytes=CACHE_BYTES[cache],
+            window=window,
+            **usual_arguments(self.profile),
+        )
+
+    def latent(
+        self, batch: Array, context: Array, *, heads: float, rank: float, rope: float, cache: str
+    ) -> Array:
+        """One query of each sequence over its cached latents, in the absorbed form."""
+        precision = "fp8" if CACHE_BYTES[cache] == 1.0 else "bf16"
+        shapes = _columns(batch_size=batch, step=np.maximum(context - 1.0, 0.0), num_heads=heads)
+        for name in (precision, f"{precision}_module"):
+            measured = self._measured("latent_decode", name, Table(shapes))
+            if measured is not None:
+                return measured
+        return decode_attention_time(
+            shapes["batch_size"],
+            heads,
+            shapes["step"] + 1.0,
+            num_kv_heads=1.0,
+            qk_dim=rank + rope,
+            value_dim=rank,
+            key_width=rank + rope,
+            peak_flops=self.peak("bf16"),
+            memory_bandwidth=self.accelerator.memory_bandwidth,
+            element_bytes=CACHE_BYTES[cache],
+            **usual_arguments(self.profile),
+        )
+
+    def experts(
+        self,
+        tokens: Array,
+        *,
+        hidden: float,
+        width: float,
+        top_k: float,
+        num_experts: float,
+        gated: bool,
+        tp: float,
+        ep: float,
+        form: Format,
+        distribution: str,
+        sorted_out: bool = False,
+    ) -> Array:
+        """All routed experts of a layer on its busiest accelerator; ``tokens``: of all ranks.
+
+        ``sorted_out``: tokens were sent to the ranks of their experts, so that a rank is given its
+        own alone; else all ranks are given all tokens and pick theirs.
+        """
+        shapes = _columns(
+            num_tokens=np.maximum(np.round(tokens), 1.0),
+            hidden_size=hidden,
+            inter_size=width,
+            topk=top_k,
+            num_experts=num_experts,
+            moe_tp_size=tp,
+            moe_ep_size=ep,
+        )
+        size = len(shapes["topk"])
+        shapes["distribution"] = np.full(size, distribution)
+        engine = next((e for e in self._engines if self._fit_of("experts", form.experts, e)), "")
+        shapes[ENGINE] = np.full(size, engine or "any")
+        table = prepared(Table(shapes))
+        if sorted_out:
+            table = _own_rows(table)
+        measured = self._measured("experts", form.experts, table)
+        if measured is not None:
+            return measured
+        single = self.profile.grouped_for(_class_of(form.experts))
+        return experts_time(
+            table["rows"],
+            hidden,
+            width / tp,
+            num_groups=table["touched"],
+            tokens=table["here"],
+            num_matrices=3.0 if gated else 2.0,
+            peak_flops=self.peak(form.experts),
+            memory_bandwidth=self.accelerator.memory_bandwidth,
+            weight_bytes=form.weight_bytes,
+            element_bytes=BF16,
+            peak_efficiency=single.peak_efficiency,
+            memory_efficiency=single.memory_efficiency,
+            half_tile=single.half_tile,
+            fill_area=single.fill_area,
+            activation_passes=1.0,
+            floor=single.floor * 4.0,
+        )
+
+    def stream(self, num_bytes: Array, *, kernels: float = 1.0) -> Array:
+        """Memory-bound kernels that move ``num_bytes`` in all."""
+        arguments = self.profile.memory.arguments()
+        floor = arguments.pop("floor")
+        arguments["ramp_bytes"] = 0.0
+        return kernels * roofline.memory_time(
+            num_bytes / kernels,
+            memory_bandwidth=self.accelerator.memory_bandwidth,
+            floor=floor,
+            **arguments,
+        )
+
+    def peak(self, precision: str) -> float:
+        """Dense peak of a precision, or of the next one that the chip has. [FLOP/s]
+
+        Raises
+        ------
+        InputError
+            When nobody published any rate of the chip.
+        """
+        peaks = self.accelerator.peaks
+        for name in (PEAKS.get(precision, precision), *PEAKS_BELOW.get(precision, ()), *PLAIN):
+            if peaks.get(name):
+                return peaks[name]
+        raise InputError(
+            f"nobody published a rate of {self.accelerator.id}; add it to a catalogue file of your "
+            f"own to serve with this chip"
+        )
+
+    def _measured(self, kind: str, precision: str, table: Table) -> Array | None:
+        """The quickest of the engines' kernels for each shape; ``None``: nobody measured any."""
+        found = []
+        for engine in self._engines:
+            fit = self._fit_of(kind, precision, engine)
+            if fit is not None:
+                found.append(KINDS[kind].predict(table, self.accelerator, precision, fit.branches))
+                if kind not in ENVELOPE:
+                    break
+        return np.minimum.reduce(found) if found else None
+
+    def _fit_of(self, kind: str, precision: str, engine: str) -> KernelFit | None:
+        return self._library.find(
+            kind=kind, accelerator=self.accelerator, engine=engine, precision=precision
+        )
+
+
+def _own_rows(table: Table) -> Table:
+    """A table of experts as their ranks see it that are given no other rank's tokens."""
+    columns = {name: table[name] for name in table.names}
+    columns["num_tokens"] = np.maximum(1.0, columns["rows"] / columns["topk"])
+    columns["num_experts"] = np.maximum(1.0, columns["num_experts"] / columns["moe_ep_size"])
+    columns["moe_ep_size"] = np.ones_like(columns["moe_ep_size"])
+    return Table(columns)
+
+
+def _class_of(precision: str) -> str:
+    """The precision whose efficiency holds: that of 16 bits where only weights are narrower."""
+    return "bf16" if precision.endswith("_weights") else precision
+
+
+def _columns(**columns: Any) -> dict[str, Array]:  # noqa: ANN401 - numbers or arrays
+    """Columns of one length."""
+    arrays = np.broadcast_arrays(*(np.asarray(c, dtype=float) for c in columns.values()))
+    return {name: array.ravel() for name, array in zip(columns, arrays, strict=True)}

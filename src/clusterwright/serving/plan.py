@@ -1,0 +1,111 @@
+"""What is asked of serving, and what comes back: plain records, saved as they are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from clusterwright.hardware import Cluster
+from clusterwright.inference import Deployment, InferenceEngine
+from clusterwright.model.records import Model
+from clusterwright.records import Record
+from clusterwright.serving.capacity import Memory
+from clusterwright.serving.server import Pool
+from clusterwright.workload import ServingWorkload
+
+Objective = Literal["cost", "energy", "accelerators", "throughput"]
+Split = Literal["auto", "no", "only"]
+
+
+class ServingQuestion(Record, frozen=True, kw_only=True):
+    """A model to serve, where, and for whom.
+
+    ``cluster``: its ``count`` is the most that may be used. ``formats``: of dense weights and of
+    experts', to choose from; ``caches``: of the cache. ``split``: whether prompts and decoding may
+    have replicas of their own. ``price``: of an accelerator and hour [USD], None: not known.
+    """
+
+    model: Model
+    cluster: Cluster
+    engine: InferenceEngine
+    workload: ServingWorkload
+    formats: tuple[tuple[str, str], ...]
+    caches: tuple[str, ...]
+    objective: Objective = "accelerators"
+    split: Split = "auto"
+    price: float | None = None
+    assumed: tuple[str, ...] = ()
+
+
+class Latency(Record, frozen=True, kw_only=True):
+    """One latency over requests: mean and percentiles. [s]"""
+
+    mean: float
+    p50: float
+    p90: float
+    p99: float
+
+
+class Part(Record, frozen=True, kw_only=True):
+    """One part of a step, and its time. [s]"""
+
+    name: str
+    time: float
+
+
+class ServingEstimate(Record, frozen=True, kw_only=True):
+    """What a deployment does under a load.
+
+    ``pools``: replicas and how each is cut. ``rate``: requests a second offered to all of them,
+    and ``saturation``: what they could take at most, queues growing beyond it. [1/s]
+    ``ttft``, ``tpot``, ``latency``: to the first token, per token after it, of the whole request.
+    ``output_rate``: tokens a second of all. [1/s] ``user_rate``: tokens a second that one user
+    sees. [1/s] ``concurrency``: requests at once on average. ``busy``: share of time that replicas
+    work. [1] ``preempted``: share of requests sent back for want of room. [1]
+    ``cost``: of a million output tokens [USD], ``energy``: of one [J]. ``memory``: of the pool that
+    decodes. ``parts``: of a step that decodes at the mean load. ``meets``: whether what was
+    promised is kept.
+    """
+
+    pools: tuple[Pool, ...]
+    accelerators: int
+    rate: float
+    saturation: float
+    ttft: Latency
+    tpot: Latency
+    latency: Latency
+    output_rate: float
+    user_rate: float
+    concurrency: float
+    busy: float
+    preempted: float
+    cost: float | None
+    energy: float | None
+    memory: Memory
+    parts: tuple[Part, ...]
+    meets: bool
+
+
+class FrontPoint(Record, frozen=True, kw_only=True):
+    """What users and accelerators get at one point: tokens a second of each. [1/s]"""
+
+    user_rate: float
+    accelerator_rate: float
+    sequences: float
+    deployment: Deployment
+
+
+class ServingPlan(Record, frozen=True, kw_only=True):
+    """The best way found, others, and the trade between users and accelerators.
+
+    ``evaluated``: deployments that fit; ``refused``: that do not; ``played``: runs of the engine.
+    """
+
+    version: str
+    catalogue: str
+    question: ServingQuestion
+    best: ServingEstimate
+    alternatives: tuple[ServingEstimate, ...]
+    front: tuple[FrontPoint, ...]
+    evaluated: int
+    refused: int
+    played: int

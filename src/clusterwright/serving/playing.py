@@ -1,0 +1,197 @@
+"""A deployment under a load, played request by request: latencies, rates, cost and energy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
+from clusterwright.engines.requests.things import DECODE, PREFILL
+from clusterwright.serving.layers import (
+    attention_costs,
+    head_costs,
+    lane_costs,
+    whole_costs,
+)
+from clusterwright.serving.plan import Latency, Part, ServingEstimate, ServingQuestion
+from clusterwright.serving.server import Pool, Server
+from clusterwright.serving.steady import decoding, prefill_rate, steady
+from clusterwright.workload import ServingWorkload
+
+Array = Any
+
+REQUESTS = 400
+"""Requests that a replica is played with: enough for a 99th percentile to within a few per cent."""
+WARM = 0.2
+"""Of the requests, the first, which find an emptier machine than the rest. [1]"""
+SEED = 7
+
+
+def drawn(mean: float, spread: float, count: int, random: np.random.Generator) -> Array:
+    """Whole lengths of a mean and a spread: all the same, or log-normal."""
+    if spread <= 0.0:
+        return np.full(count, max(1, round(mean)))
+    variance = np.log1p(spread**2)
+    values = random.lognormal(np.log(mean) - 0.5 * variance, np.sqrt(variance), count)
+    return np.maximum(1, np.round(values)).astype(np.int64)
+
+
+def traffic_of(job: ServingWorkload, count: int, rate: float, entry: float) -> Traffic:
+    """So many requests at a mean rate; the same seed, so that deployments face the same."""
+    random = np.random.default_rng(SEED)
+    gaps = random.exponential(1.0, count)
+    return Traffic(
+        arrival=np.cumsum(gaps) / rate,
+        prompt=drawn(job.prompt, job.prompt_spread, count, random),
+        output=drawn(job.output, job.output_spread, count, random),
+        entry=entry,
+    )
+
+
+def longest(job: ServingWorkload) -> float:
+    """Tokens of a request that is longer than nearly all others, its answer included."""
+    return job.prompt * (1.0 + 3.0 * job.prompt_spread) + job.output * (
+        1.0 + 3.0 * job.output_spread
+    )
+
+
+def kinds_of(server: Server, pools: Sequence[Pool], job: ServingWorkload) -> list[ReplicaKind]:
+    """Pools as the engine plays them.
+
+    Raises
+    ------
+    InfeasibleError
+        One does not fit.
+    """
+    return [server.replica(pool, longest(job)) for pool in pools]
+
+
+def saturation_of(kinds: Sequence[ReplicaKind], job: ServingWorkload) -> float:
+    """Requests a second that pools take at most, each working all the time. [1/s]"""
+    rates = []
+    for kind in kinds:
+        if kind.role == PREFILL:
+            rates.append(kind.count * prefill_rate(kind, job.prompt))
+        else:
+            model = decoding if kind.role == DECODE else steady
+            rates.append(kind.count * float(model(kind, job.prompt, job.output).rate.max()))
+    return min(rates)
+
+
+def play(server: Server, kinds: Sequence[ReplicaKind], job: ServingWorkload, rate: float) -> Played:
+    """Play a load of ``rate`` through pools of replicas."""
+    entering = sum(kind.count for kind in kinds if kind.role != DECODE)
+    replicas = max(entering, sum(kind.count for kind in kinds if kind.role != PREFILL))
+    traffic = traffic_of(job, REQUESTS * replicas, rate, server.engine.entry_time)
+    router = "least-loaded" if replicas > 1 else "round-robin"
+    return play_requests(traffic, list(kinds), router=router)
+
+
+def settled(played: Played) -> slice:
+    """Requests that count: those after the start, before the last stragglers."""
+    count = len(played.sent)
+    return slice(int(WARM * count), count)
+
+
+def keeps(played: Played, job: ServingWorkload) -> bool:
+    """Whether what was promised is kept to its percentile."""
+    part = settled(played)
+    late = np.percentile(played.ttft[part], job.percentile) <= job.ttft
+    slow = np.nanpercentile(played.tpot[part], job.percentile) <= job.tpot
+    return bool(late and slow)
+
+
+def summary(values: Array) -> Latency:
+    """Mean and percentiles of a latency."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return Latency(mean=0.0, p50=0.0, p90=0.0, p99=0.0)
+    p50, p90, p99 = (float(p) for p in np.percentile(known, (50, 90, 99)))
+    return Latency(mean=float(known.mean()), p50=p50, p90=p90, p99=p99)
+
+
+def estimate(
+    question: ServingQuestion,
+    server: Server,
+    pools: Sequence[Pool],
+    *,
+    rate: float | None = None,
+    scale: int = 1,
+) -> ServingEstimate:
+    """What pools do under a load.
+
+    Parameters
+    ----------
+    question, server
+        What is asked, and where it runs.
+    pools
+        Replicas by role, as many as are played.
+    rate
+        Requests a second offered to them; by default the question's over ``scale``. [1/s]
+    scale
+        How many times these pools there are: what is alike is played once.
+
+    Raises
+    ------
+    InfeasibleError
+        A pool does not fit.
+    """
+    job = question.workload
+    offered = job.rate / scale if rate is None else rate
+    kinds = kinds_of(server, pools, job)
+    played = play(server, kinds, job, offered)
+    part = settled(played)
+    output = float(np.mean(played.output))
+    at_once = offered * float(np.mean(played.finish[part] - played.sent[part]))
+    accelerators = scale * sum(pool.accelerators for pool in pools)
+    tokens = scale * offered * output
+    busy = float(np.sum(played.busy) / (len(played.busy) * max(played.duration, 1e-12)))
+    power = server.cluster.accelerator.board_power
+    grown = tuple(replace_count(pool, scale) for pool in pools)
+    tpot = summary(played.tpot[part])
+    return ServingEstimate(
+        pools=grown,
+        accelerators=accelerators,
+        rate=scale * offered,
+        saturation=scale * saturation_of(kinds, job),
+        ttft=summary(played.ttft[part]),
+        tpot=tpot,
+        latency=summary(played.finish[part] - played.sent[part]),
+        output_rate=tokens,
+        user_rate=1.0 / tpot.mean if tpot.mean else 0.0,
+        concurrency=scale * at_once,
+        busy=busy,
+        preempted=float(np.sum(played.preempted)) / len(played.sent),
+        cost=accelerators * question.price / 3600.0 / tokens * 1e6 if question.price else None,
+        energy=accelerators * power / tokens if power else None,
+        memory=server.memory(pools[-1].deployment, longest(job)),
+        parts=step_parts(server, kinds[-1], pools[-1], job, at_once),
+        meets=keeps(played, job),
+    )
+
+
+def replace_count(pool: Pool, scale: int) -> Pool:
+    """A pool of so many times as many replicas."""
+    return Pool(role=pool.role, count=pool.count * scale, deployment=pool.deployment)
+
+
+def step_parts(
+    server: Server, kind: ReplicaKind, pool: Pool, job: ServingWorkload, at_once: float
+) -> tuple[Part, ...]:
+    """What a step that decodes is made of, with as many sequences as there are on average. [s]"""
+    sequences = float(np.clip(at_once / pool.count, 1.0, kind.most))
+    context = job.prompt + 0.5 * job.output
+    served = server.served(pool.deployment)
+    one = np.array([sequences])
+    lane = lane_costs(served, np.maximum(1.0, one * kind.width / kind.lanes))
+    whole, head = whole_costs(served, one * kind.width), head_costs(served, one)
+    times = {name: float(np.ravel(t)[0]) for name, t in {**lane.parts, **whole.parts}.items()}
+    times["head"] = float(np.ravel(head.total)[0])
+    times["attention"] = float(attention_costs(served, one, np.array([context]))[0])
+    tables = kind.times
+    attention = np.array([np.interp(context, tables.context, line) for line in tables.attention])
+    total = float(np.interp(sequences, tables.rows, tables.decode + attention))
+    times["host_and_fitted"] = total - sum(times.values())
+    return tuple(Part(name=name, time=time) for name, time in times.items() if time)

@@ -1,0 +1,283 @@
+"""Find deployments for a load: closed forms rank, the request engine settles the best few.
+
+The closed form knows what a step costs at any load, and so the most that a replica may take before
+its users wait too long for tokens. It knows no queue: how far below that a replica must stay, so
+that arrivals at random find what was promised, the engine finds out by playing the same requests
+at several loads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clusterwright.engines.requests.simulator import ReplicaKind
+from clusterwright.errors import InfeasibleError
+from clusterwright.inference import Deployment
+from clusterwright.serving.candidates import deployments, fitting
+from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingQuestion
+from clusterwright.serving.playing import estimate, keeps, kinds_of, longest, play
+from clusterwright.serving.server import Pool, Server
+from clusterwright.serving.steady import Steady, decoding, prefill_rate, steady
+from clusterwright.units import format_time
+
+CHECKED = 4
+"""Candidates that the engine plays, the best by closed form, each cut in its own way."""
+LOADS = 5
+"""Halvings in the search for the load that keeps what was promised."""
+PREFILL_LOAD = 0.7
+"""Share of its time that a replica for prompts works, so that prompts do not queue for long. [1]"""
+MOST_RATIO = 6
+"""Replicas of one role for each of the other, at most, in the unit that is repeated."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Pools that are repeated, and what they take by closed form. [1/s]"""
+
+    pools: tuple[Pool, ...]
+    rate: float
+
+    @property
+    def accelerators(self) -> int:
+        """Of one unit."""
+        return sum(pool.accelerators for pool in self.pools)
+
+    @property
+    def worth(self) -> float:
+        """Requests a second for each accelerator. [1/s]"""
+        return self.rate / self.accelerators
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a search found: estimates from the best on, the front, and counts."""
+
+    estimates: tuple[ServingEstimate, ...]
+    front: tuple[FrontPoint, ...]
+    evaluated: int
+    refused: int
+    played: int
+
+
+def search(question: ServingQuestion, server: Server) -> Outcome:
+    """Find the best deployments for a question.
+
+    Raises
+    ------
+    InfeasibleError
+        Nothing fits, nothing keeps what is promised (the message says what is reachable and what
+        binds), or the machine is too small for the load.
+    """
+    job = question.workload
+    limit = question.cluster.count
+    every = list(deployments(server, formats=question.formats, caches=question.caches, most=limit))
+    fits, refused = fitting(server, iter(every), longest(job))
+    if not fits:
+        _refuse_size(question, server, refused)
+    points = [(one, _steady_of(server, one, question)) for one in fits]
+    candidates = [] if question.split == "only" else list(_together(points, question))
+    if question.split != "no":
+        candidates += _apart(server, fits, question)
+    candidates = [one for one in candidates if one.accelerators <= limit]
+    if not candidates:
+        _refuse_promise(points, question)
+    settled, plays = _settle(question, server, candidates)
+    if not settled:
+        _refuse_promise(points, question)
+    ordered = sorted(settled, key=lambda one: _objective(one, question))
+    small = [one for one in ordered if one.accelerators <= limit]
+    if not small:
+        least = min(one.accelerators for one in ordered)
+        raise InfeasibleError(
+            f"{job.rate:g} requests/s need {least:,} accelerators, but there are {limit:,}: take "
+            f"more, or promise less"
+        )
+    return Outcome(
+        estimates=tuple(small),
+        front=_front(points),
+        evaluated=len(fits),
+        refused=len(every) - len(fits),
+        played=plays,
+    )
+
+
+def _kind(
+    server: Server, deployment: Deployment, role: str, question: ServingQuestion
+) -> ReplicaKind:
+    pool = Pool(role=role, deployment=deployment)  # type: ignore[arg-type]
+    return server.replica(pool, longest(question.workload))
+
+
+def _steady_of(server: Server, deployment: Deployment, question: ServingQuestion) -> Steady:
+    job = question.workload
+    return steady(_kind(server, deployment, "both", question), job.prompt, job.output)
+
+
+def _together(
+    points: Sequence[tuple[Deployment, Steady]], question: ServingQuestion
+) -> list[Candidate]:
+    """Replicas that do both, at the most load that keeps the time per token."""
+    found = []
+    for deployment, state in points:
+        place = state.at(question.workload.tpot)
+        if place >= 0 and state.prompt_time[place] <= question.workload.ttft:
+            pool = Pool(role="both", deployment=deployment)
+            found.append(Candidate((pool,), float(state.rate[place])))
+    return found
+
+
+def _apart(
+    server: Server, fits: Sequence[Deployment], question: ServingQuestion
+) -> list[Candidate]:
+    """Replicas for prompts beside replicas for decoding, in the ratio in which both are busy."""
+    job = question.workload
+    first: list[tuple[float, Deployment, float]] = []
+    second: list[tuple[float, Deployment, float]] = []
+    for deployment in fits:
+        kind = _kind(server, deployment, "prefill", question)
+        rate = PREFILL_LOAD * prefill_rate(kind, job.prompt)
+        if kind.lanes / prefill_rate(kind, job.prompt) <= job.ttft:
+            first.append((rate / deployment.accelerators, deployment, rate))
+        state = decoding(_kind(server, deployment, "decode", question), job.prompt, job.output)
+        place = state.at(job.tpot)
+        if place >= 0:
+            rate = float(state.rate[place])
+            second.append((rate / deployment.accelerators, deployment, rate))
+    if not first or not second:
+        return []
+    best = max(first, key=lambda one: one[0])
+    found = []
+    for _, deployment, rate in sorted(second, key=lambda one: -one[0])[:3]:
+        ahead, behind = _ratio(rate / best[2])
+        pools = (
+            Pool(role="prefill", count=ahead, deployment=best[1]),
+            Pool(role="decode", count=behind, deployment=deployment),
+        )
+        found.append(Candidate(pools, min(ahead * best[2], behind * rate)))
+    return found
+
+
+def _ratio(wanted: float) -> tuple[int, int]:
+    """Small whole numbers whose quotient is nearest to what is wanted.
+
+    >>> _ratio(0.5), _ratio(2.9), _ratio(0.01)
+    ((1, 2), (3, 1), (1, 6))
+    """
+    pairs = [(a, b) for a in range(1, MOST_RATIO + 1) for b in range(1, MOST_RATIO + 1)]
+    return min(pairs, key=lambda p: (round(abs(math.log(p[0] / p[1] / wanted)), 9), sum(p)))
+
+
+def _settle(
+    question: ServingQuestion, server: Server, candidates: Sequence[Candidate]
+) -> tuple[list[ServingEstimate], int]:
+    """Play the best candidates at falling loads until what was promised is kept."""
+    chosen: list[Candidate] = []
+    for one in sorted(candidates, key=lambda one: -one.worth):
+        if len(chosen) < CHECKED and all(_differs(one, other) for other in chosen):
+            chosen.append(one)
+    found, plays = [], 0
+    for one in chosen:
+        load, more = _highest_load(question, server, one)
+        plays += more
+        if load <= 0.0:
+            continue
+        units = max(1, math.ceil(question.workload.rate / (load * one.rate)))
+        found.append(estimate(question, server, one.pools, scale=units))
+        plays += 1
+    return found, plays
+
+
+def _differs(one: Candidate, other: Candidate) -> bool:
+    cut = [(p.role, p.deployment.tp, p.deployment.pp, p.deployment.dp, p.deployment.weights)
+           for p in one.pools]  # fmt: skip
+    its = [(p.role, p.deployment.tp, p.deployment.pp, p.deployment.dp, p.deployment.weights)
+           for p in other.pools]  # fmt: skip
+    return cut != its
+
+
+def _highest_load(
+    question: ServingQuestion, server: Server, candidate: Candidate
+) -> tuple[float, int]:
+    """The highest load that keeps what is promised, over what the closed form says it takes. [1]"""
+    job = question.workload
+    kinds = kinds_of(server, candidate.pools, job)
+    low, high = 0.0, 1.0
+    for played in range(1, LOADS + 1):
+        load = high if played == 1 else 0.5 * (low + high)
+        if keeps(play(server, kinds, job, load * candidate.rate), job):
+            low = load
+            if played == 1:
+                return load, played
+        else:
+            high = load
+    return low, LOADS
+
+
+def _objective(one: ServingEstimate, question: ServingQuestion) -> tuple[float, float]:
+    """What is to be least; ties go to the quicker."""
+    if question.objective == "cost" and one.cost is not None:
+        return one.cost, one.tpot.mean
+    if question.objective == "energy" and one.energy is not None:
+        return one.energy, one.tpot.mean
+    if question.objective == "throughput":
+        return -one.saturation / one.accelerators, one.tpot.mean
+    return float(one.accelerators), one.tpot.mean
+
+
+def _front(points: Sequence[tuple[Deployment, Steady]]) -> tuple[FrontPoint, ...]:
+    """Tokens a second of a user against those of an accelerator: what no other point beats."""
+    found: list[FrontPoint] = []
+    for deployment, state in points:
+        user = 1.0 / state.step
+        each = state.sequences * user / deployment.accelerators
+        found += [
+            FrontPoint(
+                user_rate=float(u), accelerator_rate=float(a), sequences=float(s),
+                deployment=deployment,
+            )
+            for u, a, s in zip(user, each, state.sequences, strict=True)
+        ]  # fmt: skip
+    found.sort(key=lambda point: (-point.user_rate, -point.accelerator_rate))
+    best, kept = 0.0, []
+    for point in found:
+        if point.accelerator_rate > best * 1.02:
+            kept.append(point)
+            best = point.accelerator_rate
+    return tuple(kept)
+
+
+def _refuse_size(question: ServingQuestion, server: Server, refused: Deployment | None) -> None:
+    """Say that the model fits nowhere, by the largest deployment tried."""
+    if refused is None:
+        raise InfeasibleError(f"no way to cut {question.model.name} over this machine is known")
+    pool = Pool(role="both", deployment=refused)
+    server.replica(pool, longest(question.workload))
+    raise InfeasibleError(f"{question.model.name} does not fit this machine")
+
+
+def _refuse_promise(points: Sequence[tuple[Deployment, Steady]], question: ServingQuestion) -> None:
+    """Say what is the best that anybody gets, and which promise binds."""
+    job = question.workload
+    quickest = min(float(np.min(state.step)) for _, state in points)
+    first = min(float(np.min(state.prompt_time)) for _, state in points)
+    if quickest > job.tpot:
+        raise InfeasibleError(
+            f"no deployment gives a token every {format_time(job.tpot)}: the best reachable is "
+            f"{format_time(quickest)}, for one user alone; promise that, or take narrower weights "
+            f"or a faster accelerator"
+        )
+    if first > job.ttft:
+        raise InfeasibleError(
+            f"no deployment gives the first token within {format_time(job.ttft)}: a prompt of "
+            f"{job.prompt:,.0f} tokens takes {format_time(first)} at best; promise that, or take a "
+            f"faster accelerator"
+        )
+    raise InfeasibleError(
+        f"each promise can be kept alone, but not both to {job.percentile:g} % of requests that "
+        f"arrive at random: a first token within {format_time(job.ttft)} and one every "
+        f"{format_time(job.tpot)}; promise one of them later, or to fewer"
+    )

@@ -1,0 +1,203 @@
+"""A machine and an engine bound together: deployments of models become replicas to be played."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.efficiency import EfficiencyProfile
+from clusterwright.engines.requests.simulator import ReplicaKind
+from clusterwright.engines.requests.things import BOTH, DECODE, PREFILL
+from clusterwright.errors import InfeasibleError, InputError
+from clusterwright.facts import from_entry, profile_of
+from clusterwright.hardware import Cluster
+from clusterwright.inference import Deployment, Format, InferenceEngine
+from clusterwright.kernels.library import KernelLibrary
+from clusterwright.links import links_of
+from clusterwright.model.records import Model
+from clusterwright.records import Record
+from clusterwright.serving.capacity import Memory, memory_of
+from clusterwright.serving.kernel_times import KernelTimes
+from clusterwright.serving.layers import Served
+from clusterwright.serving.steps import DeviceTimes, device_times, replica_of
+
+Role = Literal["both", "prefill", "decode"]
+ROLES: dict[Role, int] = {"both": BOTH, "prefill": PREFILL, "decode": DECODE}
+
+CONTEXT_SHARE = 0.75
+"""Of its prompt and answer that a sequence holds on average. [1]"""
+
+
+class Pool(Record, frozen=True, kw_only=True):
+    """Replicas of one deployment: all there are, or those of a role."""
+
+    role: Role = "both"
+    count: int = 1
+    deployment: Deployment
+
+    @property
+    def accelerators(self) -> int:
+        """Of all replicas together."""
+        return self.count * self.deployment.accelerators
+
+
+class ServingFacts:
+    """What the catalogue knows that serving needs: formats and measured kernels."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.formats: Mapping[str, Format] = {
+            entry.id: from_entry(Format, entry) for entry in catalogue.entries("formats").values()
+        }
+        self.devices: dict[Any, DeviceTimes] = {}
+
+    @cached_property
+    def library(self) -> KernelLibrary:
+        """All measured kernels."""
+        return KernelLibrary(entry.data for entry in self.catalogue.entries("kernels").values())
+
+    def format_named(self, name: str) -> Format:
+        """A format by id.
+
+        Raises
+        ------
+        InputError
+            There is none; the message lists them.
+        """
+        if name not in self.formats:
+            raise InputError(f"no format called {name!r}: one of {', '.join(self.formats)}")
+        return self.formats[name]
+
+
+class Server:
+    """A model on a machine with an engine.
+
+    Parameters
+    ----------
+    model, cluster, engine
+        What runs, where, by what.
+    facts
+        Formats and kernels of the catalogue.
+    """
+
+    def __init__(
+        self, model: Model, cluster: Cluster, engine: InferenceEngine, facts: ServingFacts
+    ) -> None:
+        self.model = model
+        self.cluster = cluster
+        self.engine = engine
+        self.facts = facts
+        self.profile: EfficiencyProfile = profile_of(facts.catalogue, cluster)
+        chip = cluster.accelerator
+        if not chip.memory_bytes or not chip.memory_bandwidth:
+            missing = "memory size" if chip.memory_bandwidth else "memory bandwidth"
+            raise InputError(
+                f"nobody published the {missing} of {chip.id}; add it to a catalogue file of your "
+                f"own to serve with this chip"
+            )
+        self.memory_bytes: float = chip.memory_bytes
+
+    def served(self, deployment: Deployment) -> Served:
+        """The model in a deployment, as formulas want it."""
+        weights = self.facts.format_named(deployment.weights)
+        chip = self.cluster.accelerator
+        return Served(
+            model=self.model,
+            deployment=deployment,
+            engine=self.engine,
+            kernels=KernelTimes(chip, self.profile, self.facts.library, self.engine.kernels),
+            links=links_of(self.cluster, self.profile),
+            weights=weights,
+            expert_weights=self.facts.format_named(deployment.expert_weights or weights.id),
+            head=self.facts.format_named(weights.head or weights.id),
+        )
+
+    def memory(self, deployment: Deployment, tokens: float) -> Memory:
+        """What fits beside the weights, for sequences of so many tokens at their end."""
+        context = max(1.0, CONTEXT_SHARE * tokens)
+        return memory_of(self.served(deployment), self.memory_bytes, context=context)
+
+    def device(self, deployment: Deployment) -> DeviceTimes:
+        """What a deployment's steps take on the device; evaluated once for each shape."""
+        shape = msgspec.structs.replace(deployment, memory_share=0.0, budget=0, most=0)
+        engine = self.engine
+        key = (
+            self.model.name,
+            self.cluster.accelerator.name,
+            self.cluster.levels,
+            engine.kernels,
+            engine.own_all_reduce,
+            engine.small_kernels,
+            shape,
+        )
+        if key not in self.facts.devices:
+            self.facts.devices[key] = device_times(self.served(deployment))
+        return self.facts.devices[key]
+
+    def replica(self, pool: Pool, tokens: float) -> ReplicaKind:
+        """A pool's replicas for the request engine.
+
+        Parameters
+        ----------
+        pool
+            Deployment, role and count.
+        tokens
+            Of the longest request, its answer included.
+
+        Raises
+        ------
+        InfeasibleError
+            The weights, or the cache of one request, do not fit.
+        """
+        deployment = pool.deployment
+        memory = self.memory(deployment, tokens)
+        check_fits(self, deployment, memory, tokens)
+        kind = replica_of(
+            self.served(deployment), self.device(deployment), memory, count=pool.count
+        )
+        kind = replace(kind, role=ROLES[pool.role])
+        if pool.role == "prefill":
+            start, per_token = self._handover(deployment, memory, tokens)
+            kind = replace(kind, tail=start, tail_token=per_token)
+        return kind
+
+    def _handover(
+        self, deployment: Deployment, memory: Memory, tokens: float
+    ) -> tuple[float, float]:
+        """Time to hand a cache to another replica: to begin [s], and for each token [s]."""
+        lines = links_of(self.cluster, self.profile).point_to_point(float(deployment.accelerators))
+        start = float(np.asarray(lines.time(1.0)))
+        slope = float(np.asarray(lines.time(1e9))) / 1e9
+        per_token = memory.sequence_bytes / max(1.0, CONTEXT_SHARE * tokens)
+        return start, per_token * deployment.tp / deployment.accelerators * slope
+
+
+def check_fits(server: Server, deployment: Deployment, memory: Memory, tokens: float) -> None:
+    """Refuse a deployment without room for its weights and for one request.
+
+    Raises
+    ------
+    InfeasibleError
+        Says what is missing, and what would help.
+    """
+    chip = server.cluster.accelerator
+    where = f"{deployment.accelerators} x {chip.id}"
+    if not memory.fits:
+        raise InfeasibleError(
+            f"{server.model.name} in {deployment.weights} does not fit {where}: weights "
+            f"{memory.weights / 1e9:.1f} GB and {(memory.activations + memory.reserve) / 1e9:.1f} "
+            f"GB beside them, of {memory.taken / 1e9:.1f} GB; take more accelerators or narrower "
+            f"weights"
+        )
+    if memory.cache_tokens < tokens:
+        raise InfeasibleError(
+            f"one request of {tokens:,.0f} tokens does not fit beside {server.model.name} on "
+            f"{where}: there is room for {memory.cache_tokens:,.0f}; take more accelerators, "
+            f"narrower weights or a narrower cache"
+        )

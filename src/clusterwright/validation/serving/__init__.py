@@ -1,0 +1,1 @@
+"""Published runs of inference engines against predictions."""

@@ -1,0 +1,227 @@
+"""What the model says of a published serving run, in the run's own metric and unit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from clusterwright.engines.compiled import has_numba
+from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
+from clusterwright.errors import InputError
+from clusterwright.serving.server import Pool, Server
+from clusterwright.serving.traffic import burst, closed_loop, poisson
+from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion
+from clusterwright.validation.serving.rows import ServeRun
+
+Array = Any
+
+UNKNOWN_PROMPT = 250.0
+"""Tokens of a prompt whose length was not published but is known to be short."""
+WAVES = 10
+OUTPUT_SPREAD = 0.7
+"""Standard deviation of answers' lengths over their mean, where models reason: assumed. [1]"""
+MOST_PROMPTS = 1000
+"""A larger batch of prompts alone counts tokens, not prompts."""
+MILLISECONDS = ("tpot_ms", "itl_ms")
+MOST_REQUESTS = 20_000
+NODE = 8
+TIGHT = 0.97
+"""Share of the memory for deployments that would not fit by the engine's defaults. [1]"""
+SPREAD = 0.2
+"""Random lengths of InferenceX and ATOM: evenly from 0.8 of the nominal one to all of it."""
+
+
+class Predictor:
+    """Predicts runs; what many rows share is built once."""
+
+    def __init__(self, known: ServeLookup) -> None:
+        self.known = known
+        self._played: dict[tuple[Any, ...], Played] = {}
+
+    def forget(self) -> None:
+        """Forget what was played, which an engine that changed may not have again."""
+        self._played.clear()
+
+    def predict(self, run: ServeRun, question: ServeQuestion) -> float:
+        """The run's metric, in its unit.
+
+        Raises
+        ------
+        ClusterwrightError
+            What stops the deployment: it does not fit, or a figure is missing.
+        """
+        prompt, output, spread = lengths_of(run)
+        kinds = self.kinds(question, prompt + output)
+        steady = "steady state" in run.scenario or "decode only" in run.scenario
+        if steady and len(kinds) == 1:
+            return _steady(run, kinds[0], prompt, output)
+        if (
+            "prefill only" in run.scenario
+            and kinds[0].lanes > 1
+            and (run.batch or 0) > MOST_PROMPTS
+        ):
+            return _prompts(run, kinds[0], prompt)
+        key = (
+            question.model.name,
+            question.cluster.accelerator.name,
+            question.engine,
+            str(question.pools),
+            run.scenario,
+            run.batch_or_concurrency,
+            run.request_rate,
+            prompt,
+            output,
+        )
+        if key not in self._played:
+            lengths = (prompt, output, spread)
+            traffic = traffic_of(run, kinds, lengths, question.engine.entry_time)
+            self._played[key] = play_requests(traffic, kinds, compile_loop=has_numba())
+        return metric_of(run, self._played[key], prompt)
+
+    def kinds(self, question: ServeQuestion, tokens: float) -> list[ReplicaKind]:
+        """The question's replicas for requests of so many tokens.
+
+        Raises
+        ------
+        InfeasibleError
+            The model does not fit.
+        """
+        server = Server(question.model, question.cluster, question.engine, self.known.serving)
+        return [_replica(server, pool, tokens) for pool in question.pools]
+
+
+def _replica(server: Server, pool: Pool, tokens: float) -> ReplicaKind:
+    memory = server.memory(pool.deployment, tokens)
+    if not memory.fits or memory.cache_tokens < 2.0 * tokens:
+        # Whoever ran it gave the engine more of the memory than it takes by default.
+        tight = msgspec.structs.replace(pool.deployment, memory_share=TIGHT)
+        pool = msgspec.structs.replace(pool, deployment=tight)
+    return server.replica(pool, tokens)
+
+
+def lengths_of(run: ServeRun) -> tuple[float, float, float]:
+    """Mean prompt, mean output, and how far random lengths spread."""
+    prompt = run.input_len if run.input_len is not None else UNKNOWN_PROMPT
+    output = run.output_len if run.output_len is not None else 32.0
+    ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
+    if ratio:
+        middle = 1.0 - 0.5 * SPREAD
+        return max(1.0, prompt * middle), max(1.0, output * middle), SPREAD
+    return max(1.0, prompt), max(1.0, output), 0.0
+
+
+def traffic_of(
+    run: ServeRun,
+    kinds: list[ReplicaKind],
+    lengths: tuple[float, float, float],
+    entry: float,
+) -> Traffic:
+    """The load of a run's scenario; ``lengths`` as `lengths_of` has them."""
+    prompt, output, spread = lengths
+    batch = run.batch or 1
+    scenario = run.scenario
+    if "closed-loop" in scenario:
+        count = int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))
+        return closed_loop(batch, prompt, output, requests=count, spread=spread, entry=entry)
+    if "Poisson" in scenario:
+        if not run.request_rate:
+            raise InputError("an open loop without its rate")
+        return poisson(run.request_rate, prompt, output, requests=1000, entry=entry)
+    if "max throughput" in scenario or "burst" in scenario:
+        if run.batch is not None and run.batch > 1:
+            return burst(max(run.batch, 4), prompt, output)
+        at_once = min(kinds[0].most, kinds[0].blocks * kinds[0].block / (prompt + output))
+        count = int(np.clip(4.0 * at_once, 64, 6000)) * kinds[0].count
+        return burst(count, prompt, output)
+    if "prefill only" in scenario:
+        return burst(batch, prompt, 1.0)
+    if "single-stream" in scenario:
+        return closed_loop(batch, prompt, output, requests=batch * 2, entry=entry * 0.2)
+    return burst(batch, prompt, max(2.0, output))
+
+
+def metric_of(run: ServeRun, played: Played, prompt: float) -> float:
+    """A run's metric of what was played, in its unit and per what it counts."""
+    metric = run.measured_metric
+    output = played.output.astype(float)
+    duration = played.duration
+    if metric == "ttft_ms":
+        return 1e3 * statistic(played.ttft, run.percentile)
+    if metric == "tpot_ms":
+        return 1e3 * statistic(played.tpot, run.percentile)
+    if metric == "itl_ms":
+        if run.percentile in ("", "mean"):
+            return 1e3 * float((played.finish - played.first).sum() / (output - 1.0).sum())
+        return 1e3 * statistic(played.tpot, run.percentile)
+    if metric == "e2e_latency_ms":
+        return 1e3 * statistic(played.finish - played.sent, run.percentile)
+    if metric == "output_tokens_per_s":
+        rate = output.sum() / duration
+    elif metric == "total_tokens_per_s":
+        rate = (output.sum() + prompt * len(output)) / duration
+    elif metric == "requests_per_s":
+        rate = len(output) / duration
+    elif metric == "prefill_tokens_per_s":
+        rate = prompt * len(output) / float(played.first.max() - played.sent.min())
+    else:
+        spent = played.finish.max() - played.first.min()
+        rate = (output - 1.0).sum() / spent
+    return shared(run, float(rate), len(output))
+
+
+def shared(run: ServeRun, rate: float, batch: int) -> float:
+    """A rate of the whole system as the row counts it."""
+    if run.per == "accelerator":
+        return rate / run.n_accel
+    if run.per == "node":
+        return rate / run.n_accel * NODE
+    if run.per in ("user", "stream"):
+        return rate / max(1, run.batch or batch)
+    return rate
+
+
+def statistic(values: Array, percentile: str) -> float:
+    """A mean, or a percentile such as p99."""
+    if percentile.startswith("p") and percentile[1:].isdigit():
+        return float(np.nanpercentile(values, int(percentile[1:])))
+    return float(np.nanmean(values))
+
+
+def _steady(run: ServeRun, kind: ReplicaKind, prompt: float, output: float) -> float:
+    """A server whose batch stays as it is: steps of decoding, some with prompts among them."""
+    batch = float(run.batch_or_concurrency or 1.0)
+    only = "decode only" in run.scenario
+    # Of the sequences at work the long ones are more: the mean context is above the half.
+    context = prompt + 0.5 * output * (1.0 if only else 1.0 + OUTPUT_SPREAD**2)
+    step = step_time(kind, batch, context)
+    if only:
+        rate = batch / step
+        return (
+            1e3 * step if run.measured_metric in MILLISECONDS else shared(run, rate, round(batch))
+        )
+    times = kind.times
+    prompts = float(np.interp(prompt, times.tokens, times.lane + times.whole))
+    share = batch / output
+    if run.measured_metric == "itl_ms":
+        late = run.percentile == "p99" and share > 0.01 * (1.0 + share)
+        return 1e3 * (step + prompts if late else step)
+    return shared(run, batch / (step + share * prompts), round(batch))
+
+
+def step_time(kind: ReplicaKind, sequences: float, context: float) -> float:
+    """A step that decodes so many sequences of a mean context. [s]"""
+    times = kind.times
+    attention = np.array([np.interp(context, times.context, line) for line in times.attention])
+    return float(np.interp(sequences, times.rows, times.decode + attention))
+
+
+def _prompts(run: ServeRun, kind: ReplicaKind, prompt: float) -> float:
+    """Tokens of prompts a second where each rank is given so many tokens a step."""
+    times = kind.times
+    tokens = float(run.batch_or_concurrency)
+    whole = np.interp(tokens * kind.lanes, times.tokens, times.whole)
+    attention = tokens / prompt * np.interp(prompt, times.length, times.prefill)
+    step = np.interp(tokens, times.tokens, times.lane) + whole + attention
+    return shared(run, float(tokens * kind.lanes / step), kind.lanes)

@@ -1,0 +1,214 @@
+"""From a published serving run to what the model is asked: a deployment, its machine, its load."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import InputError
+from clusterwright.facts import engine_named
+from clusterwright.hardware import Cluster
+from clusterwright.inference import Deployment, InferenceEngine
+from clusterwright.model.records import Model
+from clusterwright.records import Record
+from clusterwright.serving.server import Pool, ServingFacts
+from clusterwright.validation.lookup import Lookup
+from clusterwright.validation.machines import split
+from clusterwright.validation.serving.recipes import Recipe, flags_of, read_recipes
+from clusterwright.validation.serving.rows import ServeRun
+
+ENGINE_FLAGS = ("free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows")
+"""Flags that change an engine; the others change a deployment."""
+
+SPLIT = re.compile(
+    r"P/D split: (\d+) prefill worker\(s\) x (\d+) GPU \(([^)]*)\) \+ "
+    r"(\d+) decode worker\(s\) x (\d+) GPU \(([^)]*)\)"
+)
+AXES = re.compile(r"(DP-attn|TP|EP|DP)(\d+)")
+
+
+class ServeQuestion(Record, frozen=True, kw_only=True):
+    """What a run asks: a model on a machine, its pools and its load."""
+
+    model: Model
+    cluster: Cluster
+    engine: InferenceEngine
+    pools: tuple[Pool, ...]
+    filled: tuple[str, ...] = ()
+
+
+class ServeLookup:
+    """The catalogue as serving runs need it."""
+
+    def __init__(self, facts: Catalogue) -> None:
+        self.facts = facts
+        self.lookup = Lookup(facts)
+        self.engines = tuple(engine_named(facts, name) for name in facts.entries("inference"))
+        self.serving = ServingFacts(facts)
+        self.formats = self.serving.formats
+
+    @cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Flags that publications set."""
+        return read_recipes(entry.data for entry in self.facts.entries("recipes").values())
+
+    def engine_of(self, run: ServeRun, vendor: str) -> InferenceEngine:
+        """The engine of a run: the longest fragment of its name, of the era it ran in."""
+        text = run.engine.lower()
+        ranked = [
+            (max((len(part) for part in engine.match if part in text), default=-1),
+             bool(engine.vendors), bool(engine.since), -index)
+            for index, engine in enumerate(self.engines)
+            if (not engine.vendors or vendor in engine.vendors)
+            and (not engine.since or run.date[:7] >= engine.since)
+            and (not engine.until or run.date[:7] <= engine.until)
+        ]  # fmt: skip
+        best = max(ranked)
+        return self.engines[-best[3]]
+
+    def formats_of(self, run: ServeRun, model: Model) -> tuple[str, str]:
+        """Formats of dense and of experts' weights."""
+        text = run.weight_precision.lower()
+        name = self._format(text)
+        has_experts = any(block.experts for block in model.blocks)
+        latent = any(p.name == "kv_b" for block in model.blocks for p in block.projections)
+        if "experts)" in text and "requant" not in text:
+            return "bf16", name
+        if "attention fp8" in text:
+            return "fp8", name
+        if name == "fp8" and has_experts:
+            return "fp8-block", "fp8-block"
+        if name == "mxfp4" and model.name.startswith("gpt-oss"):
+            return "bf16", name
+        if name in ("nvfp4", "int4", "mxfp4") and latent:
+            return "bf16", name
+        return name, name
+
+    def _format(self, text: str) -> str:
+        found = [
+            (len(part), one.id)
+            for one in self.formats.values()
+            for part in one.match
+            if part in text
+        ]
+        if not found:
+            raise InputError(f"no format called {text!r} is known")
+        return max(found)[1]
+
+
+def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
+    """Put together what a run asks.
+
+    Raises
+    ------
+    ClusterwrightError
+        What about the run cannot be represented.
+    """
+    model = known.lookup.model_of(run.model_name)
+    if model is None:
+        raise InputError(f"the catalogue has no model {run.model_name!r}")
+    device = known.lookup.device_of(run.accelerator)
+    if device is None or device.unsupported:
+        why = device.unsupported if device else "no such accelerator in the catalogue"
+        raise InputError(f"{run.accelerator}: {why}")
+    filled: list[str] = []
+    pools, ranks = _pools(run, known, model, filled)
+    cluster = known.facts.any_cluster(device.accelerator, run.n_accel)
+    cluster = _ranked(cluster, run.n_accel, ranks, device.devices)
+    engine = known.engine_of(run, cluster.accelerator.vendor)
+    flags = flags_of(run, known.recipes)
+    own = {name: flags[name] for name in ENGINE_FLAGS if name in flags}
+    engine = msgspec.structs.replace(engine, **own)
+    pools = tuple(
+        msgspec.structs.replace(pool, deployment=_flagged(run, pool, engine, flags))
+        for pool in pools
+    )
+    return ServeQuestion(
+        model=model,
+        cluster=cluster,
+        engine=engine,
+        pools=pools,
+        filled=tuple(filled),
+    )
+
+
+def _pools(
+    run: ServeRun, known: ServeLookup, model: Model, filled: list[str]
+) -> tuple[tuple[Pool, ...], int]:
+    weights, experts = known.formats_of(run, model)
+    formats = Deployment(weights=weights, expert_weights=experts)
+    found = SPLIT.search(run.notes)
+    if run.disaggregated and found:
+        sizes = found.groups()
+        prefill = _deployment(sizes[2], int(sizes[1]), formats)
+        decode = _deployment(sizes[5], int(sizes[4]), formats)
+        return (
+            Pool(role="prefill", count=int(sizes[0]), deployment=prefill),
+            Pool(role="decode", count=int(sizes[3]), deployment=decode),
+        ), run.n_accel
+    tp, pp, dp = run.tp or 1, run.pp or 1, run.dp or 1
+    if run.tp is None and pp * dp == 1 and run.n_accel > 1:
+        tp = run.n_accel
+        filled.append(f"tp={tp}, as one engine runs on all accelerators")
+    has_experts = any(block.experts for block in model.blocks)
+    if dp > 1 and not has_experts:
+        deployment = msgspec.structs.replace(formats, tp=tp, pp=pp)
+        return (Pool(role="both", count=dp, deployment=deployment),), tp * pp * dp
+    ep = min(run.ep or 1, tp * dp)
+    deployment = msgspec.structs.replace(formats, tp=tp, pp=pp, dp=dp, ep=ep)
+    ranks = tp * pp * dp
+    count = max(1, run.n_accel // ranks) if run.n_accel % ranks == 0 else 1
+    if count > 1:
+        filled.append(f"{count} replicas, as {ranks} ranks do not fill {run.n_accel} accelerators")
+    return (Pool(role="both", count=count, deployment=deployment),), ranks * count
+
+
+def _deployment(text: str, size: int, formats: Deployment) -> Deployment:
+    axes = {name: int(number) for name, number in AXES.findall(text)}
+    dp = axes.get("DP-attn") or axes.get("DP") or 1
+    tp = axes.get("TP") or max(1, size // dp)
+    if tp * dp != size:
+        tp = max(1, size // dp)
+    return msgspec.structs.replace(formats, tp=tp, dp=dp, ep=min(axes.get("EP", 1), tp * dp))
+
+
+def _flagged(
+    run: ServeRun, pool: Pool, engine: InferenceEngine, flags: dict[str, Any]
+) -> Deployment:
+    """A pool's deployment with the format of its cache and the flags that were set."""
+    deployment = pool.deployment
+    changes: dict[str, Any] = {"cache": _cache(run, deployment, engine, flags.get("cache", ""))}
+    if "budget" in flags and pool.role != "decode":
+        changes["budget"] = flags["budget"]
+    if pool.role != "prefill":
+        if "most" in flags:
+            changes["most"] = max(1, -(-flags["most"] // deployment.dp))
+        if "memory_share" in flags:
+            changes["memory_share"] = flags["memory_share"]
+    return msgspec.structs.replace(deployment, **changes)
+
+
+def _cache(run: ServeRun, deployment: Deployment, engine: InferenceEngine, flag: str) -> str:
+    """Format of the cache: as printed, as set, or as the engine chooses by the weights."""
+    said = run.kv_precision or flag
+    if said:
+        return "fp8" if "8" in said else "bf16"
+    narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4")
+    return "fp8" if narrow and engine.id.startswith("trtllm") else "bf16"
+
+
+def _ranked(cluster: Cluster, chips: int, ranks: int, devices: int) -> Cluster:
+    """The cluster in devices, so that it has at least as many as there are ranks."""
+    parts = devices
+    while chips * parts < ranks:
+        parts += 1
+    return split(cluster, parts)
+
+
+def is_answerable(run: ServeRun) -> bool:
+    """Whether a row says enough to be asked about."""
+    return bool(run.config_complete)

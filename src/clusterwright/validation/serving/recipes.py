@@ -1,0 +1,93 @@
+"""Server flags that publications set, from the catalogue: which of them hold for a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from clusterwright.records import Record
+from clusterwright.validation.serving.rows import ServeRun
+
+
+class Recipe(Record, frozen=True, kw_only=True):
+    """One entry of ``catalogue/recipes``: which rows it holds for, and what it sets.
+
+    ``engine``, ``model``, ``accelerator``, ``precision``: fragments of the row's words; ``since``,
+    ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
+    word ``users``: as many as the row has.
+    """
+
+    source: str
+    engine: str = ""
+    model: str = ""
+    accelerator: str = ""
+    precision: str = ""
+    since: str = ""
+    until: str = ""
+    shape: str = ""
+    tp: int | None = None
+    disaggregated: bool | None = None
+    users_from: int = 0
+    users_to: int = 1 << 40
+    budget: int | None = None
+    most: int | str | None = None
+    memory_share: float | None = None
+    free_share: float | None = None
+    cache: str | None = None
+    poll_steps: int | None = None
+    wait_steps: int | None = None
+    wait_share: float | None = None
+    stream_steps: int | None = None
+    graph_rows: int | str | None = None
+    warm: bool | None = None
+    moe: str | None = None
+    note: str = ""
+
+    def holds(self, run: ServeRun) -> bool:
+        """Whether it says something about a row."""
+        fragments = (
+            (self.engine, run.engine),
+            (self.model, run.model_name),
+            (self.accelerator, run.accelerator),
+            (self.precision, run.weight_precision),
+        )
+        users = run.batch or 0
+        shape = f"{run.input_len or 0:g}/{run.output_len or 0:g}"
+        return (
+            self.source == run.source
+            and all(part in text for part, text in fragments)
+            and (not self.since or run.date >= self.since)
+            and (not self.until or run.date <= self.until + "~")
+            and self.shape in ("", shape)
+            and self.tp in (None, run.tp)
+            and self.disaggregated in (None, run.disaggregated)
+            and self.users_from <= users <= self.users_to
+        )
+
+
+SETS = (
+    "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
+    "wait_share", "graph_rows",
+)  # fmt: skip
+"""What changes a prediction."""
+
+
+def read_recipes(entries: Iterable[Mapping[str, Any]]) -> tuple[Recipe, ...]:
+    """Read all recipes of the catalogue, from general to special."""
+    return tuple(
+        msgspec.convert(flags, Recipe) for entry in entries for flags in entry.get("flags", ())
+    )
+
+
+def flags_of(run: ServeRun, recipes: Iterable[Recipe]) -> dict[str, Any]:
+    """What was set for a row: the last recipe that says so wins, key by key."""
+    found: dict[str, Any] = {}
+    for recipe in recipes:
+        if recipe.holds(run):
+            for name in SETS:
+                value = getattr(recipe, name)
+                if value is not None:
+                    found[name] = (run.batch or 1) if value == "users" else value
+    return found

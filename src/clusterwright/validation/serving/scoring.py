@@ -1,0 +1,235 @@
+"""Published serving runs predicted, and what the errors come to by source and metric."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from clusterwright.aligned import aligned, percent
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import ClusterwrightError
+from clusterwright.records import Record
+from clusterwright.validation.serving.predicting import Predictor
+from clusterwright.validation.serving.questions import ServeLookup, question_of
+from clusterwright.validation.serving.rows import ServeRun, read_serve_runs
+
+Watch = Callable[[int, int], None]
+"""Progress: how many are done, of how many."""
+
+
+class ServeResult(Record, frozen=True, kw_only=True):
+    """One row, predicted; values are in the row's own metric and unit.
+
+    ``error``: predicted over measured, less one. ``status``: ``ok``, ``unsupported`` (``reason``
+    says why) or ``incomplete`` (the source does not say enough to ask).
+    """
+
+    id: str
+    source: str
+    metric: str
+    status: str
+    reason: str = ""
+    model: str
+    accelerator: str
+    engine: str = ""
+    sparse: bool = False
+    measured_value: float
+    predicted_value: float | None = None
+    error: float | None = None
+    filled: tuple[str, ...] = ()
+
+
+class ServeSummary(Record, frozen=True, kw_only=True):
+    """Errors of one source and metric; ``bias``: the median signed error. [1]"""
+
+    source: str
+    metric: str
+    rows: int
+    median_abs_error: float
+    p90_abs_error: float
+    bias: float
+
+
+class ServeScore(Record, frozen=True, kw_only=True):
+    """What all rows come to.
+
+    ``mean_source_median_abs_error``: by sort of metric, the mean over sources of the median
+    absolute relative error. [1]
+    """
+
+    rows: int
+    ok: int
+    unsupported: int
+    incomplete: int
+    mean_source_median_abs_error: dict[str, float]
+    bias: dict[str, float]
+    sources: tuple[ServeSummary, ...]
+
+
+SORTS = {
+    "ttft_ms": "TTFT",
+    "tpot_ms": "TPOT",
+    "itl_ms": "TPOT",
+    "prefill_tokens_per_s": "prefill",
+    "e2e_latency_ms": "latency",
+}
+"""Metric → sort; the others are throughput. TPOT is judged apart for dense and sparse models."""
+
+
+def validate_serving(
+    path: Path, facts: Catalogue, *, watch: Watch | None = None
+) -> tuple[ServeResult, ...]:
+    """Predict all rows of a table.
+
+    Raises
+    ------
+    TableError
+        It cannot be read as one.
+    """
+    known = ServeLookup(facts)
+    predictor = Predictor(known)
+    runs = read_serve_runs(path)
+    results = []
+    for done, run in enumerate(runs, start=1):
+        results.append(predict_row(run, known, predictor))
+        if watch:
+            watch(done, len(runs))
+    return tuple(results)
+
+
+def predict_row(run: ServeRun, known: ServeLookup, predictor: Predictor) -> ServeResult:
+    """Predict one row; what stops it is the result's reason."""
+    base: dict[str, Any] = {
+        "id": run.id,
+        "source": run.source,
+        "metric": run.measured_metric,
+        "model": run.model_name,
+        "accelerator": run.accelerator,
+        "measured_value": run.measured_value,
+    }
+    if not run.config_complete:
+        return ServeResult(**base, status="incomplete", reason="the source does not say enough")
+    try:
+        question = question_of(run, known)
+        predicted = predictor.predict(run, question)
+    except ClusterwrightError as error:
+        return ServeResult(**base, status="unsupported", reason=str(error))
+    return ServeResult(
+        **base,
+        status="ok",
+        engine=question.engine.id,
+        sparse=any(block.experts for block in question.model.blocks),
+        predicted_value=predicted,
+        error=predicted / run.measured_value - 1.0,
+        filled=question.filled,
+    )
+
+
+def score_serving(results: Sequence[ServeResult]) -> ServeScore:
+    """Sum results up by source and metric."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    sorts: dict[str, dict[str, list[float]]] = {}
+    for result in results:
+        if result.error is not None:
+            groups.setdefault((result.source, result.metric), []).append(result.error)
+            sort = sort_of(result)
+            sorts.setdefault(sort, {}).setdefault(result.source, []).append(result.error)
+    medians = {
+        sort: statistics.fmean(_middle(errors) for errors in sources.values())
+        for sort, sources in sorted(sorts.items())
+    }
+    biases = {
+        sort: statistics.median(statistics.median(errors) for errors in sources.values())
+        for sort, sources in sorted(sorts.items())
+    }
+    count = [result.status for result in results].count
+    return ServeScore(
+        rows=len(results),
+        ok=count("ok"),
+        unsupported=count("unsupported"),
+        incomplete=count("incomplete"),
+        mean_source_median_abs_error=medians,
+        bias=biases,
+        sources=tuple(_summary(*key, errors) for key, errors in sorted(groups.items())),
+    )
+
+
+def sort_of(result: ServeResult) -> str:
+    """What sort of metric a result is judged by."""
+    sort = SORTS.get(result.metric, "throughput")
+    if sort != "TPOT":
+        return sort
+    return "TPOT sparse" if result.sparse else "TPOT dense"
+
+
+def as_text(results: Sequence[ServeResult]) -> str:
+    """The score in words and a table, the worst source first."""
+    total = score_serving(results)
+    counts = f"{total.ok} predicted, {total.unsupported} unsupported, {total.incomplete} incomplete"
+    lines = [
+        f"{total.rows} rows: {counts}",
+        "Mean over sources of the median error (median bias):",
+    ]
+    for sort, error in total.mean_source_median_abs_error.items():
+        lines.append(f"  {sort:12s} {percent(error):>7s}  ({percent(total.bias[sort])})")
+    worst = sorted(total.sources, key=lambda one: -one.median_abs_error)
+    rows = [
+        [s.source, s.metric, str(s.rows)]
+        + [percent(value) for value in (s.median_abs_error, s.p90_abs_error, s.bias)]
+        for s in worst
+    ]
+    header = ("source", "metric", "rows", "median", "p90", "bias")
+    lines += ["", *aligned(header, rows, align="llrrrr")]
+    reasons = unsupported_reasons(results)
+    if reasons:
+        lines += ["", "Not predicted:", *(f"  {number:5d}  {why}" for why, number in reasons)]
+    return "\n".join(lines) + "\n"
+
+
+def unsupported_reasons(results: Iterable[ServeResult]) -> list[tuple[str, int]]:
+    """Why rows were not predicted, the most frequent first."""
+    counts: dict[str, int] = {}
+    for result in results:
+        if result.status == "unsupported":
+            counts[result.reason] = counts.get(result.reason, 0) + 1
+    return sorted(counts.items(), key=lambda pair: -pair[1])
+
+
+def as_csv(results: Sequence[ServeResult]) -> str:
+    """One line per row, blank where there is no value."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = ServeResult.__struct_fields__
+    writer.writerow(names)
+    for result in results:
+        values = [getattr(result, name) for name in names]
+        writer.writerow(["; ".join(v) if isinstance(v, tuple) else v for v in values])
+    return out.getvalue()
+
+
+def as_json(results: Sequence[ServeResult]) -> dict[str, Any]:
+    """The score as plain values, one entry for each source and metric."""
+    plain: dict[str, Any] = msgspec.to_builtins(score_serving(results))
+    return plain
+
+
+def _summary(source: str, metric: str, errors: list[float]) -> ServeSummary:
+    return ServeSummary(
+        source=source,
+        metric=metric,
+        rows=len(errors),
+        median_abs_error=_middle(errors),
+        p90_abs_error=float(np.quantile(np.abs(errors), 0.9)),
+        bias=statistics.median(errors),
+    )
+
+
+def _middle(errors: list[float]) -> float:
+    return statistics.median(abs(error) for error in errors)
