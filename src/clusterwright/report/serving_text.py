@@ -80,8 +80,9 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
     )
     memory = found.memory
     lines.append(
-        f"  memory       weights {memory.weights / 2**30:.1f}, cache {memory.cache / 2**30:.1f} GiB "
-        f"an accelerator: {format_count(memory.cache_tokens)} tokens a replica"
+        f"  memory       weights {memory.weights / 2**30:.1f}, cache "
+        f"{memory.cache / 2**30:.1f} GiB an accelerator: {format_count(memory.cache_tokens)} "
+        f"tokens a replica"
     )
     if found.preempted > 0.0:
         lines.append(f"  preempted    {found.preempted:.1%} of requests, for want of cache")
