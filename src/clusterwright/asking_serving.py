@@ -129,7 +129,7 @@ def make_load(
     if not 0.0 <= spread <= 5.0:
         raise InputError(f"--spread is {spread:g}, but must be 0 or more, and 5 at most")
     return ServingWorkload(
-        rate=_rate(rate),
+        rate=rate_of(rate),
         prompt=float(whole_number(prompt, "--input")),
         output=float(whole_number(output, "--output")),
         prompt_spread=spread,
@@ -140,7 +140,12 @@ def make_load(
     )
 
 
-def _rate(given: str | float) -> float:
+def rate_of(given: str | float) -> float:
+    """Requests a second, from what a person types. [1/s]
+
+    >>> rate_of("30k/min"), rate_of(2)
+    (500.0, 2.0)
+    """
     text = str(given).strip()
     per = {"/s": 1.0, "/sec": 1.0, "/min": 60.0, "/h": 3600.0, "/day": 86400.0}
     for ending in sorted(per, key=len, reverse=True):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from clusterwright import __version__
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.engines.requests.simulator import Traffic
+from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.inference import Deployment
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.serving.playing import estimate
 from clusterwright.serving.search import search
 from clusterwright.serving.server import Pool, Server, ServingFacts
+from clusterwright.traces import Trace
 
 
 def server_of(question: ServingQuestion, catalogue: Catalogue | None = None) -> Server:
@@ -47,9 +54,10 @@ def estimate_serving(
     pools: tuple[Pool, ...] | Deployment,
     *,
     replicas: int = 1,
+    trace: Trace | None = None,
     catalogue: Catalogue | None = None,
 ) -> ServingEstimate:
-    """What a given deployment does under the question's load.
+    """What a given deployment does under the question's load, or under a trace's requests.
 
     Parameters
     ----------
@@ -59,6 +67,8 @@ def estimate_serving(
         Replicas by role; or one deployment, of which there are ``replicas``.
     replicas
         How many, for a deployment.
+    trace
+        Requests to play instead of those that the question's means and spread would draw.
 
     Raises
     ------
@@ -67,4 +77,35 @@ def estimate_serving(
     """
     if isinstance(pools, Deployment):
         pools = (Pool(role="both", count=replicas, deployment=pools),)
-    return estimate(question, server_of(question, catalogue), pools)
+    traffic = None
+    if trace is not None:
+        traffic = Traffic(
+            arrival=trace.arrival,
+            prompt=trace.prompt,
+            output=trace.output,
+            priority=trace.priority,
+            entry=question.engine.entry_time,
+        )
+    return estimate(question, server_of(question, catalogue), pools, traffic=traffic)
+
+
+def load_of(trace: Trace) -> dict[str, float]:
+    """A trace's mean load, as the keyword arguments of ``ask_serving``.
+
+    Raises
+    ------
+    InputError
+        All its requests come at once, so that it has no rate.
+    """
+    if not math.isfinite(trace.mean_rate):
+        raise InputError(
+            f"all {len(trace):,} requests of {trace.name} come at once: give --rate, and they are "
+            f"spread evenly"
+        )
+    spread = float(np.std(trace.output) / np.mean(trace.output))
+    return {
+        "rate": trace.mean_rate,
+        "prompt": max(1.0, round(trace.mean_prompt)),
+        "output": max(1.0, round(trace.mean_output)),
+        "spread": min(5.0, spread),
+    }

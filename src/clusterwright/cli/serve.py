@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.asking_serving import ask_serving
+from clusterwright.asking_serving import ask_serving, rate_of
 from clusterwright.cli.options import Whole, write, write_json
 from clusterwright.errors import ClusterwrightError, InputError
 from clusterwright.inference import Deployment
-from clusterwright.planner_serving import estimate_serving, plan_serving
+from clusterwright.planner_serving import estimate_serving, load_of, plan_serving
 from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
+from clusterwright.traces import Trace, read_trace
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class LoadOptions:
     """What is asked of the model.
 
@@ -30,6 +32,9 @@ class LoadOptions:
         Mean tokens of a prompt.
     output
         Mean tokens of an answer.
+    trace
+        Instead of these: a file of requests (Azure, BurstGPT, Mooncake, ShareGPT, or CSV of
+        arrival_s,prompt_tokens,output_tokens); with --rate, squeezed or stretched to it.
     ttft
         Promised time to the first token, such as 1s.
     tpot
@@ -40,18 +45,45 @@ class LoadOptions:
         Standard deviation of prompts' and answers' lengths over their means.
     """
 
-    rate: str
-    input: str
-    output: str
+    rate: str | None = None
+    input: str | None = None
+    output: str | None = None
+    trace: Path | None = None
     ttft: str | None = None
     tpot: str | None = None
     percentile: float = 90.0
     spread: float = 0.0
 
+    @cached_property
+    def requests(self) -> Trace | None:
+        """The trace's requests, at the rate asked for; none without a trace."""
+        if self.trace is None:
+            return None
+        found = read_trace(self.trace)
+        return found.rescaled(rate_of(self.rate)) if self.rate else found
+
     def load(self) -> dict[str, Any]:
-        """As the keyword arguments of ``ask_serving``."""
-        found = dict(vars(self))
-        return {"prompt": found.pop("input"), **found}
+        """As the keyword arguments of ``ask_serving``.
+
+        Raises
+        ------
+        InputError
+            A trace beside lengths, or neither.
+        """
+        promise = {name: getattr(self, name) for name in ("ttft", "tpot", "percentile")}
+        trace = self.requests
+        if trace is not None:
+            if self.input or self.output or self.spread:
+                raise InputError("--trace has lengths of its own: leave out --input and --output")
+            return {**load_of(trace), **promise}
+        missing = [name for name in ("rate", "input", "output") if getattr(self, name) is None]
+        if missing:
+            raise InputError(
+                f"say what is asked of the model: --{missing[0]} is missing (--rate 5/s --input "
+                f"1000 --output 200, or --trace FILE)"
+            )
+        lengths = {"prompt": self.input, "output": self.output, "spread": self.spread}
+        return {"rate": self.rate, **lengths, **promise}
 
 
 @Parameter(name="*")
@@ -121,14 +153,14 @@ class CutOptions:
     replicas: Whole = 1
 
 
-PLACE, CUT = PlaceOptions(), CutOptions()
+LOAD, PLACE, CUT = LoadOptions(), PlaceOptions(), CutOptions()
 
 
 def plan(
     model: str,
     /,
     *,
-    load: LoadOptions,
+    load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
     objective: Literal["cost", "energy", "accelerators", "throughput"] = "accelerators",
     split: Literal["auto", "no", "only"] = "auto",
@@ -162,12 +194,12 @@ def estimate(
     model: str,
     /,
     *,
-    load: LoadOptions,
+    load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
     cut: CutOptions = CUT,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Latencies, rates and the parts of a step of one given deployment.
+    """Play requests through one given deployment: latencies, rates, the parts of a step.
 
     Parameters
     ----------
@@ -184,7 +216,9 @@ def estimate(
         weights=weights, expert_weights=experts, cache=question.caches[0],
     )  # fmt: skip
     check_cut(cut)
-    found = estimate_serving(question, deployment, replicas=cut.replicas, catalogue=facts)
+    found = estimate_serving(
+        question, deployment, replicas=cut.replicas, trace=load.requests, catalogue=facts
+    )
     if json:
         write_json(found)
     else:
@@ -195,7 +229,7 @@ def compare(
     model: str,
     /,
     *machines: str,
-    load: LoadOptions,
+    load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:

@@ -54,6 +54,11 @@ COMMANDS = (
         "Latencies, rates and the parts of a step of one given deployment.",
     ),
     Command(
+        "simulate serve",
+        "clusterwright.cli.serve:estimate",
+        "The same, request by request: a trace, or requests drawn from means.",
+    ),
+    Command(
         "compare serve",
         "clusterwright.cli.serve:compare",
         "The same traffic on several kinds of accelerators.",

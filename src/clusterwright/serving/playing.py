@@ -80,11 +80,18 @@ def saturation_of(kinds: Sequence[ReplicaKind], job: ServingWorkload) -> float:
     return min(rates)
 
 
-def play(server: Server, kinds: Sequence[ReplicaKind], job: ServingWorkload, rate: float) -> Played:
-    """Play a load of ``rate`` through pools of replicas."""
+def play(
+    server: Server,
+    kinds: Sequence[ReplicaKind],
+    job: ServingWorkload,
+    rate: float,
+    traffic: Traffic | None = None,
+) -> Played:
+    """Play a load of ``rate``, or given requests, through pools of replicas."""
     entering = sum(kind.count for kind in kinds if kind.role != DECODE)
     replicas = max(entering, sum(kind.count for kind in kinds if kind.role != PREFILL))
-    traffic = traffic_of(job, REQUESTS * replicas, rate, server.engine.entry_time)
+    if traffic is None:
+        traffic = traffic_of(job, REQUESTS * replicas, rate, server.engine.entry_time)
     router = "least-loaded" if replicas > 1 else "round-robin"
     return play_requests(traffic, list(kinds), router=router)
 
@@ -117,8 +124,8 @@ def estimate(
     server: Server,
     pools: Sequence[Pool],
     *,
-    rate: float | None = None,
     scale: int = 1,
+    traffic: Traffic | None = None,
 ) -> ServingEstimate:
     """What pools do under a load.
 
@@ -128,10 +135,10 @@ def estimate(
         What is asked, and where it runs.
     pools
         Replicas by role, as many as are played.
-    rate
-        Requests a second offered to them; by default the question's over ``scale``. [1/s]
     scale
         How many times these pools there are: what is alike is played once.
+    traffic
+        Requests to play; by default drawn as the question says.
 
     Raises
     ------
@@ -139,9 +146,9 @@ def estimate(
         A pool does not fit.
     """
     job = question.workload
-    offered = job.rate / scale if rate is None else rate
+    offered = job.rate / scale
     kinds = kinds_of(server, pools, job)
-    played = play(server, kinds, job, offered)
+    played = play(server, kinds, job, offered, traffic)
     part = settled(played)
     output = float(np.mean(played.output))
     at_once = offered * float(np.mean(played.finish[part] - played.sent[part]))
