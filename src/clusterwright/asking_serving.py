@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 from clusterwright.asking import find_model, whole_number
 from clusterwright.catalogue.store import Catalogue
@@ -80,11 +80,23 @@ def ask_serving(
     caches = (cache,) if cache else _caches(machine.accelerator)
     if cache and cache not in ("bf16", "fp8"):
         raise InputError(f"--cache is {cache!r}, but must be bf16 or fp8")
+    job = make_load(**load)
+    if found.max_positions and job.prompt + job.output > found.max_positions:
+        raise InputError(
+            f"{found.name} takes {found.max_positions:,} tokens, but a prompt and its answer have "
+            f"{job.prompt + job.output:,.0f}: ask for fewer"
+        )
+    for name, given, known in (
+        ("objective", objective, get_args(Objective)),
+        ("split", split, get_args(Split)),
+    ):
+        if given not in known:
+            raise InputError(f"{name} is {given!r}, but must be one of {', '.join(known)}")
     return ServingQuestion(
         model=found,
         cluster=machine,
         engine=runs,
-        workload=make_load(**load),
+        workload=job,
         formats=formats,
         caches=caches,
         objective=objective,
@@ -164,9 +176,9 @@ def _positive(text: str, option: str) -> float:
     return value
 
 
-def _time(given: str | float | None, option: str) -> float:
+def _time(given: str | float | None, option: str) -> float | None:
     if given is None:
-        return math.inf
+        return None
     if isinstance(given, int | float):
         value = float(given)
     else:
@@ -174,7 +186,7 @@ def _time(given: str | float | None, option: str) -> float:
             value = parse(given, "s")
         except UnitError as error:
             raise UnitError(f"{option}: {error}") from None
-    if not value > 0.0:
+    if not 0.0 < value < math.inf:
         raise InputError(f"{option} is {given!r}, but must be above 0, such as 50ms")
     return value
 
@@ -188,7 +200,7 @@ def _price(given: str | float | None) -> float | None:
         value = float(text)
     except ValueError:
         raise InputError(f"--price is {given!r}, but must be dollars an hour: $2.10") from None
-    if not value > 0.0:
+    if not 0.0 < value < math.inf:
         raise InputError(f"--price is {given!r}, but must be above 0")
     return value
 

@@ -49,8 +49,9 @@ class UnknownNameError(InputError):
         names = sorted(known)
         near = nearest_names(name, names)
         offer = f"did you mean {' or '.join(near)}?" if near else f"{len(names)} are known."
+        listed = kind.partition(" ")[0]
         super().__init__(
-            f"no {kind} called {name!r}: {offer} (see `clusterwright catalogue list {kind}`)"
+            f"no {kind} called {name!r}: {offer} (see `clusterwright catalogue list {listed}`)"
         )
 
 

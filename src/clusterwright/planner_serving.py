@@ -15,7 +15,7 @@ from clusterwright.inference import Deployment
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.serving.playing import estimate
 from clusterwright.serving.search import search
-from clusterwright.serving.server import Pool, Server, ServingFacts
+from clusterwright.serving.server import Pool, Server, ServingFacts, check_sizes
 from clusterwright.traces import Trace
 
 
@@ -72,11 +72,18 @@ def estimate_serving(
 
     Raises
     ------
+    InputError
+        A size that no deployment has.
     InfeasibleError
         It does not fit.
     """
     if isinstance(pools, Deployment):
         pools = (Pool(role="both", count=replicas, deployment=pools),)
+    server = server_of(question, catalogue)
+    for pool in pools:
+        if pool.count < 1:
+            raise InputError(f"replicas is {pool.count}, but must be 1 or more")
+        check_sizes(server, pool.deployment)
     traffic = None
     if trace is not None:
         traffic = Traffic(
@@ -86,7 +93,7 @@ def estimate_serving(
             priority=trace.priority,
             entry=question.engine.entry_time,
         )
-    return estimate(question, server_of(question, catalogue), pools, traffic=traffic)
+    return estimate(question, server, pools, traffic=traffic)
 
 
 def load_of(trace: Trace) -> dict[str, float]:

@@ -45,8 +45,8 @@ class ServingWorkload(Record, frozen=True, kw_only=True):
 
     ``rate``: requests a second. [1/s] ``prompt``, ``output``: mean tokens of a request;
     ``prompt_spread``, ``output_spread``: standard deviation over mean (0: all the same). [1]
-    ``ttft``, ``tpot``: promised time to the first token, and per token after it (infinite: nothing
-    is promised) [s], each to ``percentile`` of requests.
+    ``ttft``, ``tpot``: promised time to the first token, and per token after it (None: nothing is
+    promised) [s], each to ``percentile`` of requests.
     """
 
     rate: float
@@ -54,6 +54,16 @@ class ServingWorkload(Record, frozen=True, kw_only=True):
     output: float
     prompt_spread: float = 0.0
     output_spread: float = 0.0
-    ttft: float = math.inf
-    tpot: float = math.inf
+    ttft: float | None = None
+    tpot: float | None = None
     percentile: float = 90.0
+
+    @property
+    def latest(self) -> float:
+        """The longest time to the first token that keeps the promise. [s]"""
+        return math.inf if self.ttft is None else self.ttft
+
+    @property
+    def slowest(self) -> float:
+        """The longest time per token after it that keeps the promise. [s]"""
+        return math.inf if self.tpot is None else self.tpot

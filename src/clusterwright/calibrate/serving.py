@@ -19,20 +19,22 @@ import numpy as np
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.inference import Correction, InferenceEngine
-from clusterwright.validation.serving.predicting import Predictor
+from clusterwright.validation.serving.predicting import PROMPT_METRICS, Predictor
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion, question_of
 from clusterwright.validation.serving.rows import METRICS, ServeRun
 
 PARTS = 10
 """One in so many runs is fitted on."""
+FEWEST = 5
 CAP = 0.7
 """Largest logarithm of an error that counts: beyond it something else is wrong. [1]"""
+BEYOND = 0.6
+"""Share of what lies beyond it that counts all the same. [1]"""
 DRAW = 0.6
 """How hard a factor is drawn towards its parent's: as by so many rows' doubts. [1]"""
-PROMPT_METRICS = ("ttft_ms", "prefill_tokens_per_s")
 DECODE_NUMBERS = ("decode", "step_time", "sequence_time")
 PROMPT_NUMBERS = ("prompt", "launch_time", "entry_time")
-DOUBT = 0.5
+DOUBT = 0.3
 """What moving a number by a factor of e must gain, times the rows it rests on. [1]"""
 HOST = ("step_time", "launch_time", "sequence_time", "entry_time")
 STEPS = (0.5, 0.71, 0.84, 0.93, 1.08, 1.19, 1.41, 2.0)
@@ -47,10 +49,21 @@ def run_key(run: ServeRun) -> str:
     return run.source + _METRIC.sub("", run.id)
 
 
-def is_fitted_on(run: ServeRun) -> bool:
-    """Whether a run belongs to the tenth that factors are fitted on."""
-    digest = hashlib.sha256(run_key(run).encode()).digest()
-    return int.from_bytes(digest[:4], "big") % PARTS == 0
+def fitted_keys(runs: Iterable[ServeRun]) -> frozenset[str]:
+    """Keys of the runs that factors are fitted on: a tenth of each source, by a hash.
+
+    A source of fewer than `FEWEST` runs is not fitted on at all; others give at least one.
+    """
+    sources: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        if run.config_complete:
+            sources[run.source].add(run_key(run))
+    chosen: set[str] = set()
+    for keys in sources.values():
+        if len(keys) >= FEWEST:
+            ordered = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
+            chosen.update(ordered[: max(1, round(len(keys) / PARTS))])
+    return frozenset(chosen)
 
 
 def fit_serving(
@@ -73,8 +86,10 @@ def fit_serving(
     """
     predictor = Predictor(known)
     by_engine: dict[str, list[Case]] = defaultdict(list)
-    for run in runs:
-        if run.config_complete and is_fitted_on(run):
+    every = list(runs)
+    chosen = fitted_keys(every)
+    for run in every:
+        if run.config_complete and run_key(run) in chosen:
             try:
                 question = question_of(run, known)
                 predictor.predict(run, question)
@@ -219,8 +234,13 @@ def _loss(cases: list[Case], engine: InferenceEngine, predictor: Predictor) -> f
     One row could be explained by any number: what a number moves costs the more, the fewer rows.
     """
     errors = _errors(cases, engine, predictor)
-    means = [float(np.mean(np.minimum(CAP, np.abs(v)))) for v in errors.values()]
+    means = [float(np.mean(_capped(np.abs(v)))) for v in errors.values()]
     return float(np.mean(means)) + DOUBT * _moves(engine, cases[0][1].engine) / len(cases)
+
+
+def _capped(errors: Any) -> Any:  # noqa: ANN401 - an array
+    """Errors that count less beyond the cap, where something else is wrong."""
+    return np.minimum(CAP, errors) + BEYOND * np.maximum(0.0, errors - CAP)
 
 
 def _moves(engine: InferenceEngine, documented: InferenceEngine) -> float:

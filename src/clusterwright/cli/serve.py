@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_serving import ask_serving, rate_of
 from clusterwright.cli.options import Whole, write, write_json
-from clusterwright.errors import ClusterwrightError, InputError
+from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.inference import Deployment
 from clusterwright.planner_serving import estimate_serving, load_of, plan_serving
 from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
@@ -215,7 +215,6 @@ def estimate(
         tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep,
         weights=weights, expert_weights=experts, cache=question.caches[0],
     )  # fmt: skip
-    check_cut(cut)
     found = estimate_serving(
         question, deployment, replicas=cut.replicas, trace=load.requests, catalogue=facts
     )
@@ -247,33 +246,19 @@ def compare(
     if len(machines) < 2:
         raise InputError("name two accelerators or more: compare serve llama-3.1-8b h100 mi300x …")
     facts = catalogue_with(place.catalogue)
+    if place.cluster or place.accelerator:
+        raise InputError("name the machines after the model: compare serve llama-3.1-8b h100 b200")
     plans, refused = [], []
     for machine in machines:
-        chosen = {**place.place(), "cluster": None, "accelerator": machine}
+        chosen = {**place.place(), "accelerator": machine}
+        question = ask_serving(model, catalogue=facts, **chosen, **load.load())
         try:
-            question = ask_serving(model, catalogue=facts, **chosen, **load.load())
             plans.append(plan_serving(question, catalogue=facts))
-        except ClusterwrightError as error:
+        except InfeasibleError as error:
             refused.append((machine, str(error)))
+    if not plans:
+        raise InfeasibleError("; ".join(f"{name}: {why}" for name, why in refused))
     if json:
         write_json({"plans": plans, "refused": refused})
     else:
         write(comparison_text(plans, refused))
-
-
-def check_cut(cut: CutOptions) -> None:
-    """Refuse sizes that no deployment has.
-
-    Raises
-    ------
-    InputError
-        Names the size and what it may be.
-    """
-    for name in ("tp", "pp", "dp", "ep", "replicas"):
-        if getattr(cut, name) < 1:
-            raise InputError(f"--{name} is {getattr(cut, name)}, but must be 1 or more")
-    if (cut.tp * cut.dp) % cut.ep:
-        raise InputError(
-            f"--ep {cut.ep} does not divide the tp({cut.tp}) * dp({cut.dp}) ranks that share the "
-            f"experts; {cut.tp * cut.dp} does"
-        )

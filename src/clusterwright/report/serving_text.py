@@ -45,7 +45,7 @@ def question_lines(question: ServingQuestion) -> list[str]:
     promise = [
         f"{name} within {format_time(limit)}"
         for name, limit in (("first token", job.ttft), ("then one", job.tpot))
-        if math.isfinite(limit)
+        if limit is not None
     ]
     kept = f"; {', '.join(promise)} for {job.percentile:g} % of requests" if promise else ""
     chip = question.cluster.accelerator.name

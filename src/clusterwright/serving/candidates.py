@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from clusterwright.inference import Deployment
-from clusterwright.serving.server import Server
+from clusterwright.serving.server import Server, has_room
 
 LARGEST_EXPERT_GROUP = 64
 """Data-parallel ranks that share experts, at most."""
@@ -44,7 +44,7 @@ def fitting(
     refused: Deployment | None = None
     for deployment in every:
         memory = server.memory(deployment, tokens)
-        if memory.fits and memory.cache_tokens >= tokens:
+        if memory.fits and has_room(server, deployment, memory, tokens):
             good.append(deployment)
         else:
             refused = deployment

@@ -35,6 +35,14 @@ PEAKS_BELOW = {
 PLAIN = ("bf16", "fp16", "fp32")
 """Peaks that anything can run at, the usual first."""
 
+UNTILED = {"half_tile": 0.0, "half_depth": 0.0, "fill_area": 0.0, "split_depth": 1.0}
+VECTOR_EFFICIENCY = 0.5
+"""Of their peak that vector units reach on products, half of the instructions being loads. [1]"""
+VECTOR_SHARE = 1.0 / 16.0
+"""Their rate over that of the matrix units, where nobody published it. [1]"""
+EXPERT_KERNELS = 4.0
+"""Kernels of a layer's experts: sort, multiply, multiply, add up. [1]"""
+
 CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 BF16 = 2.0
 
@@ -74,16 +82,18 @@ class KernelTimes:
         measured = self._measured("gemm", form.dense, Table(shapes))
         if measured is not None:
             return measured
-        return roofline.matmul_time(
-            shapes["m"],
-            shapes["n"],
-            shapes["k"],
-            peak_flops=self.peak(form.dense),
-            memory_bandwidth=self.accelerator.memory_bandwidth,
-            element_bytes=form.weight_bytes,
-            output_bytes=BF16,
-            **self.profile.matmul_for(_class_of(form.dense)).arguments(),
-        )
+        chip: dict[str, Any] = {
+            "memory_bandwidth": self.accelerator.memory_bandwidth,
+            "element_bytes": form.weight_bytes,
+            "output_bytes": BF16,
+        }
+        profile: dict[str, Any] = self.profile.matmul_for(_class_of(form.dense)).arguments()
+        m, n, k = (shapes["m"], shapes["n"], shapes["k"])
+        tiled = roofline.matmul_time(m, n, k, peak_flops=self.peak(form.dense), **chip, **profile)
+        # Few rows go row by row through the vector units, which have no tiles to fill.
+        by_rows: dict[str, Any] = {**profile, **UNTILED, "peak_efficiency": VECTOR_EFFICIENCY}
+        rows = roofline.matmul_time(m, n, k, peak_flops=self.vector_peak, **chip, **by_rows)
+        return np.minimum(tiled, rows)
 
     def prefill(
         self, length: Array, *, heads: float, kv_heads: float, width: float, window: float
@@ -218,24 +228,42 @@ class KernelTimes:
         if measured is not None:
             return measured
         single = self.profile.grouped_for(_class_of(form.experts))
-        return experts_time(
+        common: dict[str, Any] = {
+            "num_groups": table["touched"],
+            "tokens": table["here"],
+            "num_matrices": 3.0 if gated else 2.0,
+            "memory_bandwidth": self.accelerator.memory_bandwidth,
+            "weight_bytes": form.weight_bytes,
+            "element_bytes": BF16,
+            "memory_efficiency": single.memory_efficiency,
+            "activation_passes": 1.0,
+            "floor": EXPERT_KERNELS * single.floor,
+        }
+        tiled = experts_time(
             table["rows"],
             hidden,
             width / tp,
-            num_groups=table["touched"],
-            tokens=table["here"],
-            num_matrices=3.0 if gated else 2.0,
             peak_flops=self.peak(form.experts),
-            memory_bandwidth=self.accelerator.memory_bandwidth,
-            weight_bytes=form.weight_bytes,
-            element_bytes=BF16,
             peak_efficiency=single.peak_efficiency,
-            memory_efficiency=single.memory_efficiency,
             half_tile=single.half_tile,
             fill_area=single.fill_area,
-            activation_passes=1.0,
-            floor=single.floor * 4.0,
+            **common,
         )
+        rows = experts_time(
+            table["rows"],
+            hidden,
+            width / tp,
+            peak_flops=self.vector_peak,
+            peak_efficiency=VECTOR_EFFICIENCY,
+            half_tile=0.0,
+            **common,
+        )
+        return np.minimum(tiled, rows)
+
+    @property
+    def vector_peak(self) -> float:
+        """Rate of the vector units, or what is usual beside the matrix units. [FLOP/s]"""
+        return self.accelerator.peaks.get("fp32") or VECTOR_SHARE * self.peak("bf16")
 
     def stream(self, num_bytes: Array, *, kernels: float = 1.0) -> Array:
         """Memory-bound kernels that move ``num_bytes`` in all."""

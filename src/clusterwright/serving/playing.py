@@ -27,15 +27,17 @@ REQUESTS = 400
 WARM = 0.2
 """Of the requests, the first, which find an emptier machine than the rest. [1]"""
 SEED = 7
+TAIL = 3.0
+"""Standard deviations above the mean at which drawn lengths end. [1]"""
 
 
 def drawn(mean: float, spread: float, count: int, random: np.random.Generator) -> Array:
-    """Whole lengths of a mean and a spread: all the same, or log-normal."""
+    """Whole lengths of a mean and a spread: all the same, or log-normal, none beyond `TAIL`."""
     if spread <= 0.0:
         return np.full(count, max(1, round(mean)))
     variance = np.log1p(spread**2)
     values = random.lognormal(np.log(mean) - 0.5 * variance, np.sqrt(variance), count)
-    return np.maximum(1, np.round(values)).astype(np.int64)
+    return np.clip(np.round(values), 1, mean * (1.0 + TAIL * spread)).astype(np.int64)
 
 
 def traffic_of(job: ServingWorkload, count: int, rate: float, entry: float) -> Traffic:
@@ -51,9 +53,9 @@ def traffic_of(job: ServingWorkload, count: int, rate: float, entry: float) -> T
 
 
 def longest(job: ServingWorkload) -> float:
-    """Tokens of a request that is longer than nearly all others, its answer included."""
-    return job.prompt * (1.0 + 3.0 * job.prompt_spread) + job.output * (
-        1.0 + 3.0 * job.output_spread
+    """Tokens of the longest request that is drawn, its answer included."""
+    return job.prompt * (1.0 + TAIL * job.prompt_spread) + job.output * (
+        1.0 + TAIL * job.output_spread
     )
 
 
@@ -105,9 +107,11 @@ def settled(played: Played) -> slice:
 def keeps(played: Played, job: ServingWorkload) -> bool:
     """Whether what was promised is kept to its percentile."""
     part = settled(played)
-    late = np.percentile(played.ttft[part], job.percentile) <= job.ttft
-    slow = np.nanpercentile(played.tpot[part], job.percentile) <= job.tpot
-    return bool(late and slow)
+    first, each = played.ttft[part], played.tpot[part]
+    each = each[np.isfinite(each)]  # an answer of one token has none
+    soon = np.percentile(first, job.percentile) <= job.latest
+    quick = not len(each) or np.percentile(each, job.percentile) <= job.slowest
+    return bool(soon and quick)
 
 
 def summary(values: Array) -> Latency:

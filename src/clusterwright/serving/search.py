@@ -82,10 +82,16 @@ def search(question: ServingQuestion, server: Server) -> Outcome:
     candidates = [] if question.split == "only" else list(_together(points, question))
     if question.split != "no":
         candidates += _apart(server, fits, question)
-    candidates = [one for one in candidates if one.accelerators <= limit]
     if not candidates:
         _refuse_promise(points, question)
-    settled, plays = _settle(question, server, candidates)
+    within = [one for one in candidates if one.accelerators <= limit]
+    if not within:
+        least = min(one.accelerators for one in candidates)
+        raise InfeasibleError(
+            f"what keeps the promise takes {least:,} accelerators for a start, but there are "
+            f"{limit:,}: take more, or promise less"
+        )
+    settled, plays = _settle(question, server, within)
     if not settled:
         _refuse_promise(points, question)
     ordered = sorted(settled, key=lambda one: _objective(one, question))
@@ -123,8 +129,8 @@ def _together(
     """Replicas that do both, at the most load that keeps the time per token."""
     found = []
     for deployment, state in points:
-        place = state.at(question.workload.tpot)
-        if place >= 0 and state.prompt_time[place] <= question.workload.ttft:
+        place = state.at(question.workload.slowest)
+        if place >= 0 and state.prompt_time[place] <= question.workload.latest:
             pool = Pool(role="both", deployment=deployment)
             found.append(Candidate((pool,), float(state.rate[place])))
     return found
@@ -140,10 +146,10 @@ def _apart(
     for deployment in fits:
         kind = _kind(server, deployment, "prefill", question)
         rate = PREFILL_LOAD * prefill_rate(kind, job.prompt)
-        if kind.lanes / prefill_rate(kind, job.prompt) <= job.ttft:
+        if kind.lanes / prefill_rate(kind, job.prompt) <= job.latest:
             first.append((rate / deployment.accelerators, deployment, rate))
         state = decoding(_kind(server, deployment, "decode", question), job.prompt, job.output)
-        place = state.at(job.tpot)
+        place = state.at(job.slowest)
         if place >= 0:
             rate = float(state.rate[place])
             second.append((rate / deployment.accelerators, deployment, rate))
@@ -264,20 +270,22 @@ def _refuse_promise(points: Sequence[tuple[Deployment, Steady]], question: Servi
     job = question.workload
     quickest = min(float(np.min(state.step)) for _, state in points)
     first = min(float(np.min(state.prompt_time)) for _, state in points)
-    if quickest > job.tpot:
+    if quickest > job.slowest:
         raise InfeasibleError(
-            f"no deployment gives a token every {format_time(job.tpot)}: the best reachable is "
+            f"no deployment gives a token every {format_time(job.slowest)}: the best reachable is "
             f"{format_time(quickest)}, for one user alone; promise that, or take narrower weights "
             f"or a faster accelerator"
         )
-    if first > job.ttft:
+    if first > job.latest:
         raise InfeasibleError(
-            f"no deployment gives the first token within {format_time(job.ttft)}: a prompt of "
+            f"no deployment gives the first token within {format_time(job.latest)}: a prompt of "
             f"{job.prompt:,.0f} tokens takes {format_time(first)} at best; promise that, or take a "
             f"faster accelerator"
         )
+    asked = {"a first token within": job.ttft, "one every": job.tpot}
+    promises = [f"{name} {format_time(limit)}" for name, limit in asked.items() if limit]
+    both = " (each can be kept alone)" if len(promises) > 1 else ""
     raise InfeasibleError(
-        f"each promise can be kept alone, but not both to {job.percentile:g} % of requests that "
-        f"arrive at random: a first token within {format_time(job.ttft)} and one every "
-        f"{format_time(job.tpot)}; promise one of them later, or to fewer"
+        f"no deployment keeps {' and '.join(promises)} for {job.percentile:g} % of requests that "
+        f"arrive at random{both}; promise it later, or to fewer"
     )

@@ -23,11 +23,13 @@ from clusterwright.links import links_of
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.serving.capacity import Memory, memory_of
-from clusterwright.serving.kernel_times import KernelTimes
+from clusterwright.serving.kernel_times import CACHE_BYTES, KernelTimes
 from clusterwright.serving.layers import Served
 from clusterwright.serving.steps import DeviceTimes, device_times, replica_of
 
 Role = Literal["both", "prefill", "decode"]
+SPARE_BLOCKS = 2
+"""Blocks that a request may begin without having filled."""
 ROLES: dict[Role, int] = {"both": BOTH, "prefill": PREFILL, "decode": DECODE}
 
 CONTEXT_SHARE = 0.75
@@ -178,6 +180,46 @@ class Server:
         return start, per_token * deployment.tp / deployment.accelerators * slope
 
 
+def has_room(server: Server, deployment: Deployment, memory: Memory, tokens: float) -> bool:
+    """Whether a rank of a deployment holds a request of so many tokens, to whole blocks."""
+    block = server.engine.block
+    return memory.blocks // deployment.dp * block >= tokens + SPARE_BLOCKS * block
+
+
+def check_sizes(server: Server, deployment: Deployment) -> None:
+    """Refuse a cut that no deployment of the model can have.
+
+    Raises
+    ------
+    InputError
+        Names the size and what it may be.
+    """
+    for name in ("tp", "pp", "dp", "ep"):
+        if getattr(deployment, name) < 1:
+            raise InputError(f"{name} is {getattr(deployment, name)}, but must be 1 or more")
+    ranks = deployment.tp * deployment.dp
+    if ranks % deployment.ep:
+        raise InputError(
+            f"ep {deployment.ep} does not divide the tp({deployment.tp}) * dp({deployment.dp}) "
+            f"ranks that share the experts; {ranks} does"
+        )
+    model = server.model
+    layers = sum(model.count_of)
+    if deployment.pp > layers:
+        raise InputError(f"pp is {deployment.pp}, but {model.name} has {layers} layers")
+    experts = max((block.experts.num_experts for block in model.blocks if block.experts), default=1)
+    if deployment.ep > experts:
+        raise InputError(f"ep is {deployment.ep}, but {model.name} has {experts} experts")
+    if deployment.cache not in CACHE_BYTES:
+        known = " or ".join(CACHE_BYTES)
+        raise InputError(f"the cache is {deployment.cache!r}, but must be {known}")
+    count = server.cluster.count
+    if deployment.accelerators > count:
+        raise InputError(
+            f"one replica takes {deployment.accelerators:,} accelerators, but there are {count:,}"
+        )
+
+
 def check_fits(server: Server, deployment: Deployment, memory: Memory, tokens: float) -> None:
     """Refuse a deployment without room for its weights and for one request.
 
@@ -195,9 +237,9 @@ def check_fits(server: Server, deployment: Deployment, memory: Memory, tokens: f
             f"GB beside them, of {memory.taken / 1e9:.1f} GB; take more accelerators or narrower "
             f"weights"
         )
-    if memory.cache_tokens < tokens:
+    if not has_room(server, deployment, memory, tokens):
         raise InfeasibleError(
             f"one request of {tokens:,.0f} tokens does not fit beside {server.model.name} on "
-            f"{where}: there is room for {memory.cache_tokens:,.0f}; take more accelerators, "
-            f"narrower weights or a narrower cache"
+            f"{where}: there is room for {memory.cache_tokens / deployment.dp:,.0f}; take more "
+            f"accelerators, narrower weights or a narrower cache"
         )

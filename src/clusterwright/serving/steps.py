@@ -135,6 +135,7 @@ def replica_of(
         times=step_times(device, engine, fitted),
         count=count,
         lanes=deployment.lanes,
+        depth=deployment.pp,
         budget=deployment.budget or engine.budget,
         most=(deployment.most or engine.most) * deployment.dp,
         blocks=float(memory.blocks),

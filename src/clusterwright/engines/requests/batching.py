@@ -47,7 +47,7 @@ def fill(requests: Array, kind: Kind, replica: Replica, room: int) -> int:
     while index != NONE and room > 0:
         request = requests[index]
         left = request.prompt + request.made - request.done
-        chunk = min(left, kind.budget, room) if kind.chunked else left
+        chunk = min(left, kind.budget * kind.depth, room) if kind.chunked else left
         request.chunk = chunk
         total += chunk
         room -= chunk
@@ -62,7 +62,7 @@ def fill(requests: Array, kind: Kind, replica: Replica, room: int) -> int:
         join_fill(requests, replica, index)
         replica.held = kind.patience  # whoever is behind goes along
         replica.free -= blocks_of(kind, left)
-        chunk = min(left, kind.budget, room) if kind.chunked else left
+        chunk = min(left, kind.budget * kind.depth, room) if kind.chunked else left
         request.done = 0
         request.chunk = chunk
         total += chunk
@@ -179,9 +179,9 @@ def prompt_step_time(
         biggest = max(biggest, chunk)
         ending += 1
         index = requests[index].behind
-    busiest = max(biggest * 1.0, tokens / kind.lanes)
+    busiest = max(biggest / kind.depth, tokens / kind.lanes)
     whole = tokens * 1.0
-    time = max(longest, attention / kind.lanes)
+    time = max(longest / kind.depth, attention / kind.lanes)
     if kind.mixed and replica.running > 0:
         decoded = replica.running * kind.width
         busiest += decoded / kind.lanes

@@ -36,6 +36,7 @@ ROUTERS = {"round-robin": 0, "least-loaded": 1}
 OWN = (
     "role",
     "lanes",
+    "depth",
     "budget",
     "most",
     "blocks",
@@ -86,6 +87,7 @@ class ReplicaKind:
     count: int = 1
     role: int = BOTH
     lanes: int = 1
+    depth: int = 1
     budget: int = 8192
     most: int = 256
     blocks: float = 1e12
@@ -185,7 +187,7 @@ def play_requests(
     kind_of = np.repeat(np.arange(len(ordered)), [kind.count for kind in ordered])
     records, tables = _kinds(ordered, plain=plain)
     requests = _requests(traffic, plain=plain)
-    replicas = _replicas(ordered, kind_of, plain=plain)
+    replicas = _replicas(ordered, kind_of, total, plain=plain)
     phases = np.zeros(sum(kind.block * kind.count for kind in ordered), dtype=np.int64)
     run = loop.play if plain else compiled_family(*FAMILY)["play"]
     happened = run(
@@ -193,7 +195,7 @@ def play_requests(
         replicas,
         records,
         tables.tolist() if plain else tables,
-        blank(Ending, sum(kind.most * kind.count for kind in ordered), plain=plain),
+        blank(Ending, sum(min(k.most, total) * k.count for k in ordered), plain=plain),
         phases.tolist() if plain else phases,
         blank(Event, 2 * total + 4 * len(kind_of) + 16, plain=plain),
         _tally(traffic, ordered, ROUTERS[router], plain=plain),
@@ -222,7 +224,7 @@ def _check(traffic: Traffic, kinds: list[ReplicaKind], router: str) -> None:
         hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(ROUTERS)}"
         raise InputError(f"no router called {router!r}: {hint}")
     for kind in kinds:
-        for name in ("count", "lanes", "budget", "most", "block", "width", "poll"):
+        for name in ("count", "lanes", "depth", "budget", "most", "block", "width", "poll"):
             if getattr(kind, name) < 1:
                 raise InputError(
                     f"a replica's {name} is {getattr(kind, name)}: 1 or more is needed"
@@ -293,12 +295,13 @@ def _kinds(kinds: list[ReplicaKind], *, plain: bool) -> tuple[Array, Array]:
     return records, np.concatenate(parts)
 
 
-def _replicas(kinds: list[ReplicaKind], kind_of: Array, *, plain: bool) -> Array:
+def _replicas(kinds: list[ReplicaKind], kind_of: Array, total: int, *, plain: bool) -> Array:
     made = blank(Replica, len(kind_of), plain=plain)
     write(made, "kind", kind_of)
     write(made, "free", np.array([float(kinds[index].blocks) for index in kind_of]))
-    for name, size in (("endings_at", "most"), ("phases_at", "block")):
-        sizes = np.array([getattr(kinds[index], size) for index in kind_of])
+    endings = np.array([min(kinds[index].most, total) for index in kind_of])
+    phases = np.array([kinds[index].block for index in kind_of])
+    for name, sizes in (("endings_at", endings), ("phases_at", phases)):
         write(made, name, np.cumsum(sizes) - sizes)
     return made
 

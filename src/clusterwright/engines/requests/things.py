@@ -61,7 +61,8 @@ class Kind:
     """What replicas of a kind have in common.
 
     ``role``: `BOTH`, `PREFILL` or `DECODE`. ``lanes``: parts of the batch that work side by side
-    (data-parallel ranks times pipeline stages). ``budget``: tokens of a step and lane at most.
+    (data-parallel ranks times pipeline stages); ``depth``: those that chunks of one prompt may fill
+    together (the stages). ``budget``: tokens of a step and lane at most.
     ``most``: sequences at once at most. ``blocks``: of the cache; ``block``: tokens of one.
     ``mixed``: 1 if prompts and decoding share a step, 0 if prompts go first and alone.
     ``chunked``: 1 if a prompt may be cut. ``promise``: share of a request's output that must find
@@ -81,6 +82,7 @@ class Kind:
 
     role: int = BOTH
     lanes: int = 1
+    depth: int = 1
     budget: int = 8192
     most: int = 256
     blocks: float = 0.0

@@ -24,6 +24,9 @@ OUTPUT_SPREAD = 0.7
 """Standard deviation of answers' lengths over their mean, where models reason: assumed. [1]"""
 MOST_PROMPTS = 1000
 """A larger batch of prompts alone counts tokens, not prompts."""
+STEADY_METRICS = ("tpot_ms", "itl_ms", "decode_tokens_per_s", "output_tokens_per_s")
+"""What a batch that stays as it is tells; the rest is played."""
+PROMPT_METRICS = ("ttft_ms", "prefill_tokens_per_s")
 MILLISECONDS = ("tpot_ms", "itl_ms")
 MOST_REQUESTS = 20_000
 NODE = 8
@@ -53,9 +56,11 @@ class Predictor:
             What stops the deployment: it does not fit, or a figure is missing.
         """
         prompt, output, spread = lengths_of(run)
+        if "decode only" in run.scenario and run.measured_metric in PROMPT_METRICS:
+            raise InputError("decoding alone says nothing of prompts")
         kinds = self.kinds(question, prompt + output)
         steady = "steady state" in run.scenario or "decode only" in run.scenario
-        if steady and len(kinds) == 1:
+        if steady and len(kinds) == 1 and run.measured_metric in STEADY_METRICS and run.batch:
             return _steady(run, kinds[0], prompt, output)
         if (
             "prefill only" in run.scenario
@@ -71,8 +76,7 @@ class Predictor:
             run.scenario,
             run.batch_or_concurrency,
             run.request_rate,
-            prompt,
-            output,
+            lengths_of(run),
         )
         if key not in self._played:
             lengths = (prompt, output, spread)
@@ -122,7 +126,7 @@ def traffic_of(
     prompt, output, spread = lengths
     batch = run.batch or 1
     scenario = run.scenario
-    if "closed-loop" in scenario:
+    if "closed-loop" in scenario or "steady state" in scenario:
         count = int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))
         return closed_loop(batch, prompt, output, requests=count, spread=spread, entry=entry)
     if "Poisson" in scenario:
@@ -183,31 +187,42 @@ def shared(run: ServeRun, rate: float, batch: int) -> float:
 
 
 def statistic(values: Array, percentile: str) -> float:
-    """A mean, or a percentile such as p99."""
-    if percentile.startswith("p") and percentile[1:].isdigit():
-        return float(np.nanpercentile(values, int(percentile[1:])))
-    return float(np.nanmean(values))
+    """A mean, or a percentile such as p99.
+
+    Raises
+    ------
+    InputError
+        There is no value: answers of one token have no time per token.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        raise InputError("answers of one token have no time per token after the first")
+    if percentile == "median":
+        return float(np.median(known))
+    if percentile.startswith("p"):
+        return float(np.percentile(known, float(percentile[1:])))
+    return float(np.mean(known))
 
 
 def _steady(run: ServeRun, kind: ReplicaKind, prompt: float, output: float) -> float:
     """A server whose batch stays as it is: steps of decoding, some with prompts among them."""
-    batch = float(run.batch_or_concurrency or 1.0)
+    batch = float(run.batch_or_concurrency) / kind.count
     only = "decode only" in run.scenario
     # Of the sequences at work the long ones are more: the mean context is above the half.
     context = prompt + 0.5 * output * (1.0 if only else 1.0 + OUTPUT_SPREAD**2)
     step = step_time(kind, batch, context)
     if only:
-        rate = batch / step
-        return (
-            1e3 * step if run.measured_metric in MILLISECONDS else shared(run, rate, round(batch))
-        )
+        if run.measured_metric in MILLISECONDS:
+            return 1e3 * step
+        return shared(run, kind.count * batch / step, round(kind.count * batch))
     times = kind.times
     prompts = float(np.interp(prompt, times.tokens, times.lane + times.whole))
     share = batch / output
-    if run.measured_metric == "itl_ms":
+    if run.measured_metric in MILLISECONDS:
         late = run.percentile == "p99" and share > 0.01 * (1.0 + share)
         return 1e3 * (step + prompts if late else step)
-    return shared(run, batch / (step + share * prompts), round(batch))
+    rate = kind.count * batch / (step + share * prompts)
+    return shared(run, rate, round(kind.count * batch))
 
 
 def step_time(kind: ReplicaKind, sequences: float, context: float) -> float:

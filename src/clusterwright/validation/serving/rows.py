@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ REQUIRED = ("id", "source", "model_name", "accelerator", "scenario", "measured_m
             "measured_value")  # fmt: skip
 _FLOATS = ("input_len", "output_len", "request_rate", "measured_value", "power_w")
 _INTEGERS = ("n_accel", "tp", "pp", "ep", "dp")
+_PERCENTILE = re.compile(r"|mean|avg|average|median|p\d{1,2}(\.\d+)?")
 _FLAGS = ("disaggregated", "config_complete")
 
 
@@ -139,6 +142,15 @@ def _run(path: Path, line: int, row: dict[str, Any]) -> ServeRun:
             f"{path}, line {line}: measured_metric is {fields.get('measured_metric')!r}, but must "
             f"be one of {', '.join(METRICS)}"
         )
+    if fields.get("per", "system") not in PER:
+        raise TableError(
+            f"{path}, line {line}: per is {fields['per']!r}, but must be one of {', '.join(PER)}"
+        )
+    if not _PERCENTILE.fullmatch(fields.get("percentile", "")):
+        raise TableError(
+            f"{path}, line {line}: percentile is {fields['percentile']!r}, but must be mean or "
+            f"such as p99"
+        )
     try:
         return msgspec.convert(fields, ServeRun)
     except msgspec.ValidationError as error:
@@ -154,4 +166,19 @@ def _cell(path: Path, line: int, name: str, text: str) -> Any:  # noqa: ANN401 -
         value = float(text)
     except ValueError:
         raise TableError(f"{path}, line {line}: {name} is {text!r}, but must be a number") from None
+    _check(path, line, name, value)
     return round(value) if name in _INTEGERS else value
+
+
+def _check(path: Path, line: int, name: str, value: float) -> None:
+    """Refuse a number that its column cannot hold."""
+    least = 0.0 if name in _FLOATS else 1.0
+    endless = name == "request_rate" and value == math.inf  # all at once
+    good = (math.isfinite(value) or endless) and value >= least
+    if name in _INTEGERS:
+        good = good and value == round(value)
+    if name == "measured_value":
+        good = good and value > 0.0
+    if not good:
+        sort = "a whole number of 1 or more" if name in _INTEGERS else "a number above 0"
+        raise TableError(f"{path}, line {line}: {name} is {value:g}, but must be {sort}")

@@ -1,0 +1,80 @@
+"""Fitting engines to published serving runs: which runs, and where their factors go."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from serving_cases import lookup, predictor, run_of
+
+from clusterwright.calibrate.serving import fit_serving, fitted_keys, run_key
+from clusterwright.inference import Correction, InferenceEngine
+from clusterwright.validation.serving.questions import question_of
+from clusterwright.validation.serving.rows import ServeRun
+
+
+def made_runs(count: int, source: str = "made", **changes: object) -> list[ServeRun]:
+    """Runs of two rows each."""
+    return [
+        run_of(id=f"{source}-{n}.{metric}", source=source, measured_metric=metric, **changes)
+        for n in range(count)
+        for metric in ("tpot_ms", "ttft_ms")
+    ]
+
+
+def test_all_rows_of_a_run_are_fitted_on_or_none_and_a_tenth_of_runs_are():
+    runs = made_runs(200) + made_runs(40, "other")
+    chosen = fitted_keys(runs)
+    assert len({run_key(run) for run in runs}) == 240
+    assert len(chosen) == 24
+    assert sum(run_key(run) in chosen for run in runs) == 48
+    assert fitted_keys(reversed(runs)) == chosen
+
+
+def test_a_source_of_a_few_runs_is_only_judged_on():
+    assert not fitted_keys(made_runs(4))
+    assert len(fitted_keys(made_runs(5))) == 1
+
+
+@pytest.mark.parametrize("slower", [0.75, 1.4])
+def test_factors_move_towards_the_runs_they_are_fitted_on(slower):
+    runs = []
+    for number, run in enumerate(made_runs(120, scenario="decode only")):
+        run = msgspec.structs.replace(run, measured_metric="tpot_ms")
+        question = question_of(run, lookup())
+        engine = msgspec.structs.replace(question.engine, corrections=(Correction(decode=slower),))
+        changed = msgspec.structs.replace(question, engine=engine)
+        value = predictor().predict(run, changed) * (0.99 + 0.01 * (number % 3))
+        runs.append(msgspec.structs.replace(run, measured_value=value))
+    told: list[str] = []
+    [entry] = fit_serving(runs, lookup(), tell=told.append)
+    assert (entry["id"], entry["rows"], entry["sources"]) == ("vllm", 24, 1)
+    assert len(told) == 1
+    assert entry["residual"] < 0.1 < abs(slower - 1.0)
+    engine = engine_of(entry, question.engine)
+    place = {"profile": "nvidia-hopper", "accelerator": "nv-h100-sxm", "weights": "bf16"}
+    decode = engine.correction(**place).decode
+    assert abs(decode - slower) < 0.6 * abs(1.0 - slower)
+
+
+def test_an_entry_is_what_the_catalogue_adds_to_an_engine():
+    runs = [msgspec.structs.replace(run, measured_value=8.0) for run in made_runs(10)]
+    [entry] = fit_serving(runs, lookup(), tell=lambda _: None)
+    documented = question_of(runs[0], lookup()).engine
+    engine = engine_of(entry, documented)
+    assert (engine.id, engine.name, engine.kernels) == ("vllm", documented.name, documented.kernels)
+    assert engine.corrections[0].rows == 0
+    assert all(one.rows <= entry["rows"] for one in engine.corrections)
+    assert min(getattr(engine, name) for name in ("step_time", "launch_time", "entry_time")) > 0.0
+
+
+def test_runs_that_cannot_be_asked_about_are_not_fitted_on():
+    unknown = made_runs(20, model_name="Llama-9-1B")
+    partial = [msgspec.structs.replace(run, config_complete=False) for run in made_runs(20)]
+    assert fit_serving([*unknown, *partial], lookup(), tell=lambda _: None) == []
+
+
+def engine_of(entry: dict[str, object], documented: InferenceEngine) -> InferenceEngine:
+    """An engine with its fitted entry, as the catalogue puts them together."""
+    kept = ("id", "rows", "sources", "residual")
+    fitted = {key: value for key, value in entry.items() if key not in kept}
+    return msgspec.convert({**msgspec.structs.asdict(documented), **fitted}, InferenceEngine)
