@@ -20,7 +20,7 @@ from clusterwright.serving.kernel_times import BF16, KernelTimes
 
 Array = Any
 
-PARTS = ("projections", "network", "experts", "small", "all_reduce", "exchange", "head", "hops")
+PARTS = ("projections", "feed_forward", "experts", "small", "all_reduce", "exchange", "head", "hops")
 """What a pass is made of, apart from attention."""
 
 LOAD = "power_law_1.01"
@@ -173,13 +173,13 @@ def _network(served: Served, costs: Costs, block: Block, tokens: Array) -> None:
         networks.append((block.experts.shared_width, block.experts.shared_gated))
     for width, gated in networks:
         up = (2.0 if gated else 1.0) * width / tp
-        costs.add("network", served.kernels.matmul(tokens, up, hidden, served.weights), 1.0)
+        costs.add("feed_forward", served.kernels.matmul(tokens, up, hidden, served.weights), 1.0)
         down = served.kernels.matmul(tokens, hidden, width / tp, served.weights)
-        costs.add("network", down, 1.0)
+        costs.add("feed_forward", down, 1.0)
     if block.experts is not None:
         wide = served.head
         router = served.kernels.matmul(tokens, float(block.experts.num_experts), hidden, wide)
-        costs.add("network", router, 1.0)
+        costs.add("feed_forward", router, 1.0)
 
 
 def _small(served: Served, costs: Costs, block: Block, tokens: Array) -> None:
