@@ -61,7 +61,7 @@ def test_a_plan_says_what_to_set_up_before_it_says_why(capsys):
     assert lines[0] == "llama-3.1-8b (8.03B parameters) on NVIDIA H100 SXM5 80GB, vLLM"
     assert lines[1].startswith("5 requests/s of 1,000 tokens in and 200 out; first token within")
     assert lines.index("Best deployment") < 7
-    order = ["  replicas     1 x one accelerator, fp8, cache fp8", "  accelerators 1"]
+    order = ["  replicas     1 x one accelerator; fp8, cache fp8", "  accelerators 1"]
     assert lines[lines.index("Best deployment") + 1 :][:2] == order
     heads = ["Best deployment", "A step of decoding", "Others that keep", "What users and"]
     places = [next(i for i, line in enumerate(lines) if line.startswith(h)) for h in heads]
@@ -119,7 +119,7 @@ def test_replicas_apart_are_told_apart(capsys):
 def test_an_estimate_says_what_a_given_cut_gives(capsys):
     words = [*ESTIMATE, "--tp", "2", "--replicas", "3", "--weights", "bf16", "--cache", "bf16"]
     lines = answer(capsys, *words)
-    assert "  replicas     3 x tp 2, bf16, cache bf16" in lines
+    assert "  replicas     3 x tp 2; bf16, cache bf16" in lines
     assert "  accelerators 6" in lines
     found = as_json(capsys, *words)
     [pool] = found["pools"]

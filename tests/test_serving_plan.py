@@ -244,7 +244,7 @@ def test_a_cut_that_cannot_be_is_refused(cut, said):
 
 
 def test_no_more_tokens_are_asked_for_than_the_model_takes():
-    with pytest.raises(InputError, match="takes 131,072 tokens, but .* have 2,000,200: ask for"):
+    with pytest.raises(InputError, match=r"takes 131,072 tokens, but .* have 2,000,200: ask for"):
         asked(prompt=2_000_000)
 
 
@@ -258,7 +258,7 @@ def test_no_more_tokens_are_asked_for_than_the_model_takes():
         ({"ttft": "1ms"}, r"within 1\.00 ms: a prompt of 1,000 tokens takes [\d.]+ ms at best"),
         (
             {"ttft": "25ms", "tpot": "3ms", "split": "no"},
-            "no deployment keeps a first token within .* for 90 % .*each can be kept alone",
+            r"no deployment keeps a first token within .* for 90 % .*each can be kept alone",
         ),
         ({"rate": 5000, "accelerators": 1}, r"5000 requests/s need \d+ accelerators, .* are 1: "),
         (

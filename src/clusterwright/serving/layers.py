@@ -20,9 +20,6 @@ from clusterwright.serving.kernel_times import BF16, KernelTimes
 
 Array = Any
 
-PARTS = ("projections", "feed_forward", "experts", "small", "all_reduce", "exchange", "head", "hops")
-"""What a pass is made of, apart from attention."""
-
 LOAD = "power_law_1.01"
 """How tokens spread over experts that stay where they are: a little uneven."""
 LEVELLED = "balanced"
