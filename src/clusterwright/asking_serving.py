@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, get_args
 
+import msgspec
+
 from clusterwright.asking import find_model, whole_number
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import Device
 from clusterwright.errors import InputError, UnitError
-from clusterwright.facts import engine_named, shipped
+from clusterwright.facts import device_named, engine_named, shipped
 from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import InferenceEngine
 from clusterwright.model.records import Model
@@ -27,6 +30,7 @@ def ask_serving(
     cluster: str | None = None,
     accelerator: str | None = None,
     accelerators: str | int | None = None,
+    device: str | None = None,
     engine: str | None = None,
     weights: str | None = None,
     cache: str | None = None,
@@ -44,6 +48,8 @@ def ask_serving(
         A catalogue name, the path of a ``config.json``, or a `Model`.
     cluster, accelerator, accelerators
         A cluster by name, or a kind of accelerator, and how many may be used at most.
+    device
+        Instead of these: a phone or laptop by name; one user then, unless something else is said.
     engine
         Inference engine by id; by default the usual one for the vendor.
     weights
@@ -74,7 +80,14 @@ def ask_serving(
     facts = catalogue or shipped()
     found = find_model(model, facts) if isinstance(model, str) else model
     assumed: list[str] = []
-    machine = _machine(cluster, accelerator, accelerators, facts, assumed)
+    held = None if device is None else device_named(facts, device)
+    if held is None:
+        machine = _machine(cluster, accelerator, accelerators, facts, assumed)
+    elif cluster or accelerator:
+        raise InputError("--device names the machine: leave out --cluster and --accelerator")
+    else:
+        machine = _in_hand(held, facts, assumed)
+        load = {**load, **_usual_load(load, assumed)}
     runs = _engine(engine, machine.accelerator, facts, assumed)
     formats = _formats(weights, machine.accelerator, found, facts, assumed)
     caches = (cache,) if cache else _caches(machine.accelerator)
@@ -102,15 +115,17 @@ def ask_serving(
         objective=objective,
         split=split,
         price=_price(price),
+        device=held,
         assumed=tuple(assumed),
     )
 
 
 def make_load(
     *,
-    rate: str | float,
-    prompt: str | float,
-    output: str | float,
+    rate: str | float | None = None,
+    users: str | int | None = None,
+    prompt: str | float | None = None,
+    output: str | float | None = None,
     ttft: str | float | None = None,
     tpot: str | float | None = None,
     percentile: float = 90.0,
@@ -122,6 +137,8 @@ def make_load(
     ----------
     rate
         Requests a second, such as ``500/s`` or ``30k/min``.
+    users
+        Instead: so many, who each wait for their answer before they ask again.
     prompt, output
         Mean tokens.
     ttft, tpot
@@ -140,8 +157,18 @@ def make_load(
         raise InputError(f"--percentile is {percentile:g}, but must lie between 0 and 100")
     if not 0.0 <= spread <= 5.0:
         raise InputError(f"--spread is {spread:g}, but must be 0 or more, and 5 at most")
+    if rate is not None and users is not None:
+        raise InputError("--rate and --users both say how much is asked; give one of them")
+    if prompt is None or output is None or (rate is None and users is None):
+        given = {"--rate": rate or users, "--input": prompt, "--output": output}
+        missing = next(name for name, value in given.items() if value is None)
+        raise InputError(
+            f"say what is asked of the model: {missing} is missing (--rate 5/s or --users 1, with "
+            f"--input 1000 --output 200; or --trace FILE)"
+        )
     return ServingWorkload(
-        rate=rate_of(rate),
+        rate=0.0 if rate is None else rate_of(rate),
+        users=0 if users is None else whole_number(users, "--users"),
         prompt=float(whole_number(prompt, "--input")),
         output=float(whole_number(output, "--output")),
         prompt_spread=spread,
@@ -229,6 +256,26 @@ def _machine(
     found = facts.any_cluster(accelerator, count)
     assumed.extend(found.assumed)
     return found
+
+
+def _in_hand(device: Device, facts: Catalogue, assumed: list[str]) -> Cluster:
+    """The one accelerator of a device, with as much memory as an app may take at least."""
+    found = facts.any_cluster(device.accelerator, 1)
+    assumed.extend(device.assumed)
+    chip = msgspec.structs.replace(found.accelerator, memory_bytes=device.app_memory.low)
+    return msgspec.structs.replace(found, accelerator=chip)
+
+
+def _usual_load(load: dict[str, Any], assumed: list[str]) -> dict[str, Any]:
+    """What one person asks of a device, as far as nothing else is said."""
+    filled: dict[str, Any] = {}
+    if load.get("rate") is None and load.get("users") is None:
+        filled["users"] = 1
+    for name, words, usual in (("prompt", "in", 512), ("output", "out", 128)):
+        if load.get(name) is None:
+            filled[name] = usual
+            assumed.append(f"{usual} tokens {words}")
+    return filled
 
 
 def _engine(

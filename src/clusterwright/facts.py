@@ -10,6 +10,7 @@ import msgspec
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.communication import CommunicationLibrary
+from clusterwright.device import Device, Span
 from clusterwright.efficiency import PROVENANCE, EfficiencyProfile
 from clusterwright.errors import CatalogueError, nearest_names
 from clusterwright.hardware import Cluster
@@ -100,3 +101,42 @@ def engine_named(catalogue: Catalogue, name: str) -> InferenceEngine:
         return msgspec.convert(data, InferenceEngine)
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{entry.noun} {entry.id!r}: {error}") from None
+
+
+def device_named(catalogue: Catalogue, name: str) -> Device:
+    """A phone or laptop by id or alias; usual figures stand in for those nobody published.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none of that name.
+    InputError
+        Neither its memory nor what an app may take of it was published.
+    """
+    entry = catalogue.entry("devices", name)
+    usual = catalogue.entries("defaults")
+    assumed: list[str] = []
+
+    def span(key: str, default: str) -> Span:
+        figure = entry.figure(key)
+        if figure is None:
+            figure = usual[default].require("value")
+            assumed.append(f"{usual[default].name.lower()}: {figure.text}")
+        low = figure.value if figure.low is None else figure.low
+        return Span(low=low, high=figure.value if figure.high is None else figure.high)
+
+    if entry.figure("app_memory") is not None:
+        app = span("app_memory", "")
+    else:
+        memory, share = entry.require("memory").value, span("app_share", "app-share")
+        app = Span(low=share.low * memory, high=share.high * memory)
+    return Device(
+        id=entry.id,
+        name=entry.name,
+        accelerator=entry.text("accelerator"),
+        app_memory=app,
+        power=span("power", "phone-power"),
+        sustained_share=span("sustained_share", "phone-sustained-share"),
+        battery=entry.value("battery"),
+        assumed=tuple(assumed),
+    )

@@ -49,7 +49,8 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     ``mixed``: whether prompts and decoding share a step, else prompts go first and alone.
     ``chunked``: whether a prompt may be cut. ``budget``: tokens of a step at most. ``most``:
     sequences at once at most. ``block``: tokens of a block of the cache. ``memory_share``: of an
-    accelerator's memory that it takes; ``free_share``: of what weights leave of that. ``promise``:
+    accelerator's memory that it takes; ``reserve_bytes``: driver, runtime and communicators [B],
+    ``free_share``: of what all that leaves. ``promise``:
     share of a request's output that must find room before it is let in.
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
@@ -75,6 +76,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     most: int = 256
     block: int = 16
     memory_share: float = 0.9
+    reserve_bytes: float = 0.7e9
     free_share: float = 1.0
     promise: float = 0.0
     graph_rows: int = 512

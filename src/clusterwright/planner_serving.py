@@ -30,10 +30,17 @@ def plan_serving(question: ServingQuestion, *, catalogue: Catalogue | None = Non
 
     Raises
     ------
+    InputError
+        The load has no rate.
     InfeasibleError
         Nothing fits or keeps what is promised; the message says what is reachable.
     """
     facts = catalogue or shipped()
+    if question.workload.users:
+        raise InputError(
+            "a plan needs requests a second, such as --rate 500/s; users who wait for answers "
+            "are for estimate and simulate"
+        )
     found = search(question, server_of(question, facts))
     best, *others = found.estimates
     return ServingPlan(

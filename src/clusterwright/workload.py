@@ -43,13 +43,15 @@ class TrainingWorkload(Record, frozen=True, kw_only=True):
 class ServingWorkload(Record, frozen=True, kw_only=True):
     """Traffic to be served, and what its users are promised; independent of the machine.
 
-    ``rate``: requests a second. [1/s] ``prompt``, ``output``: mean tokens of a request;
+    ``rate``: requests a second [1/s], or ``users`` who each wait for their answer before they ask
+    again (one of both is 0). ``prompt``, ``output``: mean tokens of a request;
     ``prompt_spread``, ``output_spread``: standard deviation over mean (0: all the same). [1]
     ``ttft``, ``tpot``: promised time to the first token, and per token after it (None: nothing is
     promised) [s], each to ``percentile`` of requests.
     """
 
-    rate: float
+    rate: float = 0.0
+    users: int = 0
     prompt: float
     output: float
     prompt_spread: float = 0.0

@@ -28,6 +28,8 @@ class LoadOptions:
     ----------
     rate
         Requests a second, such as 500/s, 30k/min or 2M/day.
+    users
+        Instead of --rate: so many, who each wait for their answer before they ask again.
     input
         Mean tokens of a prompt.
     output
@@ -46,6 +48,7 @@ class LoadOptions:
     """
 
     rate: str | None = None
+    users: str | None = None
     input: str | None = None
     output: str | None = None
     trace: Path | None = None
@@ -68,22 +71,18 @@ class LoadOptions:
         Raises
         ------
         InputError
-            A trace beside lengths, or neither.
+            A trace beside lengths.
         """
         promise = {name: getattr(self, name) for name in ("ttft", "tpot", "percentile")}
         trace = self.requests
         if trace is not None:
-            if self.input or self.output or self.spread:
-                raise InputError("--trace has lengths of its own: leave out --input and --output")
+            if self.input or self.output or self.spread or self.users:
+                raise InputError(
+                    "--trace has lengths of its own: leave out --input, --output and --users"
+                )
             return {**load_of(trace), **promise}
-        missing = [name for name in ("rate", "input", "output") if getattr(self, name) is None]
-        if missing:
-            raise InputError(
-                f"say what is asked of the model: --{missing[0]} is missing (--rate 5/s --input "
-                f"1000 --output 200, or --trace FILE)"
-            )
         lengths = {"prompt": self.input, "output": self.output, "spread": self.spread}
-        return {"rate": self.rate, **lengths, **promise}
+        return {"rate": self.rate, "users": self.users, **lengths, **promise}
 
 
 @Parameter(name="*")
@@ -99,6 +98,8 @@ class PlaceOptions:
         Instead of a cluster: a kind of accelerator, joined as usual.
     accelerators
         How many of them may be used [default: as many as it takes].
+    device
+        Instead of these: a phone or laptop, such as metavertu; one user, unless told otherwise.
     engine
         Inference engine, such as vllm, sglang or trtllm-pytorch-2025
         [default: the usual one for the vendor].
@@ -116,6 +117,7 @@ class PlaceOptions:
     cluster: str | None = None
     accelerator: str | None = None
     accelerators: str | None = None
+    device: str | None = None
     engine: str | None = None
     weights: str | None = None
     cache: str | None = None
@@ -246,7 +248,7 @@ def compare(
     if len(machines) < 2:
         raise InputError("name two accelerators or more: compare serve llama-3.1-8b h100 mi300x …")
     facts = catalogue_with(place.catalogue)
-    if place.cluster or place.accelerator:
+    if place.cluster or place.accelerator or place.device:
         raise InputError("name the machines after the model: compare serve llama-3.1-8b h100 b200")
     plans, refused = [], []
     for machine in machines:

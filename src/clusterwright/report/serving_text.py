@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 from clusterwright.aligned import aligned
+from clusterwright.device import Span
 from clusterwright.inference import Deployment
 from clusterwright.model.parameters import count_parameters
-from clusterwright.report.text import fold
+from clusterwright.report.text import fold, gigabytes
+from clusterwright.serving.handheld import Handheld
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.serving.server import Pool
 from clusterwright.units import format_count, format_time
@@ -49,8 +51,12 @@ def question_lines(question: ServingQuestion) -> list[str]:
     ]
     kept = f"; {', '.join(promise)} for {job.percentile:g} % of requests" if promise else ""
     chip = question.cluster.accelerator.name
+    if question.device:
+        chip = f"{question.device.name}, {chip}"
     parameters = f"{format_count(count.total)} parameters{active}"
-    load = f"{job.rate:g} requests/s of {job.prompt:,.0f} tokens in and {job.output:,.0f} out"
+    users = "one user who waits" if job.users == 1 else f"{job.users:,} users who wait"
+    asked = f"{users} for each answer:" if job.users else f"{job.rate:g} requests/s of"
+    load = f"{asked} {job.prompt:,.0f} tokens in and {job.output:,.0f} out"
     lines = [
         f"{model.name} ({parameters}) on {chip}, {question.engine.name}",
         *fold(load + kept, 0),
@@ -62,6 +68,8 @@ def question_lines(question: ServingQuestion) -> list[str]:
 
 def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[str]:
     """What it takes, what users get, how far from the edge."""
+    if found.handheld is not None:
+        return _handheld_lines(found, found.handheld)
     used = found.rate / found.saturation if found.saturation else math.inf
     lines = [f"  replicas     {pools_words(found.pools)}"]
     lines += [f"  accelerators {found.accelerators:,}"]
@@ -93,6 +101,32 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
     if not found.meets:
         lines.append(f"  PROMISE BROKEN for more than {100 - question.workload.percentile:g} %")
     return lines
+
+
+def _handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:
+    """What a phone or laptop does for whoever holds it."""
+    memory = found.memory
+    least, most = (gigabytes(value) for value in (one.app_memory.low, one.app_memory.high))
+    allowed = least if least == most else f"{least} to {most}"
+    size = f"{gigabytes(memory.weights)} GiB"
+    room = f"room for {format_count(memory.cache_tokens)} tokens"
+    lines = [
+        f"  weights      {format_words(found.pools[0].deployment)}, {size}",
+        f"  memory       fits the {allowed} GiB that an app may take; {room}",
+        f"  first token  {format_time(found.ttft.mean)}",
+        f"  prompt       {one.prompt_rate:,.3g} tokens/s first, {_span(one.hot_prompt_rate)} hot",
+        f"  answer       {one.answer_rate:,.3g} tokens/s first, {_span(one.hot_answer_rate)} hot",
+        f"  energy       {_span(one.energy)} J a token out, hot",
+    ]
+    if one.battery_share is not None:
+        percent = Span(low=100.0 * one.battery_share.low, high=100.0 * one.battery_share.high)
+        lines.append(f"  battery      {_span(percent)} % of a full one for 1,000 tokens out")
+    return lines
+
+
+def _span(span: Span) -> str:
+    low, high = f"{span.low:.3g}", f"{span.high:.3g}"
+    return low if low == high else f"{low} to {high}"
 
 
 def pools_words(pools: tuple[Pool, ...]) -> str:

@@ -13,8 +13,6 @@ from clusterwright.serving.layers import Served, latent_of
 
 Array = Any
 
-CONTEXT_BYTES = 0.7e9
-"""Driver, runtime and communicators on an accelerator of a data centre. [B]"""
 
 LARGEST_STEP = 16384
 """Tokens of a step that engines without a budget work on at once, layer by layer."""
@@ -121,13 +119,13 @@ def memory_of(served: Served, memory_bytes: float, *, context: float) -> Memory:
     weights = weight_bytes(served)
     activations = activation_bytes(served, served.model, budget)
     taken = memory_bytes * share
-    left = engine.free_share * max(0.0, taken - weights - activations - CONTEXT_BYTES)
+    left = engine.free_share * max(0.0, taken - weights - activations - engine.reserve_bytes)
     one = sequence_bytes(served, context)
     tokens = left / (one / context) * deployment.dp
     return Memory(
         weights=weights,
         activations=activations,
-        reserve=CONTEXT_BYTES,
+        reserve=engine.reserve_bytes,
         taken=taken,
         cache=left,
         cache_tokens=tokens,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from clusterwright.device import Device
 from clusterwright.hardware import Cluster
 from clusterwright.inference import Deployment, InferenceEngine
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.serving.capacity import Memory
+from clusterwright.serving.handheld import Handheld
 from clusterwright.serving.server import Pool
 from clusterwright.workload import ServingWorkload
 
@@ -22,6 +24,7 @@ class ServingQuestion(Record, frozen=True, kw_only=True):
     ``cluster``: its ``count`` is the most that may be used. ``formats``: of dense weights and of
     experts', to choose from; ``caches``: of the cache. ``split``: whether prompts and decoding may
     have replicas of their own. ``price``: of an accelerator and hour [USD], None: not known.
+    ``device``: the phone or laptop that the accelerator is in.
     """
 
     model: Model
@@ -33,6 +36,7 @@ class ServingQuestion(Record, frozen=True, kw_only=True):
     objective: Objective = "accelerators"
     split: Split = "auto"
     price: float | None = None
+    device: Device | None = None
     assumed: tuple[str, ...] = ()
 
 
@@ -63,7 +67,7 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     work. [1] ``preempted``: share of requests sent back for want of room. [1]
     ``cost``: of a million output tokens [USD], ``energy``: of one [J]. ``memory``: of the pool that
     decodes. ``parts``: of a step that decodes at the mean load. ``meets``: whether what was
-    promised is kept.
+    promised is kept. ``handheld``: of a phone or laptop.
     """
 
     pools: tuple[Pool, ...]
@@ -83,6 +87,7 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     memory: Memory
     parts: tuple[Part, ...]
     meets: bool
+    handheld: Handheld | None = None
 
 
 class FrontPoint(Record, frozen=True, kw_only=True):

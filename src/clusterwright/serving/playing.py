@@ -9,6 +9,7 @@ import numpy as np
 
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
 from clusterwright.engines.requests.things import DECODE, PREFILL
+from clusterwright.serving.handheld import handheld
 from clusterwright.serving.layers import (
     attention_costs,
     head_costs,
@@ -26,6 +27,8 @@ REQUESTS = 400
 """Requests that a replica is played with: enough for a 99th percentile to within a few per cent."""
 WARM = 0.2
 """Of the requests, the first, which find an emptier machine than the rest. [1]"""
+TURNS = 20
+"""Requests of each user who waits for answers."""
 SEED = 7
 TAIL = 3.0
 """Standard deviations above the mean at which drawn lengths end. [1]"""
@@ -43,11 +46,13 @@ def drawn(mean: float, spread: float, count: int, random: np.random.Generator) -
 def traffic_of(job: ServingWorkload, count: int, rate: float, entry: float) -> Traffic:
     """So many requests at a mean rate; the same seed, so that deployments face the same."""
     random = np.random.default_rng(SEED)
+    count = max(count, TURNS * job.users)
     gaps = random.exponential(1.0, count)
     return Traffic(
-        arrival=np.cumsum(gaps) / rate,
+        arrival=0.0 * gaps if job.users else np.cumsum(gaps) / rate,
         prompt=drawn(job.prompt, job.prompt_spread, count, random),
         output=drawn(job.output, job.output_spread, count, random),
+        users=job.users,
         entry=entry,
     )
 
@@ -154,6 +159,8 @@ def estimate(
     kinds = kinds_of(server, pools, job)
     played = play(server, kinds, job, offered, traffic)
     part = settled(played)
+    if job.users:
+        offered = len(played.sent) / played.duration
     output = float(np.mean(played.output))
     at_once = offered * float(np.mean(played.finish[part] - played.sent[part]))
     accelerators = scale * sum(pool.accelerators for pool in pools)
@@ -180,6 +187,7 @@ def estimate(
         memory=server.memory(pools[-1].deployment, longest(job)),
         parts=step_parts(server, kinds[-1], pools[-1], job, at_once),
         meets=keeps(played, job),
+        handheld=handheld(question.device, played, job.prompt) if question.device else None,
     )
 
 
