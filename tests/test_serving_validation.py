@@ -280,16 +280,17 @@ def test_a_harder_row_takes_longer():
 
 def result(source: str, metric: str, error: float | None, **changes: object) -> scoring.ServeResult:
     base = {"id": "a", "model": "m", "accelerator": "h", "measured_value": 1.0, "status": "ok"}
-    fields = {**base, "source": source, "metric": metric, "error": error, **changes}
+    fields = {**base, "source": source, "metric": metric, "error": error, "sort": "TTFT"}
+    fields |= changes
     return msgspec.convert(fields, scoring.ServeResult)
 
 
 def test_a_score_is_by_source_and_metric_and_sources_count_alike():
     found = scoring.score_serving([
         *[result("many", "ttft_ms", error) for error in (0.1, -0.2, 0.3, 0.1, 0.1)],
-        result("few", "ttft_ms", -0.5),
-        result("few", "tpot_ms", 0.2),
-        result("few", "itl_ms", 0.4, sparse=True),
+        result("few", "ttft_ms", -0.5, low=0.9, high=1.1),
+        result("few", "tpot_ms", 0.2, sort="TPOT dense", low=1.1, high=1.3),
+        result("few", "itl_ms", 0.4, sort="TPOT sparse"),
         result("few", "requests_per_s", None, status="unsupported", reason="why"),
         result("few", "requests_per_s", None, status="incomplete"),
     ])  # fmt: skip
@@ -300,6 +301,7 @@ def test_a_score_is_by_source_and_metric_and_sources_count_alike():
     assert found.mean_source_median_abs_error == pytest.approx(
         {"TTFT": (0.1 + 0.5) / 2, "TPOT dense": 0.2, "TPOT sparse": 0.4}
     )
+    assert found.coverage == {"TPOT dense": 0.0, "TTFT": 1.0, "all": 0.5}
     many = found.sources[-1]
     assert (many.median_abs_error, many.bias) == pytest.approx((0.1, 0.1))
     assert many.p90_abs_error == pytest.approx(0.26)
@@ -310,7 +312,8 @@ def test_rows_that_cannot_be_asked_about_are_not_predicted(table):
         {}, {"config_complete": 0}, {"model_name": "Llama-9-1B"}, {"tp": 64, "n_accel": 64}
     )
     ok, incomplete, unknown, _ = scoring.validate_serving(path, shipped())
-    assert (ok.status, ok.engine, ok.sparse) == ("ok", "vllm", False)
+    assert (ok.status, ok.engine, ok.sort) == ("ok", "vllm", "TPOT dense")
+    assert ok.low < ok.predicted_value < ok.high
     assert ok.error == pytest.approx(ok.predicted_value / 9.0 - 1.0)
     assert (incomplete.status, incomplete.predicted_value) == ("incomplete", None)
     assert (unknown.status, unknown.error) == ("unsupported", None)

@@ -54,7 +54,9 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     share of a request's output that must find room before it is let in.
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
-    ``small_kernels``: memory-bound kernels of a layer beside products and attention.
+    ``shared_keys``: whether query heads that share keys read them together while decoding, else
+    each reads them anew. ``small_kernels``: memory-bound kernels of a layer beside products and
+    attention.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
@@ -81,6 +83,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     promise: float = 0.0
     graph_rows: int = 512
     graph_context: int = 0
+    shared_keys: bool = True
     small_kernels: float = 5.0
     poll_steps: int = 1
     wait_steps: int = 0

@@ -17,7 +17,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError
+from clusterwright.facts import from_entry
 from clusterwright.inference import Correction, InferenceEngine
 from clusterwright.validation.serving.predicting import PROMPT_METRICS, Predictor
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion, question_of
@@ -49,10 +51,11 @@ def run_key(run: ServeRun) -> str:
     return run.source + _METRIC.sub("", run.id)
 
 
-def fitted_keys(runs: Iterable[ServeRun]) -> frozenset[str]:
-    """Keys of the runs that factors are fitted on: a tenth of each source, by a hash.
+def fitted_keys(runs: Iterable[ServeRun], *, part: int = 0) -> frozenset[str]:
+    """Keys of the runs that are fitted on: a tenth of each source, by a hash.
 
-    A source of fewer than `FEWEST` runs is not fitted on at all; others give at least one.
+    Factors are fitted on ``part`` 0, intervals on part 1. A source of fewer than `FEWEST` runs is
+    not fitted on at all; others give at least one.
     """
     sources: dict[str, set[str]] = defaultdict(set)
     for run in runs:
@@ -62,7 +65,8 @@ def fitted_keys(runs: Iterable[ServeRun]) -> frozenset[str]:
     for keys in sources.values():
         if len(keys) >= FEWEST:
             ordered = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
-            chosen.update(ordered[: max(1, round(len(keys) / PARTS))])
+            size = max(1, round(len(keys) / PARTS))
+            chosen.update(ordered[part * size : (part + 1) * size])
     return frozenset(chosen)
 
 
@@ -76,7 +80,7 @@ def fit_serving(
     runs
         Published runs; all that are complete, of which a tenth is used.
     known
-        The catalogue, with engines as documented or as fitted before.
+        The catalogue; its engines are taken as documented, what was fitted before forgotten.
     tell
         Told what was fitted, line by line.
 
@@ -84,6 +88,9 @@ def fit_serving(
     -------
     Entries of the catalogue's ``serving_stacks``, by id.
     """
+    known.engines = tuple(
+        _documented(known.facts, name) for name in known.facts.entries("inference")
+    )
     predictor = Predictor(known)
     by_engine: dict[str, list[Case]] = defaultdict(list)
     every = list(runs)
@@ -103,6 +110,11 @@ def fit_serving(
         tell(f"{name:22s} {len(cases):4d} rows  {before:.3f} -> {after:.3f}")
         entries.append(_entry(fitted, cases, after))
     return entries
+
+
+def _documented(facts: Catalogue, name: str) -> InferenceEngine:
+    entry = facts.entry("inference", name)
+    return from_entry(InferenceEngine, entry)
 
 
 def _fit_engine(cases: list[Case], predictor: Predictor) -> tuple[InferenceEngine, float, float]:

@@ -82,6 +82,7 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
         f"  throughput   {format_count(found.output_rate)} tokens/s out, {per:,.0f} per "
         f"accelerator, {found.user_rate:,.0f} per user; {found.concurrency:,.0f} requests at once"
     )
+    lines += _sureness(found)
     lines.append(
         f"  load         {used:.0%} of the {found.saturation:,.3g} requests/s at which queues "
         f"grow without end{_edge(used)}"
@@ -101,6 +102,16 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
     if not found.meets:
         lines.append(f"  PROMISE BROKEN for more than {100 - question.workload.percentile:g} %")
     return lines
+
+
+def _sureness(found: ServingEstimate) -> list[str]:
+    """What runs alike took over what was predicted: 80 % of them."""
+    words = {"TTFT": "first token", "throughput": "throughput"}
+    parts = [
+        f"{words.get(one.sort, 'each token')} x {one.low:.2f} to {one.high:.2f}"
+        for one in found.intervals
+    ]
+    return [f"  how sure     80 % of runs alike: {', '.join(parts)}"] if parts else []
 
 
 def _handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:

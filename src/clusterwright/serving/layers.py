@@ -263,7 +263,7 @@ def _decode_core(
         batch,
         keys,
         heads=heads,
-        kv_heads=max(1.0, core.num_kv_heads / tp),
+        kv_heads=max(1.0, core.num_kv_heads / tp) if served.engine.shared_keys else heads,
         width=0.5 * (core.query_key_dim + core.value_dim),
         window=float(core.window or 0),
         cache=cache,

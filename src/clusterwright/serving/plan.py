@@ -11,6 +11,7 @@ from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.serving.capacity import Memory
 from clusterwright.serving.handheld import Handheld
+from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.server import Pool
 from clusterwright.workload import ServingWorkload
 
@@ -67,7 +68,8 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     work. [1] ``preempted``: share of requests sent back for want of room. [1]
     ``cost``: of a million output tokens [USD], ``energy``: of one [J]. ``memory``: of the pool that
     decodes. ``parts``: of a step that decodes at the mean load. ``meets``: whether what was
-    promised is kept. ``handheld``: of a phone or laptop.
+    promised is kept. ``intervals``: of measured over predicted, in runs alike. ``handheld``: of a
+    phone or laptop.
     """
 
     pools: tuple[Pool, ...]
@@ -87,6 +89,7 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     memory: Memory
     parts: tuple[Part, ...]
     meets: bool
+    intervals: tuple[ServingInterval, ...] = ()
     handheld: Handheld | None = None
 
 

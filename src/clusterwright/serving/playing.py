@@ -10,6 +10,7 @@ import numpy as np
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
 from clusterwright.engines.requests.things import DECODE, PREFILL
 from clusterwright.serving.handheld import handheld
+from clusterwright.serving.intervals import ServingInterval, Sort, interval_of
 from clusterwright.serving.layers import (
     attention_costs,
     head_costs,
@@ -187,8 +188,18 @@ def estimate(
         memory=server.memory(pools[-1].deployment, longest(job)),
         parts=step_parts(server, kinds[-1], pools[-1], job, at_once),
         meets=keeps(played, job),
+        intervals=intervals_for(server),
         handheld=handheld(question.device, played, job.prompt) if question.device else None,
     )
+
+
+def intervals_for(server: Server) -> tuple[ServingInterval, ...]:
+    """How sure a deployment's latencies and rate are, as far as runs alike were measured."""
+    sparse = any(block.experts for block in server.model.blocks)
+    sorts: tuple[Sort, ...] = ("TTFT", "TPOT sparse" if sparse else "TPOT dense", "throughput")
+    place = {"engine": server.engine.id, "profile": server.cluster.accelerator.profile}
+    found = [interval_of(server.facts.intervals, sort, **place) for sort in sorts]
+    return tuple(one for one in found if one is not None)
 
 
 def replace_count(pool: Pool, scale: int) -> Pool:

@@ -23,6 +23,7 @@ from clusterwright.links import links_of
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.serving.capacity import Memory, memory_of
+from clusterwright.serving.intervals import intervals_in
 from clusterwright.serving.kernel_times import CACHE_BYTES, KernelTimes
 from clusterwright.serving.layers import Served
 from clusterwright.serving.steps import DeviceTimes, device_times, replica_of
@@ -58,6 +59,7 @@ class ServingFacts:
             entry.id: from_entry(Format, entry) for entry in catalogue.entries("formats").values()
         }
         self.devices: dict[Any, DeviceTimes] = {}
+        self.intervals = intervals_in(catalogue)
 
     @cached_property
     def library(self) -> KernelLibrary:
@@ -135,6 +137,7 @@ class Server:
             self.cluster.levels,
             engine.kernels,
             engine.own_all_reduce,
+            engine.shared_keys,
             engine.small_kernels,
             shape,
         )

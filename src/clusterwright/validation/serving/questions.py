@@ -21,7 +21,9 @@ from clusterwright.validation.machines import split
 from clusterwright.validation.serving.recipes import Recipe, flags_of, read_recipes
 from clusterwright.validation.serving.rows import ServeRun
 
-ENGINE_FLAGS = ("free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows")
+ENGINE_FLAGS = (
+    "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys",
+)  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
 SPLIT = re.compile(
@@ -50,6 +52,7 @@ class ServeLookup:
         self.engines = tuple(engine_named(facts, name) for name in facts.entries("inference"))
         self.serving = ServingFacts(facts)
         self.formats = self.serving.formats
+        self.intervals = self.serving.intervals
 
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:

@@ -14,7 +14,8 @@ from clusterwright.validation.serving.rows import ServeRun
 class Recipe(Record, frozen=True, kw_only=True):
     """One entry of ``catalogue/recipes``: which rows it holds for, and what it sets.
 
-    ``engine``, ``model``, ``accelerator``, ``precision``: fragments of the row's words; ``since``,
+    ``engine``, ``model``, ``accelerator``, ``precision``, ``words``: fragments of the row's words,
+    the last of its notes; ``since``,
     ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
     word ``users``: as many as the row has.
     """
@@ -24,6 +25,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     model: str = ""
     accelerator: str = ""
     precision: str = ""
+    words: str = ""
     since: str = ""
     until: str = ""
     shape: str = ""
@@ -43,6 +45,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     graph_rows: int | str | None = None
     warm: bool | None = None
     moe: str | None = None
+    shared_keys: bool | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -52,6 +55,7 @@ class Recipe(Record, frozen=True, kw_only=True):
             (self.model, run.model_name),
             (self.accelerator, run.accelerator),
             (self.precision, run.weight_precision),
+            (self.words, run.notes),
         )
         users = run.batch or 0
         shape = f"{run.input_len or 0:g}/{run.output_len or 0:g}"
@@ -69,7 +73,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows",
+    "wait_share", "graph_rows", "shared_keys",
 )  # fmt: skip
 """What changes a prediction."""
 

@@ -15,7 +15,9 @@ import numpy as np
 from clusterwright.aligned import aligned, percent
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError
+from clusterwright.model.records import Model
 from clusterwright.records import Record
+from clusterwright.serving.intervals import Sort, interval_of
 from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import ServeRun, read_serve_runs
@@ -27,8 +29,9 @@ Watch = Callable[[int, int], None]
 class ServeResult(Record, frozen=True, kw_only=True):
     """One row, predicted; values are in the row's own metric and unit.
 
-    ``error``: predicted over measured, less one. ``status``: ``ok``, ``unsupported`` (``reason``
-    says why) or ``incomplete`` (the source does not say enough to ask).
+    ``error``: predicted over measured, less one. ``low``, ``high``: 80 % interval. ``status``:
+    ``ok``, ``unsupported`` (``reason`` says why) or ``incomplete`` (the source does not say enough
+    to ask).
     """
 
     id: str
@@ -39,9 +42,11 @@ class ServeResult(Record, frozen=True, kw_only=True):
     model: str
     accelerator: str
     engine: str = ""
-    sparse: bool = False
+    sort: Sort = "throughput"
     measured_value: float
     predicted_value: float | None = None
+    low: float | None = None
+    high: float | None = None
     error: float | None = None
     filled: tuple[str, ...] = ()
 
@@ -61,7 +66,8 @@ class ServeScore(Record, frozen=True, kw_only=True):
     """What all rows come to.
 
     ``mean_source_median_abs_error``: by sort of metric, the mean over sources of the median
-    absolute relative error. [1]
+    absolute relative error. [1] ``coverage``: share of rows inside their 80 % interval, by sort and
+    of ``all``. [1]
     """
 
     rows: int
@@ -70,13 +76,13 @@ class ServeScore(Record, frozen=True, kw_only=True):
     incomplete: int
     mean_source_median_abs_error: dict[str, float]
     bias: dict[str, float]
+    coverage: dict[str, float]
     sources: tuple[ServeSummary, ...]
 
 
-SORTS = {
+PER_TOKEN = ("tpot_ms", "itl_ms")
+SORTS: dict[str, Sort] = {
     "ttft_ms": "TTFT",
-    "tpot_ms": "TPOT",
-    "itl_ms": "TPOT",
     "prefill_tokens_per_s": "prefill",
     "e2e_latency_ms": "latency",
 }
@@ -121,12 +127,17 @@ def predict_row(run: ServeRun, known: ServeLookup, predictor: Predictor) -> Serv
         predicted = predictor.predict(run, question)
     except ClusterwrightError as error:
         return ServeResult(**base, status="unsupported", reason=str(error))
+    sort = sort_of_metric(run.measured_metric, question.model)
+    profile = question.cluster.accelerator.profile
+    interval = interval_of(known.intervals, sort, engine=question.engine.id, profile=profile)
     return ServeResult(
         **base,
         status="ok",
         engine=question.engine.id,
-        sparse=any(block.experts for block in question.model.blocks),
+        sort=sort,
         predicted_value=predicted,
+        low=None if interval is None else predicted * interval.low,
+        high=None if interval is None else predicted * interval.high,
         error=predicted / run.measured_value - 1.0,
         filled=question.filled,
     )
@@ -139,7 +150,7 @@ def score_serving(results: Sequence[ServeResult]) -> ServeScore:
     for result in results:
         if result.error is not None:
             groups.setdefault((result.source, result.metric), []).append(result.error)
-            sort = sort_of(result)
+            sort = result.sort
             sorts.setdefault(sort, {}).setdefault(result.source, []).append(result.error)
     medians = {
         sort: statistics.fmean(_middle(errors) for errors in sources.values())
@@ -157,16 +168,28 @@ def score_serving(results: Sequence[ServeResult]) -> ServeScore:
         incomplete=count("incomplete"),
         mean_source_median_abs_error=medians,
         bias=biases,
+        coverage=_coverage(results),
         sources=tuple(_summary(*key, errors) for key, errors in sorted(groups.items())),
     )
 
 
-def sort_of(result: ServeResult) -> str:
-    """What sort of metric a result is judged by."""
-    sort = SORTS.get(result.metric, "throughput")
-    if sort != "TPOT":
-        return sort
-    return "TPOT sparse" if result.sparse else "TPOT dense"
+def sort_of_metric(metric: str, model: Model) -> Sort:
+    """What sort of metric something is judged by."""
+    if metric in PER_TOKEN:
+        sparse = any(block.experts for block in model.blocks)
+        return "TPOT sparse" if sparse else "TPOT dense"
+    return SORTS.get(metric, "throughput")
+
+
+def _coverage(results: Sequence[ServeResult]) -> dict[str, float]:
+    """Share of predicted rows inside their interval, by sort of metric and of all."""
+    inside: dict[str, list[bool]] = {}
+    for one in results:
+        if one.low is not None and one.high is not None:
+            hit = one.low <= one.measured_value <= one.high
+            inside.setdefault(one.sort, []).append(hit)
+            inside.setdefault("all", []).append(hit)
+    return {sort: statistics.fmean(hits) for sort, hits in sorted(inside.items())}
 
 
 def as_text(results: Sequence[ServeResult]) -> str:
@@ -175,10 +198,12 @@ def as_text(results: Sequence[ServeResult]) -> str:
     counts = f"{total.ok} predicted, {total.unsupported} unsupported, {total.incomplete} incomplete"
     lines = [
         f"{total.rows} rows: {counts}",
-        "Mean over sources of the median error (median bias):",
+        "Mean over sources of the median error (median bias; rows inside their 80 % interval):",
     ]
     for sort, error in total.mean_source_median_abs_error.items():
-        lines.append(f"  {sort:12s} {percent(error):>7s}  ({percent(total.bias[sort])})")
+        inside = percent(total.coverage[sort]) if sort in total.coverage else "-"
+        bias = percent(total.bias[sort])
+        lines.append(f"  {sort:12s} {percent(error):>7s}  ({bias:>7s}; {inside})")
     worst = sorted(total.sources, key=lambda one: -one.median_abs_error)
     rows = [
         [s.source, s.metric, str(s.rows)]

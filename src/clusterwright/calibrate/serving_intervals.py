@@ -1,0 +1,112 @@
+"""Set the 80 % intervals of serving from runs that factors were not fitted on.
+
+A second tenth of the published runs is used. In each group (sort of metric; with the engine; with
+the generation of chips as well) the interval is the 10 % to 90 % quantile of the logarithm of
+measured over predicted, a row weighing the less, the more rows its source has in the group.
+
+References
+----------
+.. [1] V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World," 2005, section 4.5
+   (Mondrian conformal predictors).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from clusterwright.calibrate.serving import fitted_keys, run_key
+from clusterwright.errors import ClusterwrightError
+from clusterwright.records import Record
+from clusterwright.serving.intervals import ServingInterval, Sort
+from clusterwright.validation.serving.predicting import Predictor
+from clusterwright.validation.serving.questions import ServeLookup, question_of
+from clusterwright.validation.serving.rows import ServeRun
+from clusterwright.validation.serving.scoring import sort_of_metric
+
+PART = 1
+"""Which tenth, factors being fitted on the one before."""
+LEVEL = 0.8
+LEAST_ROWS = 20
+"""Rows that a group of its own needs. [1]"""
+LEVELS: tuple[tuple[str, ...], ...] = ((), ("engine",), ("engine", "profile"))
+
+
+class ServeResidual(Record, frozen=True, kw_only=True):
+    """One row: logarithm of measured over predicted, and what it may depend on."""
+
+    source: str
+    sort: Sort
+    engine: str
+    profile: str
+    log_ratio: float
+
+
+def serving_residuals(runs: Iterable[ServeRun], known: ServeLookup) -> list[ServeResidual]:
+    """Predict the second tenth of the runs; rows that cannot be predicted are left out."""
+    every = list(runs)
+    chosen = fitted_keys(every, part=PART)
+    predictor = Predictor(known)
+    found = []
+    for run in every:
+        if not run.config_complete or run_key(run) not in chosen:
+            continue
+        try:
+            question = question_of(run, known)
+            predicted = predictor.predict(run, question)
+        except ClusterwrightError:
+            continue
+        found.append(
+            ServeResidual(
+                source=run.source,
+                sort=sort_of_metric(run.measured_metric, question.model),
+                engine=question.engine.id,
+                profile=question.cluster.accelerator.profile,
+                log_ratio=float(np.log(run.measured_value / predicted)),
+            )
+        )
+    return found
+
+
+def fit_serving_intervals(residuals: Sequence[ServeResidual]) -> list[ServingInterval]:
+    """Intervals of every group with rows enough, from general to special."""
+    found = []
+    for level in LEVELS:
+        groups: dict[tuple[str, ...], list[ServeResidual]] = {}
+        for one in residuals:
+            key = (one.sort, *(getattr(one, name) for name in level))
+            groups.setdefault(key, []).append(one)
+        for key, members in sorted(groups.items()):
+            if level and len(members) < LEAST_ROWS:
+                continue
+            low, high = _quantiles(members)
+            place: dict[str, Any] = dict(zip(level, key[1:], strict=True))
+            found.append(
+                ServingInterval(
+                    sort=members[0].sort,
+                    low=low,
+                    high=high,
+                    rows=len(members),
+                    sources=len({one.source for one in members}),
+                    **place,
+                )
+            )
+    return found
+
+
+def _quantiles(members: Sequence[ServeResidual]) -> tuple[float, float]:
+    """Weighted quantiles of measured over predicted, widened for few rows."""
+    counts = Counter(one.source for one in members)
+    ratios = np.array([one.log_ratio for one in members])
+    weights = np.array([counts[one.source] ** -0.5 for one in members])
+    order = np.argsort(ratios)
+    ratios, weights = ratios[order], weights[order]
+    place = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
+    # Of n rows, the next one lies beyond the outermost with a chance of 1 / (n + 1) on each side.
+    rows = weights.sum() ** 2 / (weights**2).sum()
+    tail = max(0.0, 0.5 * (1.0 - LEVEL) * (1.0 + 1.0 / rows) - 0.5 / rows)
+    low, high = np.interp((tail, 1.0 - tail), place, ratios)
+    return float(f"{np.exp(low):.3g}"), float(f"{np.exp(high):.3g}")
