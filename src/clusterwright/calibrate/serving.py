@@ -243,11 +243,16 @@ def _errors(
 def _loss(cases: list[Case], engine: InferenceEngine, predictor: Predictor) -> float:
     """Mean over sources and metrics of the mean capped error, plus a doubt for each number.
 
-    One row could be explained by any number: what a number moves costs the more, the fewer rows.
+    A source weighs with the root of its rows, so that neither a sweep nor a single row speaks for
+    everybody. One row could be explained by any number: what a number moves costs the more, the
+    fewer rows.
     """
-    errors = _errors(cases, engine, predictor)
-    means = [float(np.mean(_capped(np.abs(v)))) for v in errors.values()]
-    return float(np.mean(means)) + DOUBT * _moves(engine, cases[0][1].engine) / len(cases)
+    errors = _errors(cases, engine, predictor).values()
+    means = [float(np.mean(_capped(np.abs(v)))) for v in errors]
+    weights = [len(v) ** 0.5 for v in errors]
+    return float(np.average(means, weights=weights)) + DOUBT * _moves(
+        engine, cases[0][1].engine
+    ) / len(cases)
 
 
 def _capped(errors: Any) -> Any:  # noqa: ANN401 - an array
