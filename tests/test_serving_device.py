@@ -12,6 +12,7 @@ from clusterwright.errors import InfeasibleError, InputError, UnknownNameError
 from clusterwright.facts import device_named, shipped
 from clusterwright.inference import Deployment
 from clusterwright.planner_serving import estimate_serving, plan_serving
+from clusterwright.report.serving_text import estimate_text
 from clusterwright.serving.handheld import Handheld
 from clusterwright.serving.plan import ServingEstimate, ServingQuestion
 
@@ -72,8 +73,27 @@ def test_a_wider_format_reads_more_and_is_slower():
 
 
 def test_what_no_app_may_take_is_refused():
-    with pytest.raises(InfeasibleError, match="does not fit 1 x soc-sd8g1-cpu"):
+    with pytest.raises(InfeasibleError, match=r"does not fit 1 x soc-sd8g1-cpu.* smaller model or"):
         held(question_of("llama-3.1-70b"))
+
+
+def test_what_fits_only_the_most_that_an_app_may_take_is_said_so():
+    found, one = held(question_of("llama-3.1-8b", "galaxy-s22"))
+    assert one.app_memory.low < found.memory.weights < one.app_memory.high
+    # ExecuTorch runs it on this phone at 7.85 to 8.4 tokens/s.
+    assert "IF THE SYSTEM LETS IT" in estimate_text(
+        question_of("llama-3.1-8b", "galaxy-s22"), found
+    )
+    small, _ = held(question_of("llama-3.2-1b", "galaxy-s22"))
+    assert "memory       fits the" in estimate_text(
+        question_of("llama-3.2-1b", "galaxy-s22"), small
+    )
+
+
+@pytest.mark.parametrize("name", PHONES)
+def test_every_device_runs_a_small_model(name):
+    _, one = held(question_of("llama-3.2-1b", name))
+    assert one.answer_rate > 5.0
 
 
 def test_a_battery_that_nobody_published_stays_blank():

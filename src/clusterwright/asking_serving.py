@@ -16,12 +16,12 @@ from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import InferenceEngine
 from clusterwright.model.records import Model
 from clusterwright.serving.plan import Objective, ServingQuestion, Split
+from clusterwright.serving.server import HELD
 from clusterwright.units import parse
 from clusterwright.workload import ServingWorkload
 
 USUAL_ENGINE = {"NVIDIA": "vllm", "AMD": "vllm", "Google": "vllm-tpu", "Intel": "vllm"}
 """Vendor → the engine assumed; others get the generic one, small chips llama.cpp."""
-SMALL = ("soc", "phone")
 
 
 def ask_serving(
@@ -249,7 +249,7 @@ def _machine(
     if count is None:
         count = 10**6
         chip = facts.accelerator(accelerator)
-        if chip.kind in SMALL:
+        if chip.kind in HELD:
             count = 1
         else:
             assumed.append("as many accelerators as it takes")
@@ -259,10 +259,10 @@ def _machine(
 
 
 def _in_hand(device: Device, facts: Catalogue, assumed: list[str]) -> Cluster:
-    """The one accelerator of a device, with as much memory as an app may take at least."""
+    """The one accelerator of a device, with as much memory as an app may take at most."""
     found = facts.any_cluster(device.accelerator, 1)
     assumed.extend(device.assumed)
-    chip = msgspec.structs.replace(found.accelerator, memory_bytes=device.app_memory.low)
+    chip = msgspec.structs.replace(found.accelerator, memory_bytes=device.app_memory.high)
     return msgspec.structs.replace(found, accelerator=chip)
 
 
@@ -281,7 +281,7 @@ def _usual_load(load: dict[str, Any], assumed: list[str]) -> dict[str, Any]:
 def _engine(
     name: str | None, chip: Accelerator, facts: Catalogue, assumed: list[str]
 ) -> InferenceEngine:
-    usual = "llama-cpp" if chip.kind in SMALL else USUAL_ENGINE.get(chip.vendor, "generic")
+    usual = "llama-cpp" if chip.kind in HELD else USUAL_ENGINE.get(chip.vendor, "generic")
     if name is None:
         assumed.append(f"engine: {usual}")
     found = engine_named(facts, name or usual)
@@ -300,7 +300,7 @@ def _formats(
     if name is not None:
         facts.entry("formats", name)
         return ((name, name),)
-    if chip.kind in SMALL:
+    if chip.kind in HELD:
         assumed.append("weights: q4-k-m")
         return (("q4-k-m", "q4-k-m"),)
     has_experts = any(block.experts for block in model.blocks)

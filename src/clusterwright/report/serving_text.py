@@ -120,10 +120,12 @@ def _handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:
     least, most = (gigabytes(value) for value in (one.app_memory.low, one.app_memory.high))
     allowed = least if least == most else f"{least} to {most}"
     size = f"{gigabytes(memory.weights)} GiB"
+    needed = memory.weights + memory.activations + memory.reserve
+    sure = "fits" if needed <= one.app_memory.low else "fits IF THE SYSTEM LETS IT HAVE THE MOST of"
     room = f"room for {format_count(memory.cache_tokens)} tokens"
     lines = [
         f"  weights      {format_words(found.pools[0].deployment)}, {size}",
-        f"  memory       fits the {allowed} GiB that an app may take; {room}",
+        f"  memory       {sure} the {allowed} GiB that an app may take; {room}",
         f"  first token  {format_time(found.ttft.mean)}",
         f"  prompt       {one.prompt_rate:,.3g} tokens/s first, {_span(one.hot_prompt_rate)} hot",
         f"  answer       {one.answer_rate:,.3g} tokens/s first, {_span(one.hot_answer_rate)} hot",

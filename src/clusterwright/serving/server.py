@@ -29,6 +29,8 @@ from clusterwright.serving.layers import Served
 from clusterwright.serving.steps import DeviceTimes, device_times, replica_of
 
 Role = Literal["both", "prefill", "decode"]
+HELD = ("soc", "phone")
+"""Kinds of accelerators of which a device has one."""
 SPARE_BLOCKS = 2
 """Blocks that a request may begin without having filled."""
 ROLES: dict[Role, int] = {"both": BOTH, "prefill": PREFILL, "decode": DECODE}
@@ -237,12 +239,17 @@ def check_fits(server: Server, deployment: Deployment, memory: Memory, tokens: f
         raise InfeasibleError(
             f"{server.model.name} in {deployment.weights} does not fit {where}: weights "
             f"{memory.weights / 1e9:.1f} GB and {(memory.activations + memory.reserve) / 1e9:.1f} "
-            f"GB beside them, of {memory.taken / 1e9:.1f} GB; take more accelerators or narrower "
-            f"weights"
+            f"GB beside them, of {memory.taken / 1e9:.1f} GB; {_more(server)}narrower weights"
         )
     if not has_room(server, deployment, memory, tokens):
         raise InfeasibleError(
             f"one request of {tokens:,.0f} tokens does not fit beside {server.model.name} on "
-            f"{where}: there is room for {memory.cache_tokens / deployment.dp:,.0f}; take more "
-            f"accelerators, narrower weights or a narrower cache"
+            f"{where}: there is room for {memory.cache_tokens / deployment.dp:,.0f}; "
+            f"{_more(server)}narrower weights or a narrower cache"
         )
+
+
+def _more(server: Server) -> str:
+    """What would help first: accelerators, where there may be more, else a smaller model."""
+    held = server.cluster.accelerator.kind in HELD
+    return "take a smaller model or " if held else "take more accelerators or "
