@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from serving_cases import STATIC, asked
 
+from clusterwright.calibrate.intervals import LEVEL
 from clusterwright.calibrate.serving import FEWEST, fitted_keys, run_key
 from clusterwright.calibrate.serving_intervals import (
     LEAST_ROWS,
-    LEVEL,
     ServeResidual,
     fit_serving_intervals,
 )

@@ -184,19 +184,28 @@ def _enough(members: Sequence[Residual], fields: Sequence[str]) -> bool:
 
 def _group(members: Sequence[Residual], named: dict[str, str], level: float) -> IntervalGroup:
     """Quantiles of one group."""
-    counts = Counter(r.source for r in members)
-    pairs = sorted((r.log_ratio, counts[r.source] ** -0.5) for r in members)
+    low, high = quantiles_of([(r.source, r.log_ratio) for r in members], level)
+    return IntervalGroup(
+        low=round(low, 3),
+        high=round(high, 3),
+        rows=len(members),
+        sources=len({r.source for r in members}),
+        **named,  # type: ignore[arg-type]
+    )
+
+
+def quantiles_of(rows: Sequence[tuple[str, float]], level: float) -> tuple[float, float]:
+    """Bounds of measured over predicted that hold a share ``level`` of rows alike. [1]
+
+    ``rows``: each one's source and its logarithm of measured over predicted. [1]
+    """
+    counts = Counter(source for source, _ in rows)
+    pairs = sorted((value, counts[source] ** -0.5) for source, value in rows)
     weight = sum(w for _, w in pairs)
     effective = weight**2 / sum(w * w for _, w in pairs)
     tail = (1.0 - level) / 2.0
     upper = min(1.0, (1.0 - tail) * (1.0 + 1.0 / effective))
-    return IntervalGroup(
-        low=round(math.exp(_quantile(pairs, 1.0 - upper)), 3),
-        high=round(math.exp(_quantile(pairs, upper)), 3),
-        rows=len(members),
-        sources=len(counts),
-        **named,  # type: ignore[arg-type]
-    )
+    return math.exp(_quantile(pairs, 1.0 - upper)), math.exp(_quantile(pairs, upper))
 
 
 def _quantile(pairs: Sequence[tuple[float, float]], share: float) -> float:

@@ -12,12 +12,12 @@ References
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from clusterwright.calibrate.intervals import LEVEL, quantiles_of
 from clusterwright.calibrate.serving import fitted_keys, run_key
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
@@ -29,7 +29,6 @@ from clusterwright.validation.serving.scoring import sort_of_metric
 
 PART = 1
 """Which tenth, factors being fitted on the one before."""
-LEVEL = 0.8
 LEAST_ROWS = 20
 """Rows that a group of its own needs. [1]"""
 LEVELS: tuple[tuple[str, ...], ...] = ((), ("engine",), ("engine", "profile"))
@@ -82,31 +81,16 @@ def fit_serving_intervals(residuals: Sequence[ServeResidual]) -> list[ServingInt
         for key, members in sorted(groups.items()):
             if level and len(members) < LEAST_ROWS:
                 continue
-            low, high = _quantiles(members)
+            low, high = quantiles_of([(one.source, one.log_ratio) for one in members], LEVEL)
             place: dict[str, Any] = dict(zip(level, key[1:], strict=True))
             found.append(
                 ServingInterval(
                     sort=members[0].sort,
-                    low=low,
-                    high=high,
+                    low=round(low, 3),
+                    high=round(high, 3),
                     rows=len(members),
                     sources=len({one.source for one in members}),
                     **place,
                 )
             )
     return found
-
-
-def _quantiles(members: Sequence[ServeResidual]) -> tuple[float, float]:
-    """Weighted quantiles of measured over predicted, widened for few rows."""
-    counts = Counter(one.source for one in members)
-    ratios = np.array([one.log_ratio for one in members])
-    weights = np.array([counts[one.source] ** -0.5 for one in members])
-    order = np.argsort(ratios)
-    ratios, weights = ratios[order], weights[order]
-    place = (np.cumsum(weights) - 0.5 * weights) / weights.sum()
-    # Of n rows, the next one lies beyond the outermost with a chance of 1 / (n + 1) on each side.
-    rows = weights.sum() ** 2 / (weights**2).sum()
-    tail = max(0.0, 0.5 * (1.0 - LEVEL) * (1.0 + 1.0 / rows) - 0.5 / rows)
-    low, high = np.interp((tail, 1.0 - tail), place, ratios)
-    return float(f"{np.exp(low):.3g}"), float(f"{np.exp(high):.3g}")
