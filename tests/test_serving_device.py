@@ -11,7 +11,7 @@ from clusterwright.device import Span
 from clusterwright.errors import InfeasibleError, InputError, UnknownNameError
 from clusterwright.facts import device_named, shipped
 from clusterwright.inference import Deployment
-from clusterwright.planner_serving import estimate_serving, plan_serving
+from clusterwright.planner_serving import deployment_of, estimate_serving, plan_serving
 from clusterwright.report.serving_text import estimate_text
 from clusterwright.serving.handheld import Handheld
 from clusterwright.serving.plan import ServingEstimate, ServingQuestion
@@ -24,10 +24,7 @@ def question_of(model: str = "llama-3.2-1b", device: str = "metavertu", **more) 
 
 
 def held(question: ServingQuestion) -> tuple[ServingEstimate, Handheld]:
-    (weights, experts), cache = question.formats[0], question.caches[0]
-    found = estimate_serving(
-        question, Deployment(weights=weights, expert_weights=experts, cache=cache)
-    )
+    found = estimate_serving(question, deployment_of(question))
     assert found.handheld is not None
     return found, found.handheld
 

@@ -52,6 +52,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     accelerator's memory that it takes; ``reserve_bytes``: driver, runtime and communicators [B],
     ``free_share``: of what all that leaves. ``promise``:
     share of a request's output that must find room before it is let in.
+    ``narrow_cache``: whether the cache is in 8 bits where the weights are in no more.
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
     ``shared_keys``: whether query heads that share keys read them together while decoding, else
@@ -81,6 +82,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     reserve_bytes: float = 0.7e9
     free_share: float = 1.0
     promise: float = 0.0
+    narrow_cache: bool = False
     graph_rows: int = 512
     graph_context: int = 0
     shared_keys: bool = True

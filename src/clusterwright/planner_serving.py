@@ -103,6 +103,17 @@ def estimate_serving(
     return estimate(question, server, pools, traffic=traffic)
 
 
+def deployment_of(
+    question: ServingQuestion, *, tp: int = 1, pp: int = 1, dp: int = 1, ep: int = 1
+) -> Deployment:
+    """A cut, in the first of the formats that the question allows."""
+    weights, experts = question.formats[0]
+    return Deployment(
+        tp=tp, pp=pp, dp=dp, ep=ep,
+        weights=weights, expert_weights=experts, cache=question.caches[0],
+    )  # fmt: skip
+
+
 def load_of(trace: Trace) -> dict[str, float]:
     """A trace's mean load, as the keyword arguments of ``ask_serving``.
 

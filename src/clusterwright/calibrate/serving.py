@@ -21,9 +21,9 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError
 from clusterwright.facts import from_entry
 from clusterwright.inference import Correction, InferenceEngine
-from clusterwright.validation.serving.predicting import PROMPT_METRICS, Predictor
+from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion, question_of
-from clusterwright.validation.serving.rows import METRICS, ServeRun
+from clusterwright.validation.serving.rows import METRICS, PROMPT_METRICS, ServeRun
 
 PARTS = 10
 """One in so many runs is fitted on."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from clusterwright.calibrate.writing import toml_value
+from clusterwright.calibrate.writing import inline_table, toml_value
 from clusterwright.serving.intervals import ServingInterval
 
 SOURCE = "published serving runs, a tenth of those with a complete configuration"
@@ -31,7 +31,7 @@ def stacks_as_toml(entries: Iterable[Mapping[str, Any]], *, checked: str) -> str
         lines = ["[[serving_stacks]]"]
         for key, value in entry.items():
             if key == "corrections":
-                lines += ["corrections = [", *(f"    {_table(one)}," for one in value), "]"]
+                lines += ["corrections = [", *(f"    {inline_table(one)}," for one in value), "]"]
             else:
                 lines.append(f"{key} = {toml_value(value)}")
         lines += [f"checked = {checked}", f'source = "{SOURCE}"']
@@ -42,13 +42,11 @@ def stacks_as_toml(entries: Iterable[Mapping[str, Any]], *, checked: str) -> str
 def intervals_as_toml(groups: Iterable[ServingInterval], *, checked: str) -> str:
     """Intervals as the one entry of a file."""
     tables = [
-        _table({key: value for key, value in msgspec.structs.asdict(one).items() if value != ""})
+        inline_table(
+            {key: value for key, value in msgspec.structs.asdict(one).items() if value != ""}
+        )
         for one in groups
     ]
     lines = ["[[serving_intervals]]", 'id = "published-runs"', "groups = ["]
     lines += [*(f"    {one}," for one in tables), "]", f"checked = {checked}"]
     return INTERVALS_HEAD + "\n" + "\n".join([*lines, f'source = "{SOURCE}"']) + "\n"
-
-
-def _table(fields: Mapping[str, object]) -> str:
-    return "{ " + ", ".join(f"{key} = {toml_value(value)}" for key, value in fields.items()) + " }"

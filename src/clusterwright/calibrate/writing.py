@@ -43,9 +43,9 @@ def _entry(one: Kernels, *, source: str, confidence: str, checked: str) -> str:
         key = f"kernels.precisions.{name}"
         lines += [f"[{key}.evidence]", *_lines(fit["evidence"])]
         for branch in fit["branches"]:
-            bounds = {side: _table(branch[side]) for side in ("above", "up_to")}
+            bounds = {side: inline_table(branch[side]) for side in ("above", "up_to")}
             lines += [f"[[{key}.branches]]", *(f"{s} = {b}" for s, b in bounds.items() if b)]
-            lines.append(f"values = {_table(branch['values'])}")
+            lines.append(f"values = {inline_table(branch['values'])}")
     return "\n".join(lines) + "\n"
 
 
@@ -55,8 +55,8 @@ def _lines(fields: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _table(fields: Mapping[str, float]) -> str:
-    """Return numbers by name on one line, nothing for none."""
+def inline_table(fields: Mapping[str, object]) -> str:
+    """Return values by name on one line, nothing for none."""
     cells = ", ".join(f"{key} = {toml_value(value)}" for key, value in fields.items())
     return f"{{ {cells} }}" if cells else ""
 

@@ -13,8 +13,7 @@ from clusterwright.asking import catalogue_with
 from clusterwright.asking_serving import ask_serving, rate_of
 from clusterwright.cli.options import Whole, write, write_json
 from clusterwright.errors import InfeasibleError, InputError
-from clusterwright.inference import Deployment
-from clusterwright.planner_serving import estimate_serving, load_of, plan_serving
+from clusterwright.planner_serving import deployment_of, estimate_serving, load_of, plan_serving
 from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
 from clusterwright.traces import Trace, read_trace
 
@@ -212,11 +211,7 @@ def estimate(
     """
     facts = catalogue_with(place.catalogue)
     question = ask_serving(model, catalogue=facts, **place.place(), **load.load())
-    weights, experts = question.formats[0]
-    deployment = Deployment(
-        tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep,
-        weights=weights, expert_weights=experts, cache=question.caches[0],
-    )  # fmt: skip
+    deployment = deployment_of(question, tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep)
     found = estimate_serving(
         question, deployment, replicas=cut.replicas, trace=load.requests, catalogue=facts
     )

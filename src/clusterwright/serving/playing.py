@@ -19,7 +19,7 @@ from clusterwright.serving.layers import (
 )
 from clusterwright.serving.plan import Latency, Part, ServingEstimate, ServingQuestion
 from clusterwright.serving.server import Pool, Server
-from clusterwright.serving.steady import decoding, prefill_rate, steady
+from clusterwright.serving.steady import decode_step, decoding, prefill_rate, steady
 from clusterwright.workload import ServingWorkload
 
 Array = Any
@@ -220,8 +220,6 @@ def step_parts(
     times = {name: float(np.ravel(t)[0]) for name, t in {**lane.parts, **whole.parts}.items()}
     times["head"] = float(np.ravel(head.total)[0])
     times["attention"] = float(attention_costs(served, one, np.array([context]))[0])
-    tables = kind.times
-    attention = np.array([np.interp(context, tables.context, line) for line in tables.attention])
-    total = float(np.interp(sequences, tables.rows, tables.decode + attention))
+    total = float(decode_step(kind, one, context)[0])
     times["host_and_fitted"] = total - sum(times.values())
     return tuple(Part(name=name, time=time) for name, time in times.items() if time)

@@ -11,9 +11,10 @@ from clusterwright.engines.compiled import has_numba
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
 from clusterwright.errors import InputError
 from clusterwright.serving.server import Pool, Server
+from clusterwright.serving.steady import decode_step
 from clusterwright.serving.traffic import burst, closed_loop, poisson
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion
-from clusterwright.validation.serving.rows import ServeRun
+from clusterwright.validation.serving.rows import PER_TOKEN, PROMPT_METRICS, ServeRun
 
 Array = Any
 
@@ -26,8 +27,6 @@ MOST_PROMPTS = 1000
 """A larger batch of prompts alone counts tokens, not prompts."""
 STEADY_METRICS = ("tpot_ms", "itl_ms", "decode_tokens_per_s", "output_tokens_per_s")
 """What a batch that stays as it is tells; the rest is played."""
-PROMPT_METRICS = ("ttft_ms", "prefill_tokens_per_s")
-MILLISECONDS = ("tpot_ms", "itl_ms")
 MOST_REQUESTS = 20_000
 NODE = 8
 TIGHT = 0.97
@@ -210,26 +209,19 @@ def _steady(run: ServeRun, kind: ReplicaKind, prompt: float, output: float) -> f
     only = "decode only" in run.scenario
     # Of the sequences at work the long ones are more: the mean context is above the half.
     context = prompt + 0.5 * output * (1.0 if only else 1.0 + OUTPUT_SPREAD**2)
-    step = step_time(kind, batch, context)
+    step = float(decode_step(kind, np.array(batch), context))
     if only:
-        if run.measured_metric in MILLISECONDS:
+        if run.measured_metric in PER_TOKEN:
             return 1e3 * step
         return shared(run, kind.count * batch / step, round(kind.count * batch))
     times = kind.times
     prompts = float(np.interp(prompt, times.tokens, times.lane + times.whole))
     share = batch / output
-    if run.measured_metric in MILLISECONDS:
+    if run.measured_metric in PER_TOKEN:
         late = run.percentile == "p99" and share > 0.01 * (1.0 + share)
         return 1e3 * (step + prompts if late else step)
     rate = kind.count * batch / (step + share * prompts)
     return shared(run, rate, round(kind.count * batch))
-
-
-def step_time(kind: ReplicaKind, sequences: float, context: float) -> float:
-    """A step that decodes so many sequences of a mean context. [s]"""
-    times = kind.times
-    attention = np.array([np.interp(context, times.context, line) for line in times.attention])
-    return float(np.interp(sequences, times.rows, times.decode + attention))
 
 
 def _prompts(run: ServeRun, kind: ReplicaKind, prompt: float) -> float:

@@ -201,7 +201,7 @@ def _cache(run: ServeRun, deployment: Deployment, engine: InferenceEngine, flag:
     if said:
         return "fp8" if "8" in said else "bf16"
     narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4")
-    return "fp8" if narrow and engine.id.startswith("trtllm") else "bf16"
+    return "fp8" if narrow and engine.narrow_cache else "bf16"
 
 
 def _ranked(cluster: Cluster, chips: int, ranks: int, devices: int) -> Cluster:
@@ -210,8 +210,3 @@ def _ranked(cluster: Cluster, chips: int, ranks: int, devices: int) -> Cluster:
     while chips * parts < ranks:
         parts += 1
     return split(cluster, parts)
-
-
-def is_answerable(run: ServeRun) -> bool:
-    """Whether a row says enough to be asked about."""
-    return bool(run.config_complete)

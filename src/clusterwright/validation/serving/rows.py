@@ -27,6 +27,8 @@ METRICS = (
     "prefill_tokens_per_s",
     "requests_per_s",
 )
+PER_TOKEN = ("tpot_ms", "itl_ms")
+PROMPT_METRICS = ("ttft_ms", "prefill_tokens_per_s")
 PER = ("system", "accelerator", "node", "user", "stream")
 
 

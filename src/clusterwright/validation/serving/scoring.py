@@ -20,7 +20,7 @@ from clusterwright.records import Record
 from clusterwright.serving.intervals import Sort, interval_of
 from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, question_of
-from clusterwright.validation.serving.rows import ServeRun, read_serve_runs
+from clusterwright.validation.serving.rows import PER_TOKEN, ServeRun, read_serve_runs
 
 Watch = Callable[[int, int], None]
 """Progress: how many are done, of how many."""
@@ -80,7 +80,6 @@ class ServeScore(Record, frozen=True, kw_only=True):
     sources: tuple[ServeSummary, ...]
 
 
-PER_TOKEN = ("tpot_ms", "itl_ms")
 SORTS: dict[str, Sort] = {
     "ttft_ms": "TTFT",
     "prefill_tokens_per_s": "prefill",
