@@ -170,7 +170,10 @@ def cases(
 
 def same(one: Played, other: Played) -> bool:
     """Whether two plays are the same to the bit."""
-    names = ("sent", "first", "finish", "replica", "busy", "steps", "worked", "preempted")
+    names = (
+        "sent", "first", "finish", "replica", "reused", "busy", "steps", "worked", "preempted",
+        "lost", "paid", "gaps",
+    )  # fmt: skip
     pairs = [(np.asarray(getattr(one, n)), np.asarray(getattr(other, n))) for n in names]
     return one.happened == other.happened and all(
         left.tobytes() == right.astype(left.dtype).tobytes() for left, right in pairs

@@ -2,12 +2,14 @@
 
 One turn of a server's loop is one step of its batch. Nothing is jumped over, nothing is counted
 ahead: blocks are counted anew from the contexts at each look, and every request is an object in
-plain lists. It shares no code with the package; it reads the same records that the engine is given.
+plain lists. Caches of known content are dictionaries. It shares no code with the package; it reads
+the same records that the engine is given.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
@@ -34,6 +36,14 @@ class Job:
     first: float = math.nan
     finish: float = math.nan
     replica: int = -1
+    keys: tuple[int, ...] = ()
+    shared: int = 0
+    reused: int = 0
+    last: float = math.nan
+
+    def forget(self) -> None:
+        """Begin again: nothing that was computed is there."""
+        self.made, self.done, self.chunk, self.gained, self.decoding = 0, 0, 0, 0.0, False
 
     @property
     def held(self) -> int:
@@ -75,6 +85,53 @@ class Server:
     cycle: int = 0
     patient: int = 0
     busy: float = 0.0
+    lost: int = 0
+    hash_tokens: int = 0
+    users: dict[int, int] = field(default_factory=dict)
+    idle: list[int] = field(default_factory=list)
+    state: str = "serving"
+    since: float = 0.0
+    paid: float = 0.0
+    began: float = 0.0
+    plan: int = 0
+
+    @property
+    def node(self) -> float:
+        """Blocks of one known one."""
+        return self.hash_tokens / self.kind.block
+
+    @property
+    def load(self) -> int:
+        """Requests it has."""
+        return len(self.waiting) + len(self.filling) + len(self.running)
+
+    def known(self, job: Job) -> tuple[int, ...]:
+        """What of a request's beginning is in the cache; its last token is computed anyhow."""
+        if not self.hash_tokens:
+            return ()
+        most = (job.held - 1) // self.hash_tokens
+        return tuple(itertools.takewhile(self.users.__contains__, job.keys[:most]))
+
+    def share(self, job: Job, keys: tuple[int, ...]) -> None:
+        """Let a request hold known blocks, which follow those that it holds."""
+        for key in keys:
+            if key in self.idle:
+                self.idle.remove(key)
+            self.users[key] = self.users.get(key, 0) + 1
+        job.shared += len(keys)
+
+    def let_go(self, job: Job) -> None:
+        """Let a request hold no block any longer, the last first."""
+        for key in reversed(job.keys[: job.shared]):
+            self.users[key] -= 1
+            if not self.users[key]:
+                self.idle.append(key)
+        job.shared = 0
+
+    def forget_old(self, needed: float = 0.0) -> None:
+        """Drop what nobody holds, the oldest first, until there is room."""
+        while self.idle and self.free() - needed < 0.0:
+            del self.users[self.idle.pop(0)]
 
     def blocks(self, tokens: float) -> float:
         """Blocks of so many tokens."""
@@ -85,7 +142,9 @@ class Server:
     def free(self) -> float:
         """Blocks that nobody has."""
         used = sum(self.blocks(job.held) for job in self.filling)
-        return self.kind.blocks - used - sum(self.blocks(job.context) for job in self.running)
+        used += sum(self.blocks(job.context) for job in self.running)
+        shared = sum(job.shared for job in [*self.filling, *self.running])
+        return self.kind.blocks - used + (shared - len(self.users)) * self.node
 
     def queue(self, job: Job, *, ahead: bool = False) -> None:
         """Wait behind those of one's priority, or ahead of them."""
@@ -114,7 +173,9 @@ class Server:
             needed += owed / kind.block + 0.5 * len(self.running)
         elif kind.mixed:  # what decoding needs for this step is not there for others
             needed += self.growth()
-        return needed <= self.free()
+        keys = self.known(job)
+        idle = sum(key not in keys for key in self.idle)
+        return needed - len(keys) * self.node <= self.free() + idle * self.node
 
     def growth(self) -> float:
         """Blocks that those that decode need for a step."""
@@ -126,8 +187,9 @@ class Server:
     def make_room(self) -> bool:
         """Send the youngest back until those that decode can grow by a step."""
         before = self.preempted
-        while self.running and self.growth() > self.free():
+        while self.running and self.growth() > self.free() + len(self.idle) * self.node:
             job = self.filling.pop() if self.filling else self.running.pop()
+            self.let_go(job)
             if job.decoding:
                 job.made += 1 + int(job.gained)
             job.done, job.chunk, job.gained, job.decoding = 0, 0, 0.0, False
@@ -144,13 +206,20 @@ class Server:
             total += job.chunk
         while total < room and self.waiting and self.is_open():
             job = self.waiting[0]
-            too_long = not kind.chunked and job.held > room - total and total > 0
+            keys = self.known(job)
+            left = job.held - len(keys) * self.hash_tokens
+            too_long = not kind.chunked and left > room - total and total > 0
             if too_long or not self.fits(job):
                 break
             self.waiting.pop(0)
             self.filling.append(job)
             self.patient = kind.patience
-            job.chunk = min(job.held, kind.budget, room - total) if kind.chunked else job.held
+            self.share(job, keys)
+            self.forget_old(self.growth() if kind.mixed and not kind.promise else 0.0)
+            job.done = job.held - left
+            if math.isnan(job.first):
+                job.reused = job.done
+            job.chunk = min(left, kind.budget, room - total) if kind.chunked else left
             total += job.chunk
         return total
 
@@ -214,8 +283,11 @@ class Server:
         self.worked += len(self.running)
         for job in self.running:
             job.gained += self.kind.gain
+        self.forget_old()
         over = [job for job in self.running if job.is_over]
         self.running = [job for job in self.running if not job.is_over]
+        for job in over:
+            self.let_go(job)
         return over
 
     def complete(self) -> list[Job]:
@@ -227,37 +299,56 @@ class Server:
         self.filling = [job for job in self.filling if job.done < job.held]
         return ready
 
+    def publish(self, job: Job) -> None:
+        """Give a request's full blocks to the cache."""
+        if self.hash_tokens:
+            self.share(job, job.keys[job.shared :])
+
     def begin(self, job: Job, now: float) -> bool:
         """Give a request its first token; returns whether that was all."""
         if math.isnan(job.first):
             job.first = now
         if job.is_over:
+            self.let_go(job)
             return True
         job.decoding = True
+        job.last = now
         self.running.append(job)
+        self.forget_old()
         return False
 
 
-ARRIVE, STEP = "arrive", "step"
+ARRIVE, STEP, FAIL, READY, LOOK = "arrive", "step", "fail", "ready", "look"
 
 
 class Oracle:
     """Servers, and what happens to them; `play` it once."""
 
-    def __init__(self, traffic: Any, kinds: list[Any], router: str) -> None:
+    def __init__(self, traffic: Any, kinds: list[Any], router: str, outages: Any = None) -> None:
         self.traffic, self.router = traffic, router
         entering = [
             kind for kind in kinds if kind.role != ROLES["decode"] for _ in range(kind.count)
         ]
         second = [kind for kind in kinds if kind.role == ROLES["decode"] for _ in range(kind.count)]
         self.servers = [Server(kind) for kind in [*entering, *second]]
+        for server in self.servers:
+            if server.kind.reuse and server.kind.role != ROLES["decode"]:
+                server.hash_tokens = traffic.hash_tokens
+        self.gaps: list[float] = []
         self.pools = (range(len(entering)), range(len(entering), len(self.servers)))
         self.turns = [0, 0]
         ranks = traffic.priority if traffic.priority is not None else [0] * len(traffic.prompt)
         sizes = zip(traffic.prompt, traffic.output, ranks, strict=True)
         self.jobs = [Job(n, int(p), int(o), int(rank)) for n, (p, o, rank) in enumerate(sizes)]
-        self.events: list[tuple[float, int, str, int, int]] = []
+        self.events: list[tuple[float, int, str, int, Any]] = []
         self.order = count()
+        if traffic.hash_tokens:
+            for job, low, high in zip(
+                self.jobs, traffic.hash_start[:-1], traffic.hash_start[1:], strict=True
+            ):
+                full = job.prompt // traffic.hash_tokens
+                job.keys = tuple(int(key) for key in traffic.hash_ids[low:high][:full])
+        self.schedule(outages)
         total = len(self.jobs)
         self.issued = min(traffic.users, total) if traffic.users else total
         for number in range(self.issued):
@@ -265,43 +356,143 @@ class Oracle:
             # Given arrivals come before all else that happens at their time.
             self.put(self.jobs[number].sent + traffic.entry, ARRIVE, number, 0, number - total)
 
-    def put(self, time: float, what: str, who: int, pool: int, order: int | None = None) -> None:
+    def schedule(self, outages: Any) -> None:
+        """Enter what is known to happen: failures, and the scalers' looks."""
+        self.scaled = []
+        for _, same in itertools.groupby(self.servers, key=lambda server: id(server.kind)):
+            own = list(same)
+            kind = own[0].kind
+            if kind.target:
+                self.scaled.append((own, [math.nan]))
+                for server in own[kind.least :]:
+                    server.state = "off"
+                self.put(kind.period, LOOK, len(self.scaled) - 1, 0)
+        if outages is not None:
+            for at, who, lasts in zip(outages.at, outages.replica, outages.lasts, strict=True):
+                self.put(float(at), FAIL, int(who), 0)
+                self.put(float(at + lasts), READY, int(who), "failed")
+
+    def put(self, time: float, what: str, who: int, pool: Any, order: int | None = None) -> None:
         """Enter what will happen."""
         place = next(self.order) if order is None else order
         heapq.heappush(self.events, (time, place, what, who, pool))
 
     def play(self) -> Oracle:
         """Play until nothing happens any more."""
-        while self.events:
+        while any(math.isnan(job.finish) for job in self.jobs):
             now, _, what, who, pool = heapq.heappop(self.events)
             if what == ARRIVE:
                 self.enter(self.jobs[who], pool, now)
-                continue
-            server = self.servers[who]
-            if server.working:
-                self.end_step(server, now)
-            self.start_step(server, who, now)
+            elif what == FAIL:
+                self.fail(self.servers[who], who, now)
+            elif what == READY and self.servers[who].state == pool:
+                self.servers[who].state = "serving"
+                self.wake(self.servers[who], who, now)
+            elif what == LOOK:
+                self.look(who, now)
+            elif what == STEP and pool == self.servers[who].plan:
+                server = self.servers[who]
+                if server.working:
+                    self.end_step(server, now)
+                self.start_step(server, who, now)
+        for server in self.servers:
+            if server.state != "off":
+                server.paid += max(job.finish for job in self.jobs) - server.since
         return self
+
+    def wake(self, server: Server, index: int, now: float) -> None:
+        """Let a server that does nothing look at who waits."""
+        awake = server.working or server.called or server.state not in ("serving", "draining")
+        if server.waiting and not awake:
+            server.called = True
+            server.plan += 1
+            self.put(now, STEP, index, server.plan)
+
+    def fail(self, server: Server, index: int, now: float) -> None:
+        """Let a server lose all, and send its requests to others."""
+        if server.state not in ("serving", "draining"):
+            return
+        if server.working:
+            server.busy += now - server.began
+        server.plan += 1
+        server.working = server.called = False
+        lost = [*server.running, *server.filling]
+        server.lost += len(lost)
+        server.running, server.filling, server.idle, server.users = [], [], [], {}
+        for job in lost:
+            job.forget()
+            job.shared = 0
+        if server.state == "draining":
+            server.state = "off"
+            server.paid += now - server.since
+        else:
+            server.state = "failed"
+        for job in reversed(lost):
+            server.queue(job, ahead=True)
+        others = [self.servers[n] for n in self.pools[0]]
+        if index in self.pools[0] and all(one.state != "serving" for one in others):
+            return
+        waiting, server.waiting = server.waiting, []
+        for job in waiting:
+            self.enter(job, 0, now)
+
+    def look(self, which: int, now: float) -> None:
+        """Start servers, or let them go."""
+        own, low = self.scaled[which]
+        kind = own[0].kind
+        running = sum(one.state in ("serving", "starting", "failed") for one in own)
+        asked = math.ceil(sum(one.load for one in own) / kind.target)
+        wanted = min(len(own), max(kind.least, asked))
+        if wanted >= running:
+            low[0] = math.nan
+        elif math.isnan(low[0]):
+            low[0] = now
+        more = [one for one in own if one.state == "draining"]
+        more += [one for one in own if one.state == "off"]
+        for one in more[: max(0, wanted - running)]:
+            if one.state == "draining":
+                one.state = "serving"
+            else:
+                one.state, one.since = "starting", now
+                self.put(now + kind.load_time, READY, self.servers.index(one), "starting")
+        if wanted < running and now - low[0] >= kind.calm:
+            serving = [one for one in reversed(own) if one.state == "serving"]
+            for one in sorted(serving, key=lambda one: one.load)[: running - wanted]:
+                one.state = "draining"
+                if not one.working and not one.called:
+                    one.state = "off"
+                    one.paid += now - one.since
+        self.put(now + kind.period, LOOK, which, 0)
 
     def enter(self, job: Job, pool: int, now: float) -> None:
         """Send a request to a server of a pool, and wake that if it sleeps."""
-        choice = self.pools[pool]
-        if self.router == "round-robin":
-            chosen = choice[self.turns[pool] % len(choice)]
-            self.turns[pool] += 1
-        else:
-            chosen = min(choice, key=lambda index: (self.load(index), index))
+        chosen = self.route(job, pool)
         server = self.servers[chosen]
         job.replica = chosen
         server.queue(job)
-        if not server.working and not server.called:
-            server.called = True
-            self.put(now, STEP, chosen, 0)
+        self.wake(server, chosen, now)
 
-    def load(self, index: int) -> int:
-        """Requests at a server."""
-        server = self.servers[index]
-        return len(server.waiting) + len(server.filling) + len(server.running)
+    def route(self, job: Job, pool: int) -> int:
+        """Choose a server of a pool."""
+        choice = self.pools[pool]
+        serving = [n for n in choice if self.servers[n].state == "serving"]
+        if self.router == "round-robin":
+            for _ in choice:
+                chosen = choice[self.turns[pool] % len(choice)]
+                self.turns[pool] += 1
+                if chosen in serving:
+                    return chosen
+        some = serving or [n for n in choice if self.servers[n].state != "off"] or choice[:1]
+        idlest = min(some, key=lambda n: (self.servers[n].load, n))
+        if self.router == "prefix-aware" and pool == 0 and serving:
+            most = max(self.servers[n].load for n in serving)
+            least = self.servers[idlest].load
+            if most - least <= 64 or most <= 1.5 * least:
+                matched = {n: len(self.servers[n].known(job)) for n in serving}
+                best = min(serving, key=lambda n: (-matched[n], self.servers[n].load, n))
+                if matched[best] * self.servers[best].hash_tokens > 0.3 * job.prompt:
+                    return best
+        return idlest
 
     def start_step(self, server: Server, index: int, now: float) -> None:
         """Begin a server's next step, if there is one."""
@@ -316,17 +507,28 @@ class Oracle:
         server.called = False
         server.working = time is not None
         if time is not None:
-            server.busy += time
-            self.put(now + time, STEP, index, 0)
+            server.began = now
+            server.plan += 1
+            self.put(now + time, STEP, index, server.plan)
+        elif server.state == "draining":
+            server.state = "off"
+            server.paid += now - server.since
 
     def end_step(self, server: Server, now: float) -> None:
         """Take what a step brought."""
         server.cycle += 1
+        server.busy += now - server.began
+        if not server.prompts or server.kind.mixed:
+            self.gaps += [now - job.last for job in server.running]
+            for job in server.running:
+                job.last = now
         server.patient = server.patient + 1 if server.waiting else 0
         for job in server.gain():
             self.answer(job, now)
         for job in server.complete() if server.prompts else []:
+            server.publish(job)
             if server.kind.role == ROLES["prefill"]:
+                server.let_go(job)
                 late = server.kind.tail + server.kind.tail_token * job.held
                 self.put(now + late, ARRIVE, job.number, 1)
             elif server.begin(job, now):

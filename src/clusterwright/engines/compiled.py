@@ -39,6 +39,9 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
 def compiled_family(*modules: str) -> dict[str, Callable[..., Any]]:
     """The functions of modules compiled together, so that they call each other compiled.
 
+    They may make no arrays: those that they are given are not counted as used, which is most of
+    what a call of a small function would cost.
+
     Parameters
     ----------
     modules
@@ -54,7 +57,8 @@ def compiled_family(*modules: str) -> dict[str, Callable[..., Any]]:
     found: dict[str, Callable[..., Any]] = {}
     loaded = [import_module(name) for name in modules]
     folders = sorted({Path(str(module.__file__)).parent for module in loaded})
-    sources = b"".join(path.read_bytes() for f in folders for path in sorted(f.glob("*.py")))
+    files = [Path(__file__), *(path for f in folders for path in sorted(f.glob("*.py")))]
+    sources = b"".join(path.read_bytes() for path in files)
     stamp = hashlib.sha256(sources).hexdigest()[:12]
     for module in loaded:
         names = {**vars(module), **found}
@@ -63,11 +67,11 @@ def compiled_family(*modules: str) -> dict[str, Callable[..., Any]]:
                 copy = FunctionType(function.__code__, names, name, function.__defaults__)
                 # numba's cache looks at a function's own file alone: any change gives a new name.
                 copy.__qualname__ = f"{name}_{stamp}"
-                found[name] = names[name] = _compile(copy)
+                found[name] = names[name] = _compile(copy, _nrt=False)
     return found
 
 
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     if not has_numba():
         raise InputError(
             "numba is not installed: pip install 'clusterwright[sim]', or run without it"
@@ -76,9 +80,9 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 
     found: Callable[..., Any]
     try:
-        found = njit(cache=True)(function)
+        found = njit(cache=True, **options)(function)
     except RuntimeError:  # no folder that numba may write its cache to
-        found = njit(function)
+        found = njit(**options)(function)
     return found
 
 

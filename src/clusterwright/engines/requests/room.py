@@ -16,7 +16,8 @@ import math
 
 from clusterwright.engines.requests.heaps import drop_ending
 from clusterwright.engines.requests.lists import join_line, leave_fill, leave_run
-from clusterwright.engines.requests.things import DECODE, NONE, Array, Kind, Replica, Request
+from clusterwright.engines.requests.prefixes import let_go
+from clusterwright.engines.requests.things import DECODE, NONE, Array, Kind, Replica, Request, World
 
 
 def blocks_of(kind: Kind, tokens: float) -> float:
@@ -24,6 +25,11 @@ def blocks_of(kind: Kind, tokens: float) -> float:
     if kind.gain == 1.0:
         return math.ceil(tokens / kind.block) * 1.0
     return tokens / kind.block + 0.5
+
+
+def room_of(kind: Kind, replica: Replica) -> float:
+    """Blocks that are free, or kept for nobody in particular."""
+    return replica.free + replica.idle * kind.node
 
 
 def growth_of(phases: Array, kind: Kind, replica: Replica, steps: int) -> float:
@@ -37,60 +43,73 @@ def growth_of(phases: Array, kind: Kind, replica: Replica, steps: int) -> float:
     return needed * 1.0
 
 
-def fits(kind: Kind, replica: Replica, request: Request) -> bool:
-    """Whether there is room for a request, and for what was promised to those that decode."""
+def fits(kind: Kind, replica: Replica, request: Request, found: int, idle: int) -> bool:
+    """Whether there is room for a request, and for what was promised to those that decode.
+
+    ``found``: of its blocks the replica has so many, ``idle`` of which nobody holds.
+    """
     if replica.running + replica.filling >= kind.most:
         return False
-    needed = blocks_of(kind, request.prompt + request.made + 1)
+    needed = blocks_of(kind, request.prompt + request.made + 1) - (found - idle) * kind.node
     if kind.promise > 0.0:
         grown = replica.context - replica.prompts
         promises = max(0.0, replica.promised - grown)
         promises += kind.promise * (request.output - request.made)
         needed += promises / kind.block + 0.5 * replica.running
-    return needed <= replica.free
+    return needed <= room_of(kind, replica)
 
 
-def make_room(requests: Array, endings: Array, phases: Array, kind: Kind, replica: Replica) -> bool:
+def make_room(world: World, kind: Kind, replica: Replica) -> bool:
     """Preempt until those that decode have blocks for one more step; returns whether any was."""
     before = replica.preempted
-    while replica.running > 0 and growth_of(phases, kind, replica, 1) > replica.free:
-        preempt(requests, endings, phases, kind, replica)
+    while replica.running > 0 and growth_of(world.phases, kind, replica, 1) > room_of(
+        kind, replica
+    ):
+        preempt(world, kind, replica)
     return replica.preempted > before
 
 
-def preempt(requests: Array, endings: Array, phases: Array, kind: Kind, replica: Replica) -> None:
+def preempt(world: World, kind: Kind, replica: Replica) -> None:
     """Send the youngest back to wait; what it computed is lost.
 
     A replica that only decodes cannot compute it again: there it is kept on the host, and comes
     back for nothing.
     """
     replica.preempted += 1
+    requests = world.requests
     index = replica.fill_tail
     if index != NONE:
-        request = requests[index]
-        leave_fill(requests, replica, index)
-        replica.free += blocks_of(kind, request.prompt + request.made)
+        stop_filling(world, kind, replica, index)
     else:
         index = replica.run_tail
         request = requests[index]
         tokens = int(kind.gain * (replica.step - request.joined))
-        drop_ending(endings, requests, replica.endings_at, replica.running, request.place)
-        release(requests, phases, kind, replica, index)
+        drop_ending(world.endings, requests, replica.endings_at, replica.running, request.place)
+        release(world, kind, replica, index)
         request.made += tokens if kind.role == DECODE else 1 + tokens
-    request.done = 0
-    request.chunk = 0
+    requests[index].done = 0
+    requests[index].chunk = 0
     join_line(requests, replica, index, 1)
 
 
-def release(requests: Array, phases: Array, kind: Kind, replica: Replica, index: int) -> None:
+def stop_filling(world: World, kind: Kind, replica: Replica, index: int) -> None:
+    """Take a request out of those whose prompts are worked on, with its blocks."""
+    request = world.requests[index]
+    leave_fill(world.requests, replica, index)
+    replica.free += blocks_of(kind, request.prompt + request.made) - request.shared * kind.node
+    let_go(world, replica, request)
+
+
+def release(world: World, kind: Kind, replica: Replica, index: int) -> None:
     """Take a sequence out of those that decode, with its blocks."""
-    request = requests[index]
+    request = world.requests[index]
     start = request.prompt + request.made + 1
     context = start + kind.gain * (replica.step - request.joined)
     if kind.gain == 1.0:
-        phases[replica.phases_at + (start - request.joined) % kind.block] -= 1
-    leave_run(requests, replica, index)
+        world.phases[replica.phases_at + (start - request.joined) % kind.block] -= 1
+    leave_run(world.requests, replica, index)
     replica.context -= context
     replica.prompts -= start
     replica.promised -= kind.promise * (request.output - request.made)
-    replica.free += blocks_of(kind, context)
+    replica.free += blocks_of(kind, context) - request.shared * kind.node
+    let_go(world, replica, request)

@@ -1,4 +1,4 @@
-"""What the loop moves: requests, replicas and their kinds, and what will happen; times in seconds.
+"""What the loop moves: requests, replicas and their kinds, what will happen; times in seconds.
 
 Each is a record of numbers. The compiled loop takes arrays of such records, the plain one lists of
 the objects themselves, and the source is the same: ``replica = replicas[index]`` and then
@@ -8,7 +8,7 @@ the objects themselves, and the source is the same: ``replica = replicas[index]`
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,11 +19,16 @@ NONE = -1
 BOTH, PREFILL, DECODE = 0, 1, 2
 """What a kind of replica does."""
 
-WORK_ENDS, ARRIVES = 0, 1
-"""What happens: a replica's work ends, a request reaches a pool."""
+WORK_ENDS, ARRIVES, FAILS, RETURNS, LOOKS = 0, 1, 2, 3, 4
+"""What happens: a replica's work ends, a request reaches a pool, a replica fails, one comes (back)
+into service, the scaler of a kind looks at its load."""
 
 IDLE, ALONE, WITH_PROMPTS, CALLED = 0, 1, 2, 3
 """What a replica does: nothing, decode alone, work on prompts, or it is about to look."""
+
+SERVING, STARTING, DRAINING, FAILED, OFF = 0, 1, 2, 3, 4
+"""Whether a replica takes requests: yes; not yet; no more, but it ends those it has; it has failed;
+nobody pays for it."""
 
 
 @dataclass(slots=True)
@@ -34,7 +39,9 @@ class Request:
     the prompt, and of what was generated before a preemption, that are computed. ``made``: tokens
     generated before the last preemption. ``chunk``: tokens that the step under way works on.
     ``joined``: its replica's step at which it began to decode. ``ahead``, ``behind``: neighbours
-    in whatever list it is in. ``place``: in the heap of what ends. ``sent``, ``first``,
+    in whatever list it is in. ``place``: in the heap of what ends. ``hash_at``, ``num_hashes``:
+    where its full blocks of known content begin, and how many; ``shared``: of these, the first so
+    many are the cache's, not its own; ``reused``: tokens that it found there. ``sent``, ``first``,
     ``finish``: when its client sent it, and got the first and the last token; where decoding has
     replicas of its own, the first comes when it starts there. [s]
     """
@@ -50,6 +57,10 @@ class Request:
     ahead: int = NONE
     behind: int = NONE
     place: int = 0
+    hash_at: int = 0
+    num_hashes: int = 0
+    shared: int = 0
+    reused: int = 0
     replica: int = NONE
     sent: float = -1.0
     first: float = -1.0
@@ -97,6 +108,16 @@ class Kind:
     poll: int = 1
     patience: int = 0
     enough: int = 0
+    reuse: int = 0
+    node: float = 0.0
+    target: float = 0.0
+    least: int = 1
+    period: float = 0.0
+    calm: float = 0.0
+    load_time: float = 0.0
+    low: float = -1.0
+    first_replica: int = 0
+    num_replicas: int = 0
     tokens_at: int = 0
     num_tokens: int = 0
     lane_at: int = 0
@@ -117,8 +138,9 @@ class Kind:
 class Replica:
     """One replica: what it holds and what it does.
 
-    ``line_…``: requests that wait; ``fill_…``: whose prompts are being worked on; ``run_…``: that
-    decode, in the order they began. ``waiting``, ``filling``, ``running``: how many. ``context``:
+    ``index``: its own. ``state``: whether it takes requests. ``line_…``: requests that wait;
+    ``fill_…``: whose prompts are being worked on; ``run_…``: that decode, in the order they began.
+    ``waiting``, ``filling``, ``running``: how many. ``context``:
     tokens of those that decode; ``prompts``, ``promised``: of these, tokens at their start and
     tokens to come that were reckoned with. ``free``: blocks. ``phases_at``: where its sequences are
     counted by the place of their context in a block; ``endings_at``: its heap of what ends.
@@ -126,10 +148,15 @@ class Replica:
     wait; ``held``: steps for which they were held back. ``mode``: what it does, since ``began``
     until ``ends``; ``planned``: its steps; ``first_time``, ``growth``: time of the first of them,
     and what each takes longer than the one before. ``version``: of its end in the calendar.
-    ``busy``: time worked. ``worked``: sequences times steps. ``preempted``: requests sent back.
+    ``busy``: time worked. ``worked``: sequences times steps. ``preempted``: requests sent back;
+    ``lost``: to failures. ``idle_…``: blocks of known content that nobody uses, the oldest first;
+    ``idle``: how many. ``stall``: time since those that decode got a token, of steps with prompts
+    alone; ``stalled``: how many of them. ``since``: it is paid for; ``paid``: before that. [s]
     """
 
     kind: int = 0
+    index: int = 0
+    state: int = SERVING
     line_head: int = NONE
     line_tail: int = NONE
     fill_head: int = NONE
@@ -159,6 +186,30 @@ class Replica:
     busy: float = 0.0
     worked: int = 0
     preempted: int = 0
+    lost: int = 0
+    idle_head: int = NONE
+    idle_tail: int = NONE
+    idle: int = 0
+    stall: float = 0.0
+    stalled: int = 0
+    since: float = 0.0
+    paid: float = 0.0
+
+
+@dataclass(slots=True)
+class Cached:
+    """A block of known content in a replica's cache.
+
+    ``key``: which; ``users``: requests that hold it. ``older``, ``newer``: neighbours among those
+    that nobody holds. ``following``: the next in the same bucket, or the next unused record.
+    """
+
+    key: int = 0
+    replica: int = 0
+    users: int = 0
+    older: int = NONE
+    newer: int = NONE
+    following: int = NONE
 
 
 @dataclass(slots=True)
@@ -190,8 +241,9 @@ class Tally:
     ``events``: in the calendar, and ``number``: of the next. ``issued``, ``finished``: requests.
     ``turn``, ``next_turn``: whose turn it is in the pools. ``users``: at once in a closed loop (0:
     arrivals are given). ``think``: from an answer to the next question [s]. ``entry``: from the
-    client to the first queue [s]. ``router``: 0 in turn, 1 to the least loaded. ``entering``,
-    ``replicas``: those of the first pool, and all.
+    client to the first queue [s]. ``router``: 0 in turn, 1 to the least loaded, 2 to where most of
+    a prompt is cached. ``entering``, ``replicas``: those of the first pool, and all. ``unused``:
+    the first record for a cached block that is free.
     """
 
     events: int = 0
@@ -207,6 +259,31 @@ class Tally:
     router: int = 0
     entering: int = 0
     replicas: int = 0
+    unused: int = NONE
+
+
+class World(NamedTuple):
+    """All that the loop looks at.
+
+    ``tables``: of step times. ``endings``: heaps of `Ending`, a replica's after another's.
+    ``phases``: sequences by the place of their context in a block, likewise. ``calendar``: a heap
+    of `Event`. ``tallies``: one `Tally`. ``hashes``: content of the requests' full blocks.
+    ``cached``: records for blocks in caches, ``buckets``: the first of each bucket of them.
+    ``gaps``: times between tokens, counted.
+    """
+
+    requests: Array
+    replicas: Array
+    kinds: Array
+    tables: Array
+    endings: Array
+    phases: Array
+    calendar: Array
+    tallies: Array
+    hashes: Array
+    cached: Array
+    buckets: Array
+    gaps: Array
 
 
 def layout(record: type) -> np.dtype[Any]:
