@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving_cases import asked, planned
 
-from clusterwright.asking_serving import ask_serving, make_load
+from clusterwright.asking_load import make_load
+from clusterwright.asking_serving import ask_serving
 from clusterwright.errors import InfeasibleError, InputError, UnitError, UnknownNameError
 from clusterwright.inference import Deployment
 from clusterwright.planner_serving import estimate_serving, plan_serving

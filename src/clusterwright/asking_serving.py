@@ -8,17 +8,16 @@ from typing import Any, get_args
 import msgspec
 
 from clusterwright.asking import find_model, whole_number
+from clusterwright.asking_load import make_load
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.device import Device
-from clusterwright.errors import InputError, UnitError
+from clusterwright.errors import InputError
 from clusterwright.facts import device_named, engine_named, shipped
 from clusterwright.hardware import Accelerator, Cluster
-from clusterwright.inference import InferenceEngine
+from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
 from clusterwright.serving.plan import Objective, ServingQuestion, Split
 from clusterwright.serving.server import HELD
-from clusterwright.units import parse
-from clusterwright.workload import ServingWorkload
 
 USUAL_ENGINE = {"NVIDIA": "vllm", "AMD": "vllm", "Google": "vllm-tpu", "Intel": "vllm"}
 """Vendor → the engine assumed; others get the generic one, small chips llama.cpp."""
@@ -37,6 +36,9 @@ def ask_serving(
     objective: Objective = "accelerators",
     split: Split = "auto",
     price: str | float | None = None,
+    service: Service | None = None,
+    base: Deployment | None = None,
+    draft: str | Model | None = None,
     catalogue: Catalogue | None = None,
     **load: Any,  # noqa: ANN401 - the keyword arguments of make_load
 ) -> ServingQuestion:
@@ -63,6 +65,13 @@ def ask_serving(
         Whether prompts and decoding may have replicas of their own: auto, no, only.
     price
         Of an accelerator and hour, such as ``$2.10``.
+    service
+        How replicas are run, from `make_service`; by default all are up and requests go where the
+        fewest are.
+    base
+        What all deployments have in common, from `make_base`: speculation, adapters, limits.
+    draft
+        The smaller model that proposes tokens, where ``base`` says that one does.
     load
         ``rate``, ``prompt``, ``output``, ``ttft``, ``tpot`` … of `make_load`.
 
@@ -114,112 +123,29 @@ def ask_serving(
         caches=caches,
         objective=objective,
         split=split,
-        price=_price(price),
+        price=price_of(price),
         device=held,
+        service=_service(service, facts, assumed),
+        base=base or Deployment(),
+        draft=find_model(draft, facts) if isinstance(draft, str) else draft,
         assumed=tuple(assumed),
     )
 
 
-def make_load(
-    *,
-    rate: str | float | None = None,
-    users: str | int | None = None,
-    prompt: str | float | None = None,
-    output: str | float | None = None,
-    ttft: str | float | None = None,
-    tpot: str | float | None = None,
-    percentile: float = 90.0,
-    spread: float = 0.0,
-) -> ServingWorkload:
-    """A load of requests, from what a person types.
-
-    Parameters
-    ----------
-    rate
-        Requests a second, such as ``500/s`` or ``30k/min``.
-    users
-        Instead: so many, who each wait for their answer before they ask again.
-    prompt, output
-        Mean tokens.
-    ttft, tpot
-        Promised times, such as ``1s`` and ``50ms``; none is promised by default.
-    percentile
-        Of requests that find it kept.
-    spread
-        Standard deviation of both lengths over their means. [1]
-
-    Raises
-    ------
-    InputError
-        A number that cannot be.
-    """
-    if not 0.0 < percentile < 100.0:
-        raise InputError(f"--percentile is {percentile:g}, but must lie between 0 and 100")
-    if not 0.0 <= spread <= 5.0:
-        raise InputError(f"--spread is {spread:g}, but must be 0 or more, and 5 at most")
-    if rate is not None and users is not None:
-        raise InputError("--rate and --users both say how much is asked; give one of them")
-    if prompt is None or output is None or (rate is None and users is None):
-        given = {"--rate": rate or users, "--input": prompt, "--output": output}
-        missing = next(name for name, value in given.items() if value is None)
-        raise InputError(
-            f"say what is asked of the model: {missing} is missing (--rate 5/s or --users 1, with "
-            f"--input 1000 --output 200; or --trace FILE)"
-        )
-    return ServingWorkload(
-        rate=0.0 if rate is None else rate_of(rate),
-        users=0 if users is None else whole_number(users, "--users"),
-        prompt=float(whole_number(prompt, "--input")),
-        output=float(whole_number(output, "--output")),
-        prompt_spread=spread,
-        output_spread=spread,
-        ttft=_time(ttft, "--ttft"),
-        tpot=_time(tpot, "--tpot"),
-        percentile=percentile,
+def _service(given: Service | None, facts: Catalogue, assumed: list[str]) -> Service:
+    """As given, with the usual time to start a replica where a scaler has none."""
+    if given is None or not given.target or given.load_time:
+        return given or Service()
+    start, rate = (
+        facts.entry("default", name).require("value").value
+        for name in ("engine-start", "weights-load-rate")
     )
+    assumed.append(f"a replica starts in {start:g} s and loads weights at {rate / 1e9:g} GB/s")
+    return msgspec.structs.replace(given, load_time=start, load_rate=rate)
 
 
-def rate_of(given: str | float) -> float:
-    """Requests a second, from what a person types. [1/s]
-
-    >>> rate_of("30k/min"), rate_of(2)
-    (500.0, 2.0)
-    """
-    text = str(given).strip()
-    per = {"/s": 1.0, "/sec": 1.0, "/min": 60.0, "/h": 3600.0, "/day": 86400.0}
-    for ending in sorted(per, key=len, reverse=True):
-        if text.endswith(ending):
-            return _positive(text.removesuffix(ending), "--rate") / per[ending]
-    return _positive(text, "--rate")
-
-
-def _positive(text: str, option: str) -> float:
-    try:
-        value = parse(text.strip(), "1")
-    except UnitError as error:
-        raise UnitError(f"{option}: {error}") from None
-    if not 0.0 < value < 1e12:
-        raise InputError(f"{option} is {text!r}, but must be above 0, such as 500/s")
-    return value
-
-
-def _time(given: str | float | None, option: str) -> float | None:
-    if given is None:
-        return None
-    if isinstance(given, int | float):
-        value = float(given)
-    else:
-        try:
-            value = parse(given, "s")
-        except UnitError as error:
-            raise UnitError(f"{option}: {error}") from None
-    if not 0.0 < value < math.inf:
-        raise InputError(f"{option} is {given!r}, but must be above 0, such as 50ms")
-    return value
-
-
-def _price(given: str | float | None) -> float | None:
-    """Dollars of an accelerator and hour."""
+def price_of(given: str | float | None) -> float | None:
+    """Dollars of an accelerator and hour, from what a person types; None: nothing was. [USD]"""
     if given is None:
         return None
     text = str(given).strip().removeprefix("$").removesuffix("/h").strip()

@@ -1,4 +1,4 @@
-"""How a model is served: the engine that runs it, the formats of its weights, and how it is cut."""
+"""How a model is served: by which engine, in which formats, how it is cut and how replicas run."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     accelerator's memory that it takes; ``reserve_bytes``: driver, runtime and communicators [B],
     ``free_share``: of what all that leaves. ``promise``:
     share of a request's output that must find room before it is let in.
+    ``splits_cache``: whether ranks that would hold the same keys can cut a sequence between them.
+    ``reuse``: whether the cache of a prompt's beginning serves others that begin alike.
     ``narrow_cache``: whether the cache is in 8 bits where the weights are in no more.
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
@@ -82,6 +84,8 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     reserve_bytes: float = 0.7e9
     free_share: float = 1.0
     promise: float = 0.0
+    splits_cache: bool = False
+    reuse: bool = True
     narrow_cache: bool = False
     graph_rows: int = 512
     graph_context: int = 0
@@ -114,8 +118,13 @@ class Deployment(Record, frozen=True, kw_only=True):
     share the experts. ``ep``: ranks that the experts are spread over (of ``tp × dp``); the rest
     cuts each expert. ``weights``, ``expert_weights``: formats by id. ``cache``: format of the
     cache, ``bf16`` or ``fp8``. ``budget``, ``most``, ``memory_share``: over the engine's own.
-    ``drafted``: tokens that speculation adds to each sequence's step, ``accepted``: of these,
-    kept on average.
+    ``cp``: ranks, of ``tp``, that cut a sequence's cache between them while decoding, so no two
+    have the same. ``cache_tokens``: room for them in a rank's cache, where the engine has printed
+    it (0: computed). ``drafted``: tokens that speculation adds to each sequence's step,
+    ``accepted``: of these, kept on average; ``drafter``: who proposes them, ``layer`` (a layer of
+    the model's own kind and its head: MTP, EAGLE), ``model`` (a smaller model) or nobody that takes
+    time (n-grams).
+    ``adapters``: low-rank adapters loaded, of rank ``adapter_rank``, one for each sequence.
     """
 
     tp: int = 1
@@ -128,8 +137,13 @@ class Deployment(Record, frozen=True, kw_only=True):
     budget: int = 0
     most: int = 0
     memory_share: float = 0.0
+    cp: int = 1
+    cache_tokens: float = 0.0
     drafted: int = 0
     accepted: float = 0.0
+    drafter: str = ""
+    adapters: int = 0
+    adapter_rank: int = 16
 
     @property
     def accelerators(self) -> int:
@@ -140,3 +154,32 @@ class Deployment(Record, frozen=True, kw_only=True):
     def lanes(self) -> int:
         """Parts of the batch that are worked on side by side."""
         return self.pp * self.dp
+
+
+class Outage(Record, frozen=True, kw_only=True):
+    """A failure: when [s], of which replica, those that take prompts first, and how long [s]."""
+
+    at: float
+    lasts: float
+    replica: int = 0
+
+
+class Service(Record, frozen=True, kw_only=True):
+    """How replicas are run together.
+
+    ``router``: ``round-robin``, ``least-loaded`` or ``prefix-aware`` (empty: the last where prompts
+    are known to share beginnings, else the second). ``reuse``: whether engines that can keep those.
+    ``target``: requests for each replica at which a scaler aims (0: all replicas are always up),
+    ``least``: replicas that it leaves up, ``load_time``: until one that it starts serves [s],
+    beside the time for its weights at ``load_rate`` for each accelerator (0: counted already)
+    [B/s], ``calm``: for which fewer must do before it lets one go. [s] ``outages``: failures.
+    """
+
+    router: str = ""
+    reuse: bool = True
+    target: float = 0.0
+    least: int = 1
+    load_time: float = 0.0
+    load_rate: float = 0.0
+    calm: float = 300.0
+    outages: tuple[Outage, ...] = ()

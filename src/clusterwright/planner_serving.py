@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 
 from clusterwright import __version__
@@ -22,7 +23,7 @@ from clusterwright.traces import Trace
 def server_of(question: ServingQuestion, catalogue: Catalogue | None = None) -> Server:
     """Bind a question's model, machine and engine."""
     facts = ServingFacts(catalogue or shipped())
-    return Server(question.model, question.cluster, question.engine, facts)
+    return Server(question.model, question.cluster, question.engine, facts, question.draft)
 
 
 def plan_serving(question: ServingQuestion, *, catalogue: Catalogue | None = None) -> ServingPlan:
@@ -40,6 +41,11 @@ def plan_serving(question: ServingQuestion, *, catalogue: Catalogue | None = Non
         raise InputError(
             "a plan needs requests a second, such as --rate 500/s; users who wait for answers "
             "are for estimate and simulate"
+        )
+    if question.service.target or question.service.outages:
+        raise InputError(
+            "a plan is for a load that stays and replicas that are up: leave out --scale and "
+            "--outage here, and ask simulate what they do to the plan"
         )
     found = search(question, server_of(question, facts))
     best, *others = found.estimates
@@ -99,17 +105,20 @@ def estimate_serving(
             output=trace.output,
             priority=trace.priority,
             entry=question.engine.entry_time,
+            hash_start=trace.hash_start,
+            hash_ids=trace.hash_ids,
+            hash_tokens=trace.hash_tokens,
         )
     return estimate(question, server, pools, traffic=traffic)
 
 
 def deployment_of(
-    question: ServingQuestion, *, tp: int = 1, pp: int = 1, dp: int = 1, ep: int = 1
+    question: ServingQuestion, *, tp: int = 1, pp: int = 1, dp: int = 1, ep: int = 1, cp: int = 1
 ) -> Deployment:
-    """A cut, in the first of the formats that the question allows."""
+    """A cut, in the first of the formats that the question allows, with all it has in common."""
     weights, experts = question.formats[0]
-    return Deployment(
-        tp=tp, pp=pp, dp=dp, ep=ep,
+    return msgspec.structs.replace(
+        question.base, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp,
         weights=weights, expert_weights=experts, cache=question.caches[0],
     )  # fmt: skip
 
@@ -128,9 +137,11 @@ def load_of(trace: Trace) -> dict[str, float]:
             f"spread evenly"
         )
     spread = float(np.std(trace.output) / np.mean(trace.output))
+    share = trace.repeated_share or 0.0
     return {
         "rate": trace.mean_rate,
         "prompt": max(1.0, round(trace.mean_prompt)),
         "output": max(1.0, round(trace.mean_output)),
         "spread": min(5.0, spread),
+        "prefix": math.floor(share * trace.mean_prompt),
     }

@@ -46,6 +46,7 @@ class ServingWorkload(Record, frozen=True, kw_only=True):
     ``rate``: requests a second [1/s], or ``users`` who each wait for their answer before they ask
     again (one of both is 0). ``prompt``, ``output``: mean tokens of a request;
     ``prompt_spread``, ``output_spread``: standard deviation over mean (0: all the same). [1]
+    ``prefix``: tokens with which every prompt begins, such as instructions.
     ``ttft``, ``tpot``: promised time to the first token, and per token after it (None: nothing is
     promised) [s], each to ``percentile`` of requests.
     """
@@ -56,6 +57,7 @@ class ServingWorkload(Record, frozen=True, kw_only=True):
     output: float
     prompt_spread: float = 0.0
     output_spread: float = 0.0
+    prefix: float = 0.0
     ttft: float | None = None
     tpot: float | None = None
     percentile: float = 90.0

@@ -2,159 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.asking_serving import ask_serving, rate_of
-from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.asking_load import make_service
+from clusterwright.asking_serving import ask_serving
+from clusterwright.cli.options import write, write_json
+from clusterwright.cli.serving_options import (
+    CutOptions,
+    LoadOptions,
+    PlaceOptions,
+    RunOptions,
+    TuneOptions,
+)
 from clusterwright.errors import InfeasibleError, InputError
-from clusterwright.planner_serving import deployment_of, estimate_serving, load_of, plan_serving
+from clusterwright.planner_serving import deployment_of, estimate_serving, plan_serving
 from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
-from clusterwright.traces import Trace, read_trace
 
-
-@Parameter(name="*")
-@dataclass(kw_only=True)
-class LoadOptions:
-    """What is asked of the model.
-
-    Parameters
-    ----------
-    rate
-        Requests a second, such as 500/s, 30k/min or 2M/day.
-    users
-        Instead of --rate: so many, who each wait for their answer before they ask again.
-    input
-        Mean tokens of a prompt.
-    output
-        Mean tokens of an answer.
-    trace
-        Instead of these: a file of requests (Azure, BurstGPT, Mooncake, ShareGPT, or CSV of
-        arrival_s,prompt_tokens,output_tokens); with --rate, squeezed or stretched to it.
-    ttft
-        Promised time to the first token, such as 1s.
-    tpot
-        Promised time per token after it, such as 50ms.
-    percentile
-        Of requests for which the promises are kept.
-    spread
-        Standard deviation of prompts' and answers' lengths over their means.
-    """
-
-    rate: str | None = None
-    users: str | None = None
-    input: str | None = None
-    output: str | None = None
-    trace: Path | None = None
-    ttft: str | None = None
-    tpot: str | None = None
-    percentile: float = 90.0
-    spread: float = 0.0
-
-    @cached_property
-    def requests(self) -> Trace | None:
-        """The trace's requests, at the rate asked for; none without a trace."""
-        if self.trace is None:
-            return None
-        found = read_trace(self.trace)
-        return found.rescaled(rate_of(self.rate)) if self.rate else found
-
-    def load(self) -> dict[str, Any]:
-        """As the keyword arguments of ``ask_serving``.
-
-        Raises
-        ------
-        InputError
-            A trace beside lengths.
-        """
-        promise = {name: getattr(self, name) for name in ("ttft", "tpot", "percentile")}
-        trace = self.requests
-        if trace is not None:
-            if self.input or self.output or self.spread or self.users:
-                raise InputError(
-                    "--trace has lengths of its own: leave out --input, --output and --users"
-                )
-            return {**load_of(trace), **promise}
-        lengths = {"prompt": self.input, "output": self.output, "spread": self.spread}
-        return {"rate": self.rate, "users": self.users, **lengths, **promise}
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class PlaceOptions:
-    """Where it is served.
-
-    Parameters
-    ----------
-    cluster
-        A cluster of the catalogue, such as meta-24k.
-    accelerator
-        Instead of a cluster: a kind of accelerator, joined as usual.
-    accelerators
-        How many of them may be used [default: as many as it takes].
-    device
-        Instead of these: a phone or laptop, such as metavertu; one user, unless told otherwise.
-    engine
-        Inference engine, such as vllm, sglang or trtllm-pytorch-2025
-        [default: the usual one for the vendor].
-    weights
-        Format of the weights, such as bf16, fp8, nvfp4, awq or q4-k-m
-        [default: the narrowest that the chip multiplies by].
-    cache
-        Format of the cache, bf16 or fp8.
-    price
-        Of an accelerator and hour, such as $2.10.
-    catalogue
-        A catalogue file of one's own (may be repeated).
-    """
-
-    cluster: str | None = None
-    accelerator: str | None = None
-    accelerators: str | None = None
-    device: str | None = None
-    engine: str | None = None
-    weights: str | None = None
-    cache: str | None = None
-    price: str | None = None
-    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = ()
-
-    def place(self) -> dict[str, Any]:
-        """As the keyword arguments of ``ask_serving``."""
-        return {name: value for name, value in vars(self).items() if name != "catalogue"}
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, kw_only=True)
-class CutOptions:
-    """How one replica is cut.
-
-    Parameters
-    ----------
-    tp
-        Tensor parallelism.
-    pp
-        Pipeline stages.
-    dp
-        Data-parallel ranks of attention that share the experts.
-    ep
-        Ranks that the experts are spread over.
-    replicas
-        How many replicas there are.
-    """
-
-    tp: Whole = 1
-    pp: Whole = 1
-    dp: Whole = 1
-    ep: Whole = 1
-    replicas: Whole = 1
-
-
-LOAD, PLACE, CUT = LoadOptions(), PlaceOptions(), CutOptions()
+LOAD, PLACE, CUT, TUNE, RUN = (
+    LoadOptions(),
+    PlaceOptions(),
+    CutOptions(),
+    TuneOptions(),
+    RunOptions(),
+)
 
 
 def plan(
@@ -163,8 +36,11 @@ def plan(
     *,
     load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
+    tune: TuneOptions = TUNE,
     objective: Literal["cost", "energy", "accelerators", "throughput"] = "accelerators",
     split: Literal["auto", "no", "only"] = "auto",
+    router: str = "",
+    reuse: bool = True,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Find replicas, cuts and formats that keep a promise under a load for the least.
@@ -177,12 +53,23 @@ def plan(
         What is to be least: accelerators, cost or energy of a token; or most: throughput.
     split
         Whether prompts and decoding may have replicas of their own.
+    router
+        round-robin, least-loaded or prefix-aware [default: what suits the prompts].
+    reuse
+        Whether what one prompt left in the cache serves others that begin alike.
     json
         Print the plan as JSON.
     """
     facts = catalogue_with(place.catalogue)
     question = ask_serving(
-        model, objective=objective, split=split, catalogue=facts, **place.place(), **load.load()
+        model,
+        objective=objective,
+        split=split,
+        service=make_service(router=router, reuse=reuse),
+        catalogue=facts,
+        **place.place(),
+        **tune.setup(),
+        **load.load(),
     )
     found = plan_serving(question, catalogue=facts)
     if json:
@@ -197,7 +84,9 @@ def estimate(
     *,
     load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
+    tune: TuneOptions = TUNE,
     cut: CutOptions = CUT,
+    run: RunOptions = RUN,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Play requests through one given deployment: latencies, rates, the parts of a step.
@@ -210,8 +99,15 @@ def estimate(
         Print the estimate as JSON.
     """
     facts = catalogue_with(place.catalogue)
-    question = ask_serving(model, catalogue=facts, **place.place(), **load.load())
-    deployment = deployment_of(question, tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep)
+    question = ask_serving(
+        model,
+        service=run.service(),
+        catalogue=facts,
+        **place.place(),
+        **tune.setup(),
+        **load.load(),
+    )
+    deployment = deployment_of(question, tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep, cp=cut.cp)
     found = estimate_serving(
         question, deployment, replicas=cut.replicas, trace=load.requests, catalogue=facts
     )
@@ -227,6 +123,7 @@ def compare(
     *machines: str,
     load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
+    tune: TuneOptions = TUNE,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Plan the same load on several kinds of accelerators and put the best plans side by side.
@@ -248,7 +145,7 @@ def compare(
     plans, refused = [], []
     for machine in machines:
         chosen = {**place.place(), "accelerator": machine}
-        question = ask_serving(model, catalogue=facts, **chosen, **load.load())
+        question = ask_serving(model, catalogue=facts, **chosen, **tune.setup(), **load.load())
         try:
             plans.append(plan_serving(question, catalogue=facts))
         except InfeasibleError as error:

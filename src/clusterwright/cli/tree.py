@@ -49,6 +49,11 @@ COMMANDS = (
         "Find replicas, cuts and formats that keep a promise to users for the least.",
     ),
     Command(
+        "plan fleet",
+        "clusterwright.cli.fleet:plan",
+        "Size a whole service: regions, peaks, headroom, spares.",
+    ),
+    Command(
         "estimate serve",
         "clusterwright.cli.serve:estimate",
         "Latencies, rates and the parts of a step of one given deployment.",

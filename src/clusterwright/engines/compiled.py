@@ -67,17 +67,18 @@ def compiled_family(*modules: str) -> dict[str, Callable[..., Any]]:
                 copy = FunctionType(function.__code__, names, name, function.__defaults__)
                 # numba's cache looks at a function's own file alone: any change gives a new name.
                 copy.__qualname__ = f"{name}_{stamp}"
-                found[name] = names[name] = _compile(copy, _nrt=False)
+                found[name] = names[name] = _compile(copy, counted=False)
     return found
 
 
-def _compile(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+def _compile(function: Callable[..., Any], *, counted: bool = True) -> Callable[..., Any]:
     if not has_numba():
         raise InputError(
             "numba is not installed: pip install 'clusterwright[sim]', or run without it"
         )
     from numba import njit
 
+    options: dict[str, Any] = {} if counted else {"_nrt": False}
     found: Callable[..., Any]
     try:
         found = njit(cache=True, **options)(function)

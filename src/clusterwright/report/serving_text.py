@@ -55,8 +55,10 @@ def question_lines(question: ServingQuestion) -> list[str]:
         chip = f"{question.device.name}, {chip}"
     parameters = f"{format_count(count.total)} parameters{active}"
     users = "one user who waits" if job.users == 1 else f"{job.users:,} users who wait"
-    asked = f"{users} for each answer:" if job.users else f"{job.rate:g} requests/s of"
+    asked = f"{users} for each answer:" if job.users else f"{job.rate:,g} requests/s of"
     load = f"{asked} {job.prompt:,.0f} tokens in and {job.output:,.0f} out"
+    if job.prefix:
+        load += f", {job.prefix:,.0f} of those in as others began"
     lines = [
         f"{model.name} ({parameters}) on {chip}, {question.engine.name}",
         *fold(load + kept, 0),
@@ -74,9 +76,10 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
     lines = [f"  replicas     {pools_words(found.pools)}"]
     lines += [f"  accelerators {found.accelerators:,}"]
     for name, latency in (
-        ("first token", found.ttft), ("each token", found.tpot), ("whole answer", found.latency)
+        ("first token", found.ttft), ("each token", found.tpot), ("gaps", found.itl),
+        ("whole answer", found.latency)
     ):  # fmt: skip
-        lines.append(f"  {name:<12s} {_latency(latency)}")
+        lines.append(f"  {name:<12s} {latency_words(latency)}")
     per = found.output_rate / found.accelerators
     lines.append(
         f"  throughput   {format_count(found.output_rate)} tokens/s out, {per:,.0f} per "
@@ -93,8 +96,14 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
         f"{memory.cache / 2**30:.1f} GiB an accelerator: {format_count(memory.cache_tokens)} "
         f"tokens a replica"
     )
+    if found.reused > 0.0:
+        lines.append(f"  reused       {found.reused:.0%} of prompts' tokens were in a cache")
     if found.preempted > 0.0:
         lines.append(f"  preempted    {found.preempted:.1%} of requests, for want of cache")
+    if question.service.outages:
+        lines.append(f"  lost         {found.lost:.1%} of requests began again after a failure")
+    if question.service.target:
+        lines.append(f"  up           {found.up:.0%} of the replicas on average")
     if found.cost is not None:
         lines.append(f"  cost         ${found.cost:.3g} a million tokens out")
     if found.energy is not None:
@@ -161,7 +170,7 @@ def cut_words(deployment: Deployment) -> str:
     """How one replica is cut, in words."""
     axes = [
         f"{axis} {getattr(deployment, axis)}"
-        for axis in ("tp", "pp", "dp", "ep")
+        for axis in ("tp", "pp", "dp", "ep", "cp")
         if getattr(deployment, axis) > 1
     ]
     return ", ".join(axes) or "one accelerator"
@@ -173,10 +182,12 @@ def format_words(deployment: Deployment) -> str:
     weights = deployment.weights
     if experts and experts != weights:
         weights += f" (experts {experts})"
-    return f"{weights}, cache {deployment.cache}"
+    drafts = f", {deployment.drafted} drafted" if deployment.drafted else ""
+    return f"{weights}, cache {deployment.cache}{drafts}"
 
 
-def _latency(one: Latency) -> str:
+def latency_words(one: Latency) -> str:
+    """Percentiles of a latency, in words."""
     parts = ((name, getattr(one, name)) for name in ("p50", "p90", "p99"))
     return "  ".join(f"{name} {format_time(value)}" for name, value in parts)
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
+
+import msgspec
 
 from clusterwright.inference import Deployment
-from clusterwright.serving.server import Server, has_room
+from clusterwright.serving.server import Server, has_room, most_copies
 
 LARGEST_EXPERT_GROUP = 64
 """Data-parallel ranks that share experts, at most."""
 
 
 def deployments(
-    server: Server, *, formats: Sequence[tuple[str, str]], caches: Sequence[str], most: int
+    server: Server,
+    *,
+    formats: Sequence[tuple[str, str]],
+    caches: Sequence[str],
+    most: int,
+    base: Deployment,
 ) -> Iterator[Deployment]:
     """List deployments of a replica on at most so many accelerators, the smallest first.
 
@@ -26,14 +34,20 @@ def deployments(
         Formats of the cache to try.
     most
         Accelerators of one replica.
+    base
+        What all have in common; each is tried without its speculation too.
     """
     domain = server.cluster.levels[0].size
+    plain = msgspec.structs.replace(base, drafted=0, accepted=0.0, drafter="")
+    bases = [plain, base] if base.drafted else [plain]
     for tp, pp, dp, ep in _cuts(server, min(domain, most), most):
-        for weights, experts in formats:
-            for cache in caches:
-                yield Deployment(
-                    tp=tp, pp=pp, dp=dp, ep=ep, weights=weights, expert_weights=experts, cache=cache
-                )
+        copies = most_copies(server.model, tp) if server.engine.splits_cache else 1
+        for cp in (1, copies) if copies > 1 else (1,):
+            for (weights, experts), cache, one in product(formats, caches, bases):
+                yield msgspec.structs.replace(
+                    one, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp,
+                    weights=weights, expert_weights=experts, cache=cache,
+                )  # fmt: skip
 
 
 def fitting(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from clusterwright.inference import Deployment
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Block, Model
 from clusterwright.records import Record
 from clusterwright.serving.kernel_times import BF16, CACHE_BYTES
-from clusterwright.serving.layers import Served, latent_of
+from clusterwright.serving.layers import Served, adapter_shapes, latent_of
 
 Array = Any
 
@@ -39,8 +40,8 @@ class Memory(Record, frozen=True, kw_only=True):
         return self.blocks > 0
 
 
-def weight_bytes(served: Served) -> float:
-    """Weights on one accelerator. [B]"""
+def weight_bytes(served: Served, *, ends: bool = True) -> float:
+    """Weights on one accelerator; ``ends``: with embedding and last layer. [B]"""
     deployment, model = served.deployment, served.model
     ranks = deployment.tp * deployment.dp
     narrow, wide = served.weights.weight_bytes, served.head.weight_bytes
@@ -52,10 +53,14 @@ def weight_bytes(served: Served) -> float:
         own = (split / deployment.tp + replicated) * narrow
         own += counted.experts / ranks * served.expert_weights.weight_bytes
         own += (counted.router + counted.vectors) * BF16
+        rank = deployment.adapters * deployment.adapter_rank
+        own += rank * BF16 * sum(sum(shape) for shape in adapter_shapes(served, block))
         total += count * own
     total /= deployment.pp
-    ends = (model.embedding_parameters, model.head_parameters)
-    return total + (max(ends) if deployment.pp > 1 else sum(ends)) / deployment.tp * wide
+    if not ends:
+        return total
+    outer = (model.embedding_parameters, model.head_parameters)
+    return total + (max(outer) if deployment.pp > 1 else sum(outer)) / deployment.tp * wide
 
 
 def sequence_bytes(served: Served, context: float) -> float:
@@ -63,27 +68,28 @@ def sequence_bytes(served: Served, context: float) -> float:
     model, deployment = served.model, served.deployment
     element = CACHE_BYTES[deployment.cache]
     total = sum(
-        count * _block_cache(block, context, deployment.tp, element)
+        count * _block_cache(block, context, deployment, element)
         for block, count in zip(model.blocks, model.count_of, strict=True)
     )
     return total / deployment.pp
 
 
-def _block_cache(block: Block, context: float, tp: int, element: float) -> float:
+def _block_cache(block: Block, context: float, deployment: Deployment, element: float) -> float:
     latent = latent_of(block)
+    tp, cp = deployment.tp, deployment.cp
     total = 0.0
     for core in block.cores:
         if core.kind == "linear":
             total += core.num_heads / tp * core.state_dim * core.value_dim * 4.0
             continue
-        kept = context / core.stride
+        kept = context / core.stride / cp
         if core.value_dim == 0:
             total += kept * core.num_kv_heads * core.query_key_dim
         elif latent is not None:
             total += kept * sum(latent) * element
         else:
-            kept = min(kept, core.window) if core.window else kept
-            heads = max(1.0, core.num_kv_heads / tp)
+            kept = min(kept, core.window / cp) if core.window else kept
+            heads = max(1.0, core.num_kv_heads * cp / tp)
             total += kept * heads * (core.query_key_dim + core.value_dim) * element
     return total
 
@@ -101,7 +107,9 @@ def activation_bytes(served: Served, model: Model, budget: int) -> float:
     return step + logits
 
 
-def memory_of(served: Served, memory_bytes: float, *, context: float) -> Memory:
+def memory_of(
+    served: Served, memory_bytes: float, *, context: float, drafter: Served | None = None
+) -> Memory:
     """What fits on one accelerator of a deployment.
 
     Parameters
@@ -112,16 +120,24 @@ def memory_of(served: Served, memory_bytes: float, *, context: float) -> Memory:
         Of one accelerator. [B]
     context
         Mean tokens of a sequence, which say what a token costs where layers see a window alone.
+    drafter
+        What proposes tokens, with weights and a cache of its own; a layer of the model's kind has
+        its head and embedding already.
     """
     engine, deployment = served.engine, served.deployment
     share = deployment.memory_share or engine.memory_share
     budget = deployment.budget or engine.budget
     weights = weight_bytes(served)
+    if drafter is not None:
+        weights += weight_bytes(drafter, ends=served.deployment.drafter == "model")
     activations = activation_bytes(served, served.model, budget)
     taken = memory_bytes * share
     left = engine.free_share * max(0.0, taken - weights - activations - engine.reserve_bytes)
     one = sequence_bytes(served, context)
-    tokens = left / (one / context) * deployment.dp
+    if drafter is not None:
+        one += sequence_bytes(drafter, context)
+    each = deployment.cache_tokens or left / (one / context)
+    tokens = each * deployment.dp
     return Memory(
         weights=weights,
         activations=activations,

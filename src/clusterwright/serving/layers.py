@@ -8,9 +8,10 @@ that a step in which one lane has a prompt and the others do not can be put toge
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from clusterwright.inference import Deployment, Format, InferenceEngine
@@ -73,6 +74,7 @@ def lane_costs(served: Served, tokens: Array) -> Costs:
         _network(served, own, block, tokens)
         _small(served, own, block, tokens)
         _all_reduces(served, own, block, tokens)
+        _adapters(served, own, block, tokens)
         for part, time in own.parts.items():
             costs.add(part, count * time, 0.0)
         costs.kernels += count * own.kernels
@@ -201,6 +203,33 @@ def _all_reduces(served: Served, costs: Costs, block: Block, tokens: Array) -> N
     costs.add("all_reduce", time, float(sums))
 
 
+def adapter_shapes(served: Served, block: Block) -> list[tuple[float, float]]:
+    """Inputs and outputs on one rank of what adapters stand beside: all but experts."""
+    tp, hidden = served.deployment.tp, float(served.model.hidden_size)
+    found = []
+    for projection in block.projections:
+        rows = projection.inputs / (tp if projection.split == "row" else 1)
+        found.append((rows, projection.outputs / (tp if projection.split == "column" else 1)))
+    if block.mlp is not None:
+        inner = block.mlp.width / tp
+        found += [(hidden, (2.0 if block.mlp.gated else 1.0) * inner), (inner, hidden)]
+    return found
+
+
+def _adapters(served: Served, costs: Costs, block: Block, tokens: Array) -> None:
+    """Low-rank adapters, each sequence its own: two thin products, and all touched are read."""
+    deployment = served.deployment
+    if not deployment.adapters:
+        return
+    rank = float(deployment.adapter_rank)
+    others = np.minimum(deployment.adapters, tokens) - 1.0
+    for rows, columns in adapter_shapes(served, block):
+        time = served.kernels.matmul(tokens, rank, rows, served.head)
+        time = time + served.kernels.matmul(tokens, columns, rank, served.head)
+        read = served.kernels.stream(others * rank * (rows + columns) * BF16, kernels=1.0)
+        costs.add("adapters", time + read, 2.0)
+
+
 def _hops(served: Served, costs: Costs, tokens: Array) -> None:
     pp = served.deployment.pp
     if pp == 1:
@@ -246,11 +275,13 @@ def _exchanges(served: Served, experts: Experts, tokens: Array) -> tuple[Array, 
 def _decode_core(
     served: Served, core: Core, latent: tuple[float, float] | None, batch: Array, context: Array
 ) -> Array:
-    tp, cache = served.deployment.tp, served.deployment.cache
+    tp, cp, cache = served.deployment.tp, served.deployment.cp, served.deployment.cache
     heads = max(1.0, core.num_heads / tp)
     if core.kind == "linear":
         state = heads * core.state_dim * core.value_dim
         return served.kernels.stream(batch * state * 2.0 * 4.0 + 0.0 * context, kernels=2.0)
+    if cp > 1:
+        return _decode_cut(served, core, latent, batch, context)
     keys = np.maximum(1.0, context / core.stride)
     if core.value_dim == 0:  # an indexer: reads narrow keys, computes scores alone
         read = batch * keys * core.num_kv_heads * core.query_key_dim
@@ -268,6 +299,25 @@ def _decode_core(
         window=float(core.window or 0),
         cache=cache,
     )
+
+
+def _decode_cut(
+    served: Served, core: Core, latent: tuple[float, float] | None, batch: Array, context: Array
+) -> Array:
+    """Attention of ranks that cut each sequence between them: all have the queries of all.
+
+    Queries are gathered before and results brought together after.
+    """
+    deployment = served.deployment
+    cp = deployment.cp
+    whole = msgspec.structs.replace(deployment, tp=max(1, deployment.tp // cp), cp=1)
+    narrow = msgspec.structs.replace(core, window=-(-core.window // cp)) if core.window else core
+    shared = replace(served, deployment=whole)
+    time = _decode_core(shared, narrow, latent, batch, context / cp)
+    asked, given = (sum(latent), latent[0]) if latent else (core.query_key_dim, core.value_dim)
+    heads = max(1.0, core.num_heads * cp / deployment.tp)
+    lines = served.links.gather(float(cp), 1.0)
+    return time + sum(lines.time(batch * heads * width * BF16) for width in (asked, given))
 
 
 def _prefill_core(served: Served, core: Core, length: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from clusterwright.device import Device
 from clusterwright.hardware import Cluster
-from clusterwright.inference import Deployment, InferenceEngine
+from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.serving.capacity import Memory
@@ -25,7 +25,9 @@ class ServingQuestion(Record, frozen=True, kw_only=True):
     ``cluster``: its ``count`` is the most that may be used. ``formats``: of dense weights and of
     experts', to choose from; ``caches``: of the cache. ``split``: whether prompts and decoding may
     have replicas of their own. ``price``: of an accelerator and hour [USD], None: not known.
-    ``device``: the phone or laptop that the accelerator is in.
+    ``device``: the phone or laptop that the accelerator is in. ``service``: how replicas are run.
+    ``base``: what all deployments have in common: speculation, adapters, limits of the engine.
+    ``draft``: a smaller model that proposes tokens.
     """
 
     model: Model
@@ -38,6 +40,9 @@ class ServingQuestion(Record, frozen=True, kw_only=True):
     split: Split = "auto"
     price: float | None = None
     device: Device | None = None
+    service: Service = Service()
+    base: Deployment = Deployment()
+    draft: Model | None = None
     assumed: tuple[str, ...] = ()
 
 
@@ -62,10 +67,12 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
 
     ``pools``: replicas and how each is cut. ``rate``: requests a second offered to all of them,
     and ``saturation``: what they could take at most, queues growing beyond it. [1/s]
-    ``ttft``, ``tpot``, ``latency``: to the first token, per token after it, of the whole request.
+    ``ttft``, ``tpot``, ``latency``: to the first token, per token after it, of the whole request;
+    ``itl``: between two tokens, over all tokens.
     ``output_rate``: tokens a second of all. [1/s] ``user_rate``: tokens a second that one user
     sees. [1/s] ``concurrency``: requests at once on average. ``busy``: share of time that replicas
-    work. [1] ``preempted``: share of requests sent back for want of room. [1]
+    work. [1] ``preempted``: share of requests sent back for want of room, ``lost``: by failures;
+    ``reused``: of prompts' tokens that a cache had; ``up``: of replicas that are paid for. [1]
     ``cost``: of a million output tokens [USD], ``energy``: of one [J]. ``memory``: of the pool that
     decodes. ``parts``: of a step that decodes at the mean load. ``meets``: whether what was
     promised is kept. ``intervals``: of measured over predicted, in runs alike. ``handheld``: of a
@@ -78,12 +85,16 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     saturation: float
     ttft: Latency
     tpot: Latency
+    itl: Latency
     latency: Latency
     output_rate: float
     user_rate: float
     concurrency: float
     busy: float
     preempted: float
+    lost: float
+    reused: float
+    up: float
     cost: float | None
     energy: float | None
     memory: Memory

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
+from clusterwright.engines.requests.simulator import (
+    Outages,
+    Played,
+    ReplicaKind,
+    Traffic,
+    play_requests,
+)
 from clusterwright.engines.requests.things import DECODE, PREFILL
+from clusterwright.errors import InputError
+from clusterwright.inference import Service
 from clusterwright.serving.handheld import handheld
 from clusterwright.serving.intervals import ServingInterval, Sort, interval_of
 from clusterwright.serving.layers import (
+    Served,
     attention_costs,
     head_costs,
     lane_costs,
@@ -19,7 +29,13 @@ from clusterwright.serving.layers import (
 )
 from clusterwright.serving.plan import Latency, Part, ServingEstimate, ServingQuestion
 from clusterwright.serving.server import Pool, Server
-from clusterwright.serving.steady import decode_step, decoding, prefill_rate, steady
+from clusterwright.serving.steady import (
+    decode_step,
+    decoding,
+    most_sequences,
+    prefill_rate,
+    steady,
+)
 from clusterwright.workload import ServingWorkload
 
 Array = Any
@@ -44,17 +60,50 @@ def drawn(mean: float, spread: float, count: int, random: np.random.Generator) -
     return np.clip(np.round(values), 1, mean * (1.0 + TAIL * spread)).astype(np.int64)
 
 
-def traffic_of(job: ServingWorkload, count: int, rate: float, entry: float) -> Traffic:
-    """So many requests at a mean rate; the same seed, so that deployments face the same."""
+def traffic_of(
+    job: ServingWorkload, count: int, rate: float, *, entry: float, block: int
+) -> Traffic:
+    """So many requests at a mean rate; the same seed, so that deployments face the same.
+
+    ``block``: tokens of a block of the cache, to whole ones of which beginnings are shared.
+    """
     random = np.random.default_rng(SEED)
     count = max(count, TURNS * job.users)
     gaps = random.exponential(1.0, count)
+    own = job.prompt - job.prefix
+    prompt = drawn(own, job.prompt_spread * job.prompt / own, count, random) + round(job.prefix)
+    shared = block * int(job.prefix // block)
     return Traffic(
         arrival=0.0 * gaps if job.users else np.cumsum(gaps) / rate,
-        prompt=drawn(job.prompt, job.prompt_spread, count, random),
+        prompt=prompt,
         output=drawn(job.output, job.output_spread, count, random),
         users=job.users,
         entry=entry,
+        hash_start=np.arange(count + 1) if shared else None,
+        hash_ids=np.zeros(count, dtype=np.int64) if shared else None,
+        hash_tokens=shared,
+    )
+
+
+def reused_tokens(kind: ReplicaKind, job: ServingWorkload) -> float:
+    """Tokens of a prompt that a replica has from others."""
+    return kind.block * (job.prefix // kind.block) if kind.reuse else 0.0
+
+
+def run_as(kind: ReplicaKind, service: Service, weights: float) -> ReplicaKind:
+    """Replicas of a kind, run as a service says; ``weights``: of one accelerator. [B]"""
+    if service.target and service.least > kind.count:
+        raise InputError(
+            f"--least {service.least} replicas are to stay up, but there are {kind.count}: give "
+            f"more --replicas"
+        )
+    return replace(
+        kind,
+        reuse=kind.reuse and service.reuse,
+        target=service.target,
+        least=service.least if service.target else 1,
+        load_time=service.load_time + (weights / service.load_rate if service.load_rate else 0.0),
+        calm=service.calm,
     )
 
 
@@ -65,7 +114,9 @@ def longest(job: ServingWorkload) -> float:
     )
 
 
-def kinds_of(server: Server, pools: Sequence[Pool], job: ServingWorkload) -> list[ReplicaKind]:
+def kinds_of(
+    server: Server, pools: Sequence[Pool], job: ServingWorkload, service: Service
+) -> list[ReplicaKind]:
     """Pools as the engine plays them.
 
     Raises
@@ -73,7 +124,13 @@ def kinds_of(server: Server, pools: Sequence[Pool], job: ServingWorkload) -> lis
     InfeasibleError
         One does not fit.
     """
-    return [server.replica(pool, longest(job)) for pool in pools]
+    tokens = longest(job)
+    return [
+        run_as(
+            server.replica(pool, tokens), service, server.memory(pool.deployment, tokens).weights
+        )
+        for pool in pools
+    ]
 
 
 def saturation_of(kinds: Sequence[ReplicaKind], job: ServingWorkload) -> float:
@@ -81,27 +138,46 @@ def saturation_of(kinds: Sequence[ReplicaKind], job: ServingWorkload) -> float:
     rates = []
     for kind in kinds:
         if kind.role == PREFILL:
-            rates.append(kind.count * prefill_rate(kind, job.prompt))
+            reused = reused_tokens(kind, job)
+            rates.append(kind.count * prefill_rate(kind, job.prompt, reused))
+        elif kind.role == DECODE:
+            rates.append(kind.count * float(decoding(kind, job.prompt, job.output).rate.max()))
         else:
-            model = decoding if kind.role == DECODE else steady
-            rates.append(kind.count * float(model(kind, job.prompt, job.output).rate.max()))
+            state = steady(kind, job.prompt, job.output, reused_tokens(kind, job))
+            rates.append(kind.count * float(state.rate.max()))
     return min(rates)
 
 
 def play(
-    server: Server,
+    question: ServingQuestion,
     kinds: Sequence[ReplicaKind],
-    job: ServingWorkload,
     rate: float,
     traffic: Traffic | None = None,
 ) -> Played:
     """Play a load of ``rate``, or given requests, through pools of replicas."""
+    job, engine, service = question.workload, question.engine, question.service
     entering = sum(kind.count for kind in kinds if kind.role != DECODE)
     replicas = max(entering, sum(kind.count for kind in kinds if kind.role != PREFILL))
     if traffic is None:
-        traffic = traffic_of(job, REQUESTS * replicas, rate, server.engine.entry_time)
-    router = "least-loaded" if replicas > 1 else "round-robin"
-    return play_requests(traffic, list(kinds), router=router)
+        entry, block = engine.entry_time, engine.block
+        traffic = traffic_of(job, REQUESTS * replicas, rate, entry=entry, block=block)
+    usual = "least-loaded"
+    if traffic.hash_tokens and any(kind.reuse for kind in kinds):
+        usual = "prefix-aware"
+    outages = outages_of(service)
+    return play_requests(traffic, kinds, router=service.router or usual, outages=outages)
+
+
+def outages_of(service: Service) -> Outages | None:
+    """A service's failures, sorted; None: there are none."""
+    if not service.outages:
+        return None
+    ordered = sorted(service.outages, key=lambda one: one.at)
+    return Outages(
+        at=np.array([one.at for one in ordered]),
+        replica=np.array([one.replica for one in ordered]),
+        lasts=np.array([one.lasts for one in ordered]),
+    )
 
 
 def settled(played: Played) -> slice:
@@ -157,19 +233,21 @@ def estimate(
     """
     job = question.workload
     offered = job.rate / scale
-    kinds = kinds_of(server, pools, job)
-    played = play(server, kinds, job, offered, traffic)
+    kinds = kinds_of(server, pools, job, question.service)
+    played = play(question, kinds, offered, traffic)
     part = settled(played)
     if job.users:
         offered = len(played.sent) / played.duration
     output = float(np.mean(played.output))
     at_once = offered * float(np.mean(played.finish[part] - played.sent[part]))
+    prompts = float(np.sum(traffic.prompt)) if traffic else job.prompt * len(played.sent)
     accelerators = scale * sum(pool.accelerators for pool in pools)
+    up = share_up(pools, kinds, played) if question.service.target else 1.0
     tokens = scale * offered * output
     busy = float(np.sum(played.busy) / (len(played.busy) * max(played.duration, 1e-12)))
     power = server.cluster.accelerator.board_power
     grown = tuple(replace_count(pool, scale) for pool in pools)
-    tpot = summary(played.tpot[part])
+    tpot, itl = summary(played.tpot[part]), played.itl
     return ServingEstimate(
         pools=grown,
         accelerators=accelerators,
@@ -177,20 +255,35 @@ def estimate(
         saturation=scale * saturation_of(kinds, job),
         ttft=summary(played.ttft[part]),
         tpot=tpot,
+        itl=Latency(mean=played.mean_itl, p50=itl(50), p90=itl(90), p99=itl(99)),
         latency=summary(played.finish[part] - played.sent[part]),
         output_rate=tokens,
         user_rate=1.0 / tpot.mean if tpot.mean else 0.0,
         concurrency=scale * at_once,
         busy=busy,
         preempted=float(np.sum(played.preempted)) / len(played.sent),
-        cost=accelerators * question.price / 3600.0 / tokens * 1e6 if question.price else None,
-        energy=accelerators * power / tokens if power else None,
+        lost=float(np.sum(played.lost)) / len(played.sent),
+        reused=float(np.sum(played.reused)) / prompts,
+        up=up,
+        cost=up * accelerators * question.price / 3600.0 / tokens * 1e6 if question.price else None,
+        energy=up * accelerators * power / tokens if power else None,
         memory=server.memory(pools[-1].deployment, longest(job)),
         parts=step_parts(server, kinds[-1], pools[-1], job, at_once),
         meets=keeps(played, job),
         intervals=intervals_for(server),
         handheld=handheld(question.device, played, job.prompt) if question.device else None,
     )
+
+
+def share_up(pools: Sequence[Pool], kinds: Sequence[ReplicaKind], played: Played) -> float:
+    """Share of the accelerators and the time that is paid for. [1]"""
+    ordered = sorted(zip(kinds, pools, strict=True), key=lambda pair: pair[0].role == DECODE)
+    each = np.repeat(
+        [float(pool.deployment.accelerators) for _, pool in ordered],
+        [kind.count for kind, _ in ordered],
+    )
+    start = float(played.finish.max()) * float(each.sum())
+    return float(np.dot(each, played.paid)) / start if start else 1.0
 
 
 def intervals_for(server: Server) -> tuple[ServingInterval, ...]:
@@ -211,15 +304,29 @@ def step_parts(
     server: Server, kind: ReplicaKind, pool: Pool, job: ServingWorkload, at_once: float
 ) -> tuple[Part, ...]:
     """What a step that decodes is made of, with as many sequences as there are on average. [s]"""
-    sequences = float(np.clip(at_once / pool.count, 1.0, kind.most))
+    most = most_sequences(kind, job.prompt, job.output, reused_tokens(kind, job))
+    sequences = float(np.clip(at_once / pool.count, 1.0, most))
     context = job.prompt + 0.5 * job.output
     served = server.served(pool.deployment)
     one = np.array([sequences])
-    lane = lane_costs(served, np.maximum(1.0, one * kind.width / kind.lanes))
-    whole, head = whole_costs(served, one * kind.width), head_costs(served, one)
-    times = {name: float(np.ravel(t)[0]) for name, t in {**lane.parts, **whole.parts}.items()}
-    times["head"] = float(np.ravel(head.total)[0])
-    times["attention"] = float(attention_costs(served, one, np.array([context]))[0])
+    times = pass_parts(served, one * kind.width, context, sequences=one)
+    drafter = server.drafter(pool.deployment)
+    if drafter is not None:
+        drafts = pass_parts(drafter, one, context, sequences=one)
+        times["drafting"] = pool.deployment.drafted * sum(drafts.values())
     total = float(decode_step(kind, one, context)[0])
     times["host_and_fitted"] = total - sum(times.values())
     return tuple(Part(name=name, time=time) for name, time in times.items() if time)
+
+
+def pass_parts(
+    served: Served, tokens: Array, context: float, *, sequences: Array
+) -> dict[str, float]:
+    """Parts of one pass over so many tokens of all lanes, those of decoding sequences. [s]"""
+    lanes = served.deployment.lanes
+    lane = lane_costs(served, np.maximum(1.0, tokens / lanes))
+    whole, head = whole_costs(served, tokens), head_costs(served, tokens)
+    times = {name: float(np.ravel(t)[0]) for name, t in {**lane.parts, **whole.parts}.items()}
+    times["head"] = float(np.ravel(head.total)[0])
+    times["attention"] = float(attention_costs(served, sequences, np.array([context]))[0])
+    return times

@@ -19,7 +19,15 @@ from clusterwright.errors import InfeasibleError
 from clusterwright.inference import Deployment
 from clusterwright.serving.candidates import deployments, fitting
 from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingQuestion
-from clusterwright.serving.playing import estimate, keeps, kinds_of, longest, play
+from clusterwright.serving.playing import (
+    estimate,
+    keeps,
+    kinds_of,
+    longest,
+    play,
+    reused_tokens,
+    run_as,
+)
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import Steady, decoding, prefill_rate, steady
 from clusterwright.units import format_time
@@ -74,7 +82,15 @@ def search(question: ServingQuestion, server: Server) -> Outcome:
     """
     job = question.workload
     limit = question.cluster.count
-    every = list(deployments(server, formats=question.formats, caches=question.caches, most=limit))
+    every = list(
+        deployments(
+            server,
+            formats=question.formats,
+            caches=question.caches,
+            most=limit,
+            base=question.base,
+        )
+    )
     fits, refused = fitting(server, iter(every), longest(job))
     if not fits:
         _refuse_size(question, server, refused)
@@ -115,12 +131,13 @@ def _kind(
     server: Server, deployment: Deployment, role: str, question: ServingQuestion
 ) -> ReplicaKind:
     pool = Pool(role=role, deployment=deployment)  # type: ignore[arg-type]
-    return server.replica(pool, longest(question.workload))
+    return run_as(server.replica(pool, longest(question.workload)), question.service, 0.0)
 
 
 def _steady_of(server: Server, deployment: Deployment, question: ServingQuestion) -> Steady:
     job = question.workload
-    return steady(_kind(server, deployment, "both", question), job.prompt, job.output)
+    kind = _kind(server, deployment, "both", question)
+    return steady(kind, job.prompt, job.output, reused_tokens(kind, job))
 
 
 def _together(
@@ -145,8 +162,9 @@ def _apart(
     second: list[tuple[float, Deployment, float]] = []
     for deployment in fits:
         kind = _kind(server, deployment, "prefill", question)
-        rate = PREFILL_LOAD * prefill_rate(kind, job.prompt)
-        if kind.lanes / prefill_rate(kind, job.prompt) <= job.latest:
+        most = prefill_rate(kind, job.prompt, reused_tokens(kind, job))
+        rate = PREFILL_LOAD * most
+        if kind.lanes / most <= job.latest:
             first.append((rate / deployment.accelerators, deployment, rate))
         state = decoding(_kind(server, deployment, "decode", question), job.prompt, job.output)
         place = state.at(job.slowest)
@@ -198,11 +216,13 @@ def _settle(
 
 
 def _differs(one: Candidate, other: Candidate) -> bool:
-    cut = [(p.role, p.deployment.tp, p.deployment.pp, p.deployment.dp, p.deployment.weights)
-           for p in one.pools]  # fmt: skip
-    its = [(p.role, p.deployment.tp, p.deployment.pp, p.deployment.dp, p.deployment.weights)
-           for p in other.pools]  # fmt: skip
-    return cut != its
+    """Whether two candidates are cut, or run, in different ways."""
+    names = ("tp", "pp", "dp", "cp", "weights", "drafted")
+    cuts = [
+        [(pool.role, *(getattr(pool.deployment, name) for name in names)) for pool in each.pools]
+        for each in (one, other)
+    ]
+    return cuts[0] != cuts[1]
 
 
 def _highest_load(
@@ -210,11 +230,11 @@ def _highest_load(
 ) -> tuple[float, int]:
     """The highest load that keeps what is promised, over what the closed form says it takes. [1]"""
     job = question.workload
-    kinds = kinds_of(server, candidate.pools, job)
+    kinds = kinds_of(server, candidate.pools, job, question.service)
     low, high = 0.0, 1.0
     for played in range(1, LOADS + 1):
         load = high if played == 1 else 0.5 * (low + high)
-        if keeps(play(server, kinds, job, load * candidate.rate), job):
+        if keeps(play(question, kinds, load * candidate.rate), job):
             low = load
             if played == 1:
                 return load, played

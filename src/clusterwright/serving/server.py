@@ -25,7 +25,7 @@ from clusterwright.records import Record
 from clusterwright.serving.capacity import Memory, memory_of
 from clusterwright.serving.intervals import intervals_in
 from clusterwright.serving.kernel_times import CACHE_BYTES, KernelTimes
-from clusterwright.serving.layers import Served
+from clusterwright.serving.layers import Served, latent_of
 from clusterwright.serving.steps import DeviceTimes, device_times, replica_of
 
 Role = Literal["both", "prefill", "decode"]
@@ -90,11 +90,19 @@ class Server:
         What runs, where, by what.
     facts
         Formats and kernels of the catalogue.
+    draft
+        A smaller model that proposes tokens, for deployments that speculate with one.
     """
 
     def __init__(
-        self, model: Model, cluster: Cluster, engine: InferenceEngine, facts: ServingFacts
+        self,
+        model: Model,
+        cluster: Cluster,
+        engine: InferenceEngine,
+        facts: ServingFacts,
+        draft: Model | None = None,
     ) -> None:
+        self.draft = draft
         self.model = model
         self.cluster = cluster
         self.engine = engine
@@ -109,12 +117,25 @@ class Server:
             )
         self.memory_bytes: float = chip.memory_bytes
 
-    def served(self, deployment: Deployment) -> Served:
-        """The model in a deployment, as formulas want it."""
+    def drafter(self, deployment: Deployment) -> Served | None:
+        """What proposes tokens in a deployment, in the same cut and formats; None: nothing does."""
+        alone = msgspec.structs.replace(
+            deployment, drafted=0, accepted=0.0, drafter="", cp=1, adapters=0
+        )
+        if deployment.drafter == "model" and self.draft is not None:
+            return self.served(alone, self.draft)
+        if deployment.drafter == "layer":
+            block = self.model.blocks[self.model.layout[-1]]
+            last = msgspec.structs.replace(self.model, blocks=(block,), layout=(0,))
+            return self.served(alone, last)
+        return None
+
+    def served(self, deployment: Deployment, model: Model | None = None) -> Served:
+        """The model, or another one, in a deployment, as formulas want it."""
         weights = self.facts.format_named(deployment.weights)
         chip = self.cluster.accelerator
         return Served(
-            model=self.model,
+            model=model or self.model,
             deployment=deployment,
             engine=self.engine,
             kernels=KernelTimes(chip, self.profile, self.facts.library, self.engine.kernels),
@@ -127,7 +148,8 @@ class Server:
     def memory(self, deployment: Deployment, tokens: float) -> Memory:
         """What fits beside the weights, for sequences of so many tokens at their end."""
         context = max(1.0, CONTEXT_SHARE * tokens)
-        return memory_of(self.served(deployment), self.memory_bytes, context=context)
+        served, drafter = self.served(deployment), self.drafter(deployment)
+        return memory_of(served, self.memory_bytes, context=context, drafter=drafter)
 
     def device(self, deployment: Deployment) -> DeviceTimes:
         """What a deployment's steps take on the device; evaluated once for each shape."""
@@ -135,6 +157,7 @@ class Server:
         engine = self.engine
         key = (
             self.model.name,
+            self.draft.name if self.draft else "",
             self.cluster.accelerator.name,
             self.cluster.levels,
             engine.kernels,
@@ -144,7 +167,9 @@ class Server:
             shape,
         )
         if key not in self.facts.devices:
-            self.facts.devices[key] = device_times(self.served(deployment))
+            self.facts.devices[key] = device_times(
+                self.served(deployment), self.drafter(deployment)
+            )
         return self.facts.devices[key]
 
     def replica(self, pool: Pool, tokens: float) -> ReplicaKind:
@@ -199,7 +224,7 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
     InputError
         Names the size and what it may be.
     """
-    for name in ("tp", "pp", "dp", "ep"):
+    for name in ("tp", "pp", "dp", "ep", "cp"):
         if getattr(deployment, name) < 1:
             raise InputError(f"{name} is {getattr(deployment, name)}, but must be 1 or more")
     ranks = deployment.tp * deployment.dp
@@ -215,6 +240,14 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
     experts = max((block.experts.num_experts for block in model.blocks if block.experts), default=1)
     if deployment.ep > experts:
         raise InputError(f"ep is {deployment.ep}, but {model.name} has {experts} experts")
+    most = most_copies(model, deployment.tp)
+    if deployment.cp > 1 and (deployment.tp % deployment.cp or deployment.cp > most):
+        raise InputError(
+            f"cp {deployment.cp} must divide tp {deployment.tp}, and be {most} at most: so many of "
+            f"its ranks would have the same keys"
+        )
+    if deployment.cp > 1 and not server.engine.splits_cache:
+        raise InputError(f"{server.engine.name} cannot cut a sequence over ranks: leave out --cp")
     if deployment.cache not in CACHE_BYTES:
         known = " or ".join(CACHE_BYTES)
         raise InputError(f"the cache is {deployment.cache!r}, but must be {known}")
@@ -223,6 +256,17 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
         raise InputError(
             f"one replica takes {deployment.accelerators:,} accelerators, but there are {count:,}"
         )
+
+
+def most_copies(model: Model, tp: int) -> int:
+    """Ranks that have the same keys of a sequence when all heads are cut over ``tp``."""
+    heads = [
+        1 if latent_of(block) else core.num_kv_heads
+        for block in model.blocks
+        for core in block.cores
+        if core.kind != "linear" and core.value_dim
+    ]
+    return max(1, tp // max(heads, default=1))
 
 
 def check_fits(server: Server, deployment: Deployment, memory: Memory, tokens: float) -> None:

@@ -37,7 +37,7 @@ class Steady:
         return int(good[np.argmax(self.rate[good])]) if len(good) else -1
 
 
-def steady(kind: ReplicaKind, prompt: float, output: float) -> Steady:
+def steady(kind: ReplicaKind, prompt: float, output: float, reused: float = 0.0) -> Steady:
     """Evaluate a replica that prefills and decodes.
 
     Parameters
@@ -46,10 +46,12 @@ def steady(kind: ReplicaKind, prompt: float, output: float) -> Steady:
         The replica.
     prompt, output
         Mean tokens of a request.
+    reused
+        With which all prompts begin, so that they are in the cache once.
     """
-    sequences = _grid(kind, prompt, output)
+    sequences = _grid(kind, prompt, output, reused)
     decode = decode_step(kind, sequences, prompt + 0.5 * output)
-    own = prompt_time(kind, sequences, prompt, decode)
+    own = prompt_time(kind, sequences, prompt, decode, reused)
     gained = output / kind.gain
     step = decode + sequences / gained * own
     return Steady(
@@ -63,7 +65,7 @@ def steady(kind: ReplicaKind, prompt: float, output: float) -> Steady:
 
 def decoding(kind: ReplicaKind, prompt: float, output: float) -> Steady:
     """Evaluate a replica that only decodes."""
-    sequences = _grid(kind, prompt, output)
+    sequences = _grid(kind, prompt, output, 0.0)
     step = decode_step(kind, sequences, prompt + 0.5 * output)
     return Steady(
         sequences=sequences,
@@ -74,10 +76,10 @@ def decoding(kind: ReplicaKind, prompt: float, output: float) -> Steady:
     )
 
 
-def prefill_rate(kind: ReplicaKind, prompt: float) -> float:
+def prefill_rate(kind: ReplicaKind, prompt: float, reused: float = 0.0) -> float:
     """Prompts a second that a replica works through when it does nothing else. [1/s]"""
     nobody = np.zeros(1)
-    return float(kind.lanes / prompt_time(kind, nobody, prompt, nobody)[0])
+    return float(kind.lanes / prompt_time(kind, nobody, prompt, nobody, reused)[0])
 
 
 def decode_step(kind: ReplicaKind, sequences: Array, context: float) -> Array:
@@ -87,25 +89,35 @@ def decode_step(kind: ReplicaKind, sequences: Array, context: float) -> Array:
     return np.interp(sequences, times.rows, times.decode + attention)
 
 
-def prompt_time(kind: ReplicaKind, sequences: Array, prompt: float, decode: Array) -> Array:
+def prompt_time(
+    kind: ReplicaKind, sequences: Array, prompt: float, decode: Array, reused: float = 0.0
+) -> Array:
     """What one prompt adds to the time of those that decode beside it. [s]"""
     times = kind.times
-    chunk = min(prompt, float(kind.budget)) if kind.chunked else prompt
-    steps = np.ceil(prompt / chunk)
+    computed = max(1.0, prompt - reused)
+    chunk = min(computed, float(kind.budget)) if kind.chunked else computed
+    steps = np.ceil(computed / chunk)
     lane = np.interp(
         chunk + (sequences / kind.lanes if kind.mixed else 0.0), times.tokens, times.lane
     )
     whole = np.interp(chunk + (sequences if kind.mixed else 0.0), times.tokens, times.whole)
     head = np.interp(1.0 + (sequences if kind.mixed else 0.0), times.rows, times.head)
     attention = np.interp(prompt, times.length, times.prefill)
+    if reused > 0.0:
+        attention = attention - np.interp(reused, times.length, times.prefill)
     alone = np.interp(sequences, times.rows, times.decode)
     beside = alone if kind.mixed else 0.0 * decode
     return np.maximum(0.0, steps * (lane + whole + head - beside)) + attention
 
 
-def _grid(kind: ReplicaKind, prompt: float, output: float) -> Array:
+def most_sequences(kind: ReplicaKind, prompt: float, output: float, reused: float = 0.0) -> float:
+    """Sequences of mean lengths that a replica holds at once."""
+    held = prompt - reused + (0.6 * output if kind.promise == 0.0 else output)
+    return max(1.0, min(float(kind.most), (kind.blocks * kind.block - reused) / held))
+
+
+def _grid(kind: ReplicaKind, prompt: float, output: float, reused: float) -> Array:
     """Sequences at once, from one to as many as fit."""
-    held = prompt + 0.6 * output if kind.promise == 0.0 else prompt + output
-    most = max(1.0, min(float(kind.most), kind.blocks * kind.block / held))
+    most = most_sequences(kind, prompt, output, reused)
     grid = np.unique(np.round(np.geomspace(1.0, most, 40), 2))
     return np.append(grid[grid < most], most)

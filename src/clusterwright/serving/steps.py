@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,8 +51,11 @@ class DeviceTimes:
     lanes: int
 
 
-def device_times(served: Served) -> DeviceTimes:
-    """Evaluate every kernel and collective of a deployment, over all grids at once."""
+def device_times(served: Served, drafter: Served | None = None) -> DeviceTimes:
+    """Evaluate every kernel and collective of a deployment, over all grids at once.
+
+    ``drafter``: what proposes tokens, one after another before each step, and sees all prompts.
+    """
     deployment = served.deployment
     lanes = deployment.lanes
     width = 1 + deployment.drafted
@@ -67,7 +70,7 @@ def device_times(served: Served) -> DeviceTimes:
     alone = alone + (head_costs(served, rows * width).total if width > 1 else head.total)
     batch, context = np.meshgrid(rows, CONTEXT, indexing="ij")
     attention = attention_costs(served, batch.ravel(), context.ravel()).reshape(batch.shape)
-    return DeviceTimes(
+    found = DeviceTimes(
         lane=lane.total,
         whole=whole.total,
         rows=rows,
@@ -77,6 +80,20 @@ def device_times(served: Served) -> DeviceTimes:
         prefill=prefill_costs(served, LENGTH),
         kernels=lane.kernels + whole.kernels + head.kernels,
         lanes=lanes,
+    )
+    return found if drafter is None else _with_drafts(found, device_times(drafter), width - 1)
+
+
+def _with_drafts(steps: DeviceTimes, drafts: DeviceTimes, drafted: int) -> DeviceTimes:
+    """Steps before each of which a drafter decodes so many times."""
+    return replace(
+        steps,
+        lane=steps.lane + drafts.lane,
+        whole=steps.whole + drafts.whole,
+        alone=steps.alone + drafted * drafts.alone,
+        attention=steps.attention + drafted * drafts.attention,
+        prefill=steps.prefill + drafts.prefill,
+        kernels=steps.kernels + drafted * drafts.kernels,
     )
 
 
@@ -143,6 +160,7 @@ def replica_of(
         mixed=engine.mixed,
         chunked=engine.chunked,
         promise=engine.promise,
+        reuse=engine.reuse,
         gain=1.0 + deployment.accepted,
         width=1 + deployment.drafted,
         poll=engine.poll_steps,

@@ -140,6 +140,12 @@ class Played:
     def _below(self) -> Array:
         return np.cumsum(self.gaps)
 
+    @property
+    def mean_itl(self) -> float:
+        """Mean time between two tokens. [s]"""
+        middle = LEAST * np.exp((np.arange(len(self.gaps)) + 0.5) * WIDTH)
+        return float(np.dot(self.gaps, middle) / max(1, int(self._below[-1])))
+
     def itl(self, percentile: float) -> float:
         """Time between two tokens, over all tokens; to 1 %. 0 if nobody got two. [s]
 

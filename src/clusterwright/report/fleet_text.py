@@ -1,0 +1,80 @@
+"""The size of a whole service as text a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clusterwright.aligned import aligned
+from clusterwright.planner_fleet import both_ways
+from clusterwright.report.serving_text import latency_words, pools_words, question_lines
+from clusterwright.report.text import fold
+from clusterwright.serving.fleet import FleetPlan, FleetQuestion
+from clusterwright.units import format_count, format_quantity
+
+WAYS = {"model": "By the model", "measured": "By the measured rate"}
+MOST_LINES = 12
+
+
+def fleet_text(plans: Sequence[FleetPlan]) -> str:
+    """One or two ways to the size of the same service."""
+    lines = [_asked(plans[0].question)]
+    for plan in plans:
+        lines += ["", f"{WAYS[plan.way]}: {plan.accelerators:,} accelerators", *_plan(plan)]
+    ratio = both_ways(plans)
+    if ratio is not None:
+        lines += ["", f"The model needs {ratio:.2f} times what the measured rate does."]
+    return "\n".join(lines) + "\n"
+
+
+def _asked(question: FleetQuestion) -> str:
+    words = [f"{format_count(question.rate)} requests/s on average"]
+    count = len(question.regions)
+    words.append("one region" if count == 1 else f"{count} regions")
+    peaks = sorted({region.peak for region in question.regions})
+    if peaks != [1.0]:
+        several = f"{peaks[0]:g} to {peaks[-1]:g}" if len(peaks) > 1 else f"{peaks[0]:g}"
+        words.append(f"peaks of {several} times the mean")
+    if question.headroom:
+        words.append(f"{question.headroom:.0%} headroom")
+    if question.lose:
+        words.append("any one region may be lost")
+    if question.spare:
+        words.append(f"{question.spare} spare in each pool")
+    if question.shortfall:
+        words.append(f"short of replicas {question.shortfall:.2g} of the time at most")
+    return "\n".join(fold(", ".join(words), 0))
+
+
+def _plan(plan: FleetPlan) -> list[str]:
+    lines = _regions(plan)
+    lines.append(f"  used         {plan.used:.0%} of what it is sized for, on average")
+    if plan.power is not None:
+        lines.append(f"  power        {format_quantity(plan.power, 'W')} of accelerators, at most")
+    if plan.cost is not None:
+        lines.append(f"  cost         ${plan.cost:,.0f} an hour")
+    if plan.largest is not None:
+        best = plan.largest.best
+        lines += ["", "The largest region's replicas", *question_lines(plan.largest.question)]
+        lines.append(f"  {pools_words(best.pools)}")
+        lines.append(f"  first token  {latency_words(best.ttft)}")
+        lines.append(f"  each token   {latency_words(best.tpot)}")
+    return lines
+
+
+def _regions(plan: FleetPlan) -> list[str]:
+    header = ("  region", "mean/s", "peak/s", "sized for", "replicas", "spare", "accelerators")
+    rows = [
+        [
+            f"  {one.name}",
+            format_count(one.mean),
+            format_count(one.peak),
+            format_count(one.sized),
+            f"{one.replicas:,}",
+            f"{one.spare:,}",
+            f"{one.accelerators:,}",
+        ]
+        for one in plan.regions[:MOST_LINES]
+    ]
+    more = len(plan.regions) - MOST_LINES
+    lines = aligned(header, rows, align="lrrrrrr")
+    return [*lines, f"  and {more} more"] if more > 0 else lines
