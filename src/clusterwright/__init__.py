@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         load_plan,
         plan_training,
         replay_plan,
-        save_plan,
         simulate_training,
     )
+    from clusterwright.saving import save_plan
     from clusterwright.simulation.step import TrainingSimulation
     from clusterwright.software import Software
     from clusterwright.strategy import Strategy
@@ -90,7 +90,7 @@ _HOME = {
     "load_plan": "clusterwright.planner",
     "plan_training": "clusterwright.planner",
     "replay_plan": "clusterwright.planner",
-    "save_plan": "clusterwright.planner",
+    "save_plan": "clusterwright.saving",
     "simulate_training": "clusterwright.planner",
     "validate": "clusterwright.validation.api",
 }

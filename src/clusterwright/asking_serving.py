@@ -16,8 +16,8 @@ from clusterwright.facts import device_named, engine_named, shipped
 from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
-from clusterwright.serving.plan import Objective, ServingQuestion, Split
-from clusterwright.serving.server import HELD
+from clusterwright.serving.plan import Objective, ServingPlan, ServingQuestion, Split
+from clusterwright.serving.server import HELD, Pool
 
 USUAL_ENGINE = {"NVIDIA": "vllm", "AMD": "vllm", "Google": "vllm-tpu", "Intel": "vllm"}
 """Vendor → the engine assumed; others get the generic one, small chips llama.cpp."""
@@ -137,11 +137,39 @@ def _service(given: Service | None, facts: Catalogue, assumed: list[str]) -> Ser
     if given is None or not given.target or given.load_time:
         return given or Service()
     start, rate = (
-        facts.entry("default", name).require("value").value
+        facts.entry("defaults", name).require("value").value
         for name in ("engine-start", "weights-load-rate")
     )
     assumed.append(f"a replica starts in {start:g} s and loads weights at {rate / 1e9:g} GB/s")
     return msgspec.structs.replace(given, load_time=start, load_rate=rate)
+
+
+def played_plan(
+    plan: ServingPlan,
+    *,
+    load: dict[str, Any] | None = None,
+    service: Service | None = None,
+    catalogue: Catalogue | None = None,
+) -> tuple[ServingQuestion, tuple[Pool, ...]]:
+    """A saved plan's question and best pools, to be played under another load, or run otherwise.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    load
+        Keyword arguments of `make_load`; None: the plan's own load.
+    service
+        How replicas are run; None: as in the plan.
+    """
+    assumed = list(plan.question.assumed)
+    changes: dict[str, Any] = {}
+    if load is not None:
+        changes["workload"] = make_load(**load)
+    if service is not None:
+        changes["service"] = _service(service, catalogue or shipped(), assumed)
+    question = msgspec.structs.replace(plan.question, assumed=tuple(assumed), **changes)
+    return question, plan.best.pools
 
 
 def price_of(given: str | float | None) -> float | None:

@@ -11,6 +11,7 @@ import numpy as np
 from clusterwright import __version__
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
+from clusterwright.saving import encode_plan, load_record
 from clusterwright.simulation.refining import Weight, best_played
 from clusterwright.simulation.step import Played, simulate
 from clusterwright.strategy import Strategy
@@ -238,51 +239,15 @@ def _remaining_dp(question: TrainingQuestion, choices: dict[str, Any]) -> int:
     return count // cut
 
 
-def save_plan(plan: TrainingPlan, path: Path) -> None:
-    """Write a plan; whole or not at all.
-
-    Raises
-    ------
-    InputError
-        When the path names no file that can be written.
-    """
-    encoded = encode_plan(plan)
-    if path.is_dir() or not path.name:
-        raise InputError(f"cannot save to the folder {str(path)!r}: name a file, such as plan.json")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}")
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(encoded)  # a device or a pipe: never put a file in its place
-        return
-    temporary = target.with_name(target.name + ".part")
-    try:
-        temporary.write_bytes(encoded)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(f"cannot save {str(path)!r}: {error.strerror}") from None
-
-
-def encode_plan(plan: TrainingPlan) -> bytes:
-    """A plan as bytes: the same plan gives the same bytes."""
-    return msgspec.json.encode(plan, order="deterministic") + b"\n"
-
-
 def load_plan(path: Path) -> TrainingPlan:
     """Read a saved plan.
 
     Raises
     ------
     InputError
-        No such file, or not a plan.
+        No such file, or not a plan for training.
     """
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=TrainingPlan)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {str(path)!r}; save a plan with --save") from None
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise InputError(f"{str(path)!r} is not a saved plan: {error}") from None
+    return load_record(path, TrainingPlan, "plan for training")
 
 
 def replay_plan(saved: TrainingPlan) -> tuple[TrainingPlan, bool]:

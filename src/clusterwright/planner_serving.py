@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,6 +14,7 @@ from clusterwright.engines.requests.simulator import Traffic
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.inference import Deployment
+from clusterwright.saving import encode_plan, load_record
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.serving.playing import estimate
 from clusterwright.serving.search import search
@@ -60,6 +62,31 @@ def plan_serving(question: ServingQuestion, *, catalogue: Catalogue | None = Non
         refused=found.refused,
         played=found.played,
     )
+
+
+def load_serving_plan(path: Path) -> ServingPlan:
+    """Read a saved plan.
+
+    Raises
+    ------
+    InputError
+        No such file, or not a plan for serving.
+    """
+    return load_record(path, ServingPlan, "plan for serving")
+
+
+def replay_serving(
+    saved: ServingPlan, *, catalogue: Catalogue | None = None
+) -> tuple[ServingPlan, bool]:
+    """Plan a saved question again; tell whether the bytes are the same.
+
+    Raises
+    ------
+    InputError
+        The question was edited into one that cannot be answered.
+    """
+    fresh = plan_serving(saved.question, catalogue=catalogue)
+    return fresh, encode_plan(fresh) == encode_plan(saved)
 
 
 def estimate_serving(

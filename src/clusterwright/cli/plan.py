@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
 from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
-from clusterwright.planner import plan_training, save_plan
+from clusterwright.planner import plan_training
 from clusterwright.report.text import plan_text
+from clusterwright.saving import save_plan
 from clusterwright.training.pins import parse_pins
 
 JOB, MACHINE = JobOptions(), MachineOptions()

@@ -8,8 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli.options import write, write_json
-from clusterwright.planner import load_plan, replay_plan
-from clusterwright.report.text import plan_text
 
 
 def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> int:
@@ -18,16 +16,47 @@ def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fal
     Parameters
     ----------
     path
-        A file that ``plan train --save`` wrote.
+        A file that ``plan train --save`` or ``plan serve --save`` wrote.
     json
         Print the plan as it is computed now, as JSON.
     """
-    saved = load_plan(path)
-    fresh, same = replay_plan(saved)
+    text, same, fresh, version = (_serving if _is_serving(path) else _training)(path)
     if json:
         write_json(fresh)
     else:
-        write(plan_text(fresh))
-        version = f"version {saved.version}, catalogue {saved.catalogue[:12]}"
+        write(text)
         write("\n" + (f"same bytes as saved ({version})" if same else f"differs from {version}"))
     return 0 if same else 1
+
+
+def _is_serving(path: Path) -> bool:
+    """Whether a file looks like a plan for serving, as far as its keys tell."""
+    import msgspec
+
+    try:
+        keys = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+        return False
+    return "front" in keys
+
+
+def _training(path: Path) -> tuple[str, bool, object, str]:
+    from clusterwright.planner import load_plan, replay_plan
+    from clusterwright.report.text import plan_text
+
+    saved = load_plan(path)
+    fresh, same = replay_plan(saved)
+    return plan_text(fresh), same, fresh, _version(saved.version, saved.catalogue)
+
+
+def _serving(path: Path) -> tuple[str, bool, object, str]:
+    from clusterwright.planner_serving import load_serving_plan, replay_serving
+    from clusterwright.report.serving_text import plan_text
+
+    saved = load_serving_plan(path)
+    fresh, same = replay_serving(saved)
+    return plan_text(fresh), same, fresh, _version(saved.version, saved.catalogue)
+
+
+def _version(version: str, catalogue: str) -> str:
+    return f"version {version}, catalogue {catalogue[:12]}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_load import make_service
-from clusterwright.asking_serving import ask_serving
+from clusterwright.asking_serving import ask_serving, played_plan
 from clusterwright.cli.options import write, write_json
 from clusterwright.cli.serving_options import (
     CutOptions,
@@ -18,8 +19,16 @@ from clusterwright.cli.serving_options import (
     TuneOptions,
 )
 from clusterwright.errors import InfeasibleError, InputError
-from clusterwright.planner_serving import deployment_of, estimate_serving, plan_serving
+from clusterwright.inference import Deployment
+from clusterwright.planner_serving import (
+    deployment_of,
+    estimate_serving,
+    load_serving_plan,
+    plan_serving,
+)
 from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
+from clusterwright.saving import save_plan
+from clusterwright.serving.server import Pool
 
 LOAD, PLACE, CUT, TUNE, RUN = (
     LoadOptions(),
@@ -41,6 +50,7 @@ def plan(
     split: Literal["auto", "no", "only"] = "auto",
     router: str = "",
     reuse: bool = True,
+    save: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Find replicas, cuts and formats that keep a promise under a load for the least.
@@ -57,6 +67,8 @@ def plan(
         round-robin, least-loaded or prefix-aware [default: what suits the prompts].
     reuse
         Whether what one prompt left in the cache serves others that begin alike.
+    save
+        Write the plan here; replay computes it again, simulate serve --plan plays it.
     json
         Print the plan as JSON.
     """
@@ -72,6 +84,8 @@ def plan(
         **load.load(),
     )
     found = plan_serving(question, catalogue=facts)
+    if save:
+        save_plan(found, save)
     if json:
         write_json(found)
     else:
@@ -79,7 +93,7 @@ def plan(
 
 
 def estimate(
-    model: str,
+    model: str = "",
     /,
     *,
     load: LoadOptions = LOAD,
@@ -87,6 +101,7 @@ def estimate(
     tune: TuneOptions = TUNE,
     cut: CutOptions = CUT,
     run: RunOptions = RUN,
+    plan: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Play requests through one given deployment: latencies, rates, the parts of a step.
@@ -95,21 +110,37 @@ def estimate(
     ----------
     model
         A model of the catalogue, or the path of a Hugging Face config.json.
+    plan
+        Instead: a plan that was saved; its best deployment is played, under its own load or
+        another, with failures or a scaler.
     json
         Print the estimate as JSON.
     """
     facts = catalogue_with(place.catalogue)
-    question = ask_serving(
-        model,
-        service=run.service(),
-        catalogue=facts,
-        **place.place(),
-        **tune.setup(),
-        **load.load(),
-    )
-    deployment = deployment_of(question, tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep, cp=cut.cp)
+    pools: tuple[Pool, ...] | Deployment
+    if plan is not None:
+        if model or place != PLACE or cut != CUT or tune != TUNE:
+            raise InputError(
+                "--plan has its model, machine and cut: say nothing else but the load and how "
+                "replicas are run"
+            )
+        saved = load_serving_plan(plan)
+        question, pools = played_plan(saved, load=load.load() if load != LOAD else None,
+                                      service=run.service())  # fmt: skip
+    elif not model:
+        raise InputError("name a model, or give a saved plan with --plan")
+    else:
+        question = ask_serving(
+            model,
+            service=run.service(),
+            catalogue=facts,
+            **place.place(),
+            **tune.setup(),
+            **load.load(),
+        )
+        pools = deployment_of(question, tp=cut.tp, pp=cut.pp, dp=cut.dp, ep=cut.ep, cp=cut.cp)
     found = estimate_serving(
-        question, deployment, replicas=cut.replicas, trace=load.requests, catalogue=facts
+        question, pools, replicas=cut.replicas, trace=load.requests, catalogue=facts
     )
     if json:
         write_json(found)

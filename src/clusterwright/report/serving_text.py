@@ -16,8 +16,6 @@ from clusterwright.units import format_count, format_time
 
 BAR = 24
 FRONT_LINES = 8
-TIGHT = 0.85
-"""Share of what it can take beyond which small errors decide whether queues grow. [1]"""
 
 
 def plan_text(plan: ServingPlan) -> str:
@@ -72,7 +70,6 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
     """What it takes, what users get, how far from the edge."""
     if found.handheld is not None:
         return _handheld_lines(found, found.handheld)
-    used = found.rate / found.saturation if found.saturation else math.inf
     lines = [f"  replicas     {pools_words(found.pools)}"]
     lines += [f"  accelerators {found.accelerators:,}"]
     for name, latency in (
@@ -86,10 +83,7 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
         f"accelerator, {found.user_rate:,.0f} per user; {found.concurrency:,.0f} requests at once"
     )
     lines += _sureness(found)
-    lines.append(
-        f"  load         {used:.0%} of the {found.saturation:,.3g} requests/s at which queues "
-        f"grow without end{_edge(used)}"
-    )
+    lines += _load(found)
     memory = found.memory
     lines.append(
         f"  memory       weights {memory.weights / 2**30:.1f}, cache "
@@ -110,6 +104,19 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
         lines.append(f"  energy       {found.energy:.3g} J a token out, at board power")
     if not found.meets:
         lines.append(f"  PROMISE BROKEN for more than {100 - question.workload.percentile:g} %")
+    return lines
+
+
+def _load(found: ServingEstimate) -> list[str]:
+    """How far the load is from what replicas can take, and what that means."""
+    low, high = found.limits
+    most = f"the {found.saturation:,.3g} requests/s at which queues grow without end"
+    lines = [f"  load         {found.rate / found.saturation:.0%} of {most}"]
+    between = f"somewhere from {low:,.3g} to {high:,.3g}"
+    if found.verdict == "unsure":
+        lines.append(f"  UNSURE       that is {between}: take more, or measure before you promise")
+    elif found.verdict == "falls behind":
+        lines.append(f"  FALLS BEHIND that is {between}: latencies are of a queue that grows")
     return lines
 
 
@@ -190,12 +197,6 @@ def latency_words(one: Latency) -> str:
     """Percentiles of a latency, in words."""
     parts = ((name, getattr(one, name)) for name in ("p50", "p90", "p99"))
     return "  ".join(f"{name} {format_time(value)}" for name, value in parts)
-
-
-def _edge(used: float) -> str:
-    if used > 1.0:
-        return ": BEYOND IT, latencies grow with time"
-    return ": near it, a small error decides; leave more room" if used > TIGHT else ""
 
 
 def _parts(found: ServingEstimate) -> list[str]:

@@ -17,6 +17,7 @@ from clusterwright.workload import ServingWorkload
 
 Objective = Literal["cost", "energy", "accelerators", "throughput"]
 Split = Literal["auto", "no", "only"]
+Verdict = Literal["keeps up", "unsure", "falls behind"]
 
 
 class ServingQuestion(Record, frozen=True, kw_only=True):
@@ -66,7 +67,9 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     """What a deployment does under a load.
 
     ``pools``: replicas and how each is cut. ``rate``: requests a second offered to all of them,
-    and ``saturation``: what they could take at most, queues growing beyond it. [1/s]
+    and ``saturation``: what they could take at most, queues growing beyond it; ``limits``: what
+    80 % of runs alike could take, for as much predicted. [1/s] ``verdict``: whether the rate is
+    below both limits, between them, or above, where latencies are of a queue that grows.
     ``ttft``, ``tpot``, ``latency``: to the first token, per token after it, of the whole request;
     ``itl``: between two tokens, over all tokens.
     ``output_rate``: tokens a second of all. [1/s] ``user_rate``: tokens a second that one user
@@ -83,6 +86,8 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     accelerators: int
     rate: float
     saturation: float
+    limits: tuple[float, float]
+    verdict: Verdict
     ttft: Latency
     tpot: Latency
     itl: Latency

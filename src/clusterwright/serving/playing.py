@@ -27,7 +27,7 @@ from clusterwright.serving.layers import (
     lane_costs,
     whole_costs,
 )
-from clusterwright.serving.plan import Latency, Part, ServingEstimate, ServingQuestion
+from clusterwright.serving.plan import Latency, Part, ServingEstimate, ServingQuestion, Verdict
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import (
     decode_step,
@@ -242,6 +242,9 @@ def estimate(
     at_once = offered * float(np.mean(played.finish[part] - played.sent[part]))
     prompts = float(np.sum(traffic.prompt)) if traffic else job.prompt * len(played.sent)
     accelerators = scale * sum(pool.accelerators for pool in pools)
+    intervals = intervals_for(server)
+    saturation = scale * saturation_of(kinds, job)
+    limits = limits_of(saturation, intervals)
     up = share_up(pools, kinds, played) if question.service.target else 1.0
     tokens = scale * offered * output
     busy = float(np.sum(played.busy) / (len(played.busy) * max(played.duration, 1e-12)))
@@ -252,7 +255,9 @@ def estimate(
         pools=grown,
         accelerators=accelerators,
         rate=scale * offered,
-        saturation=scale * saturation_of(kinds, job),
+        saturation=saturation,
+        limits=limits,
+        verdict=verdict_of(0.0 if job.users else scale * offered, limits),
         ttft=summary(played.ttft[part]),
         tpot=tpot,
         itl=Latency(mean=played.mean_itl, p50=itl(50), p90=itl(90), p99=itl(99)),
@@ -270,7 +275,7 @@ def estimate(
         memory=server.memory(pools[-1].deployment, longest(job)),
         parts=step_parts(server, kinds[-1], pools[-1], job, at_once),
         meets=keeps(played, job),
-        intervals=intervals_for(server),
+        intervals=intervals,
         handheld=handheld(question.device, played, job.prompt) if question.device else None,
     )
 
@@ -284,6 +289,21 @@ def share_up(pools: Sequence[Pool], kinds: Sequence[ReplicaKind], played: Played
     )
     start = float(played.finish.max()) * float(each.sum())
     return float(np.dot(each, played.paid)) / start if start else 1.0
+
+
+def limits_of(saturation: float, intervals: Sequence[ServingInterval]) -> tuple[float, float]:
+    """What 80 % of runs alike could take, for so much predicted. [1/s]"""
+    for one in intervals:
+        if one.sort == "throughput":
+            return saturation * one.low, saturation * one.high
+    return saturation, saturation
+
+
+def verdict_of(rate: float, limits: tuple[float, float]) -> Verdict:
+    """Whether replicas keep up with a rate; users who wait for answers never ask too much."""
+    if rate < limits[0]:
+        return "keeps up"
+    return "unsure" if rate <= limits[1] else "falls behind"
 
 
 def intervals_for(server: Server) -> tuple[ServingInterval, ...]:
