@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from serving_cases import lookup, predictor, run_of
 
-from clusterwright.calibrate.serving import fit_serving, fitted_keys, run_key
+from clusterwright.calibrate.serving import fit_serving
 from clusterwright.inference import Correction, InferenceEngine
 from clusterwright.validation.serving.questions import question_of
 from clusterwright.validation.serving.rows import ServeRun
+from clusterwright.validation.serving.tenths import fitted_keys, run_key
 
 
 def made_runs(count: int, source: str = "made", **changes: object) -> list[ServeRun]:
