@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
 from clusterwright.engines.requests.things import DECODE, PREFILL
 from clusterwright.serving.handheld import handheld
-from clusterwright.serving.intervals import ServingInterval, Sort, interval_of
+from clusterwright.serving.intervals import ServingInterval, Sort, at_worst, interval_of
 from clusterwright.serving.layers import (
     attention_costs,
     head_costs,
@@ -200,6 +201,16 @@ def intervals_for(server: Server) -> tuple[ServingInterval, ...]:
     place = {"engine": server.engine.id, "profile": server.cluster.accelerator.profile}
     found = [interval_of(server.facts.intervals, sort, **place) for sort in sorts]
     return tuple(one for one in found if one is not None)
+
+
+def with_room(job: ServingWorkload, intervals: Sequence[ServingInterval]) -> ServingWorkload:
+    """What to plan for, so that nine in ten runs alike keep what is promised."""
+    ends = {one.sort.split()[0]: at_worst(1.0, one) for one in intervals}
+    limits = {
+        name: None if limit is None else limit / ends.get(sort, 1.0)
+        for name, limit, sort in (("ttft", job.ttft, "TTFT"), ("tpot", job.tpot, "TPOT"))
+    }
+    return msgspec.structs.replace(job, **limits)
 
 
 def replace_count(pool: Pool, scale: int) -> Pool:
