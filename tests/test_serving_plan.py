@@ -13,10 +13,10 @@ from serving_cases import asked, planned
 from clusterwright.asking_serving import ask_serving, make_load
 from clusterwright.errors import InfeasibleError, InputError, UnitError, UnknownNameError
 from clusterwright.inference import Deployment
-from clusterwright.planner_serving import estimate_serving, plan_serving
+from clusterwright.planner_serving import estimate_serving, plan_serving, server_of
 from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.plan import ServingEstimate, ServingPlan
-from clusterwright.serving.playing import with_room
+from clusterwright.serving.playing import kinds_of, play, traffic_of, with_room
 from clusterwright.serving.search import _ratio
 from clusterwright.workload import ServingWorkload
 
@@ -395,3 +395,17 @@ def test_what_was_not_said_is_listed_and_what_was_is_not():
 )
 def test_rates_are_read_in_any_unit(rate, per_second):
     assert make_load(rate=rate, prompt=1, output=1).rate == pytest.approx(per_second)
+
+
+def test_a_large_batch_is_played_until_its_load_stays():
+    # 45 requests a second of 20 s each: 400 requests would be over before the batch has filled.
+    question = ask_serving(
+        "llama-2-70b", accelerator="b200", accelerators=1, engine="trtllm", weights="nvfp4",
+        cache="fp8", rate=30, prompt=221, output=273,
+    )  # fmt: skip
+    found = estimate_serving(question, Deployment(weights="nvfp4", cache="fp8"))
+    [kind] = kinds_of(server_of(question), found.pools, question.workload)
+    longer = msgspec.structs.replace(question.workload, rate=30.0)
+    traffic = traffic_of(longer, 40_000, 30.0, question.engine.entry_time)
+    played = play(server_of(question), [kind], longer, 30.0, traffic)
+    assert found.tpot.mean == pytest.approx(played.tpot[20_000:].mean(), rel=0.1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from clusterwright.engines.compiled import has_numba
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
 from clusterwright.engines.requests.things import DECODE, PREFILL
 from clusterwright.serving.handheld import handheld
@@ -27,8 +29,14 @@ Array = Any
 
 REQUESTS = 400
 """Requests that a replica is played with: enough for a 99th percentile to within a few per cent."""
+ROUNDS = 10.0
+"""Requests played for each that is served at once, so that the load is seen as it stays. [1]"""
+FILLING = 3.0
+"""Of those, the first, which find an emptier machine than the rest. [1]"""
 WARM = 0.2
-"""Of the requests, the first, which find an emptier machine than the rest. [1]"""
+"""Share of all requests that are left out at least, for the same reason. [1]"""
+MANY = 2000
+"""Requests from which a compiled loop pays: a plan plays a dozen such loads."""
 TURNS = 20
 """Requests of each user who waits for answers."""
 SEED = 7
@@ -89,6 +97,19 @@ def saturation_of(kinds: Sequence[ReplicaKind], job: ServingWorkload) -> float:
     return min(rates)
 
 
+def at_once_of(kinds: Sequence[ReplicaKind], job: ServingWorkload, rate: float) -> float:
+    """Sequences that decode at once under a load, by closed form; at most those that fit. [1]"""
+    decoders = [kind for kind in kinds if kind.role != PREFILL]
+    each = rate / sum(kind.count for kind in decoders)
+    found = 0.0
+    for kind in decoders:
+        model = decoding if kind.role == DECODE else steady
+        state = model(kind, job.prompt, job.output)
+        reached = np.maximum.accumulate(state.rate)
+        found += kind.count * float(np.interp(each, reached, state.sequences))
+    return found
+
+
 def play(
     server: Server,
     kinds: Sequence[ReplicaKind],
@@ -100,15 +121,19 @@ def play(
     entering = sum(kind.count for kind in kinds if kind.role != DECODE)
     replicas = max(entering, sum(kind.count for kind in kinds if kind.role != PREFILL))
     if traffic is None:
-        traffic = traffic_of(job, REQUESTS * replicas, rate, server.engine.entry_time)
+        count = max(REQUESTS * replicas, math.ceil(ROUNDS * at_once_of(kinds, job, rate)))
+        traffic = traffic_of(job, count, rate, server.engine.entry_time)
     router = "least-loaded" if replicas > 1 else "round-robin"
-    return play_requests(traffic, list(kinds), router=router)
+    compiled = True if len(traffic.arrival) >= MANY and has_numba() else None
+    return play_requests(traffic, list(kinds), router=router, compile_loop=compiled)
 
 
 def settled(played: Played) -> slice:
-    """Requests that count: those after the start, before the last stragglers."""
+    """Requests that count: those after the start."""
     count = len(played.sent)
-    return slice(int(WARM * count), count)
+    at_once = float(np.sum(played.finish - played.sent)) / max(played.duration, 1e-12)
+    first = max(WARM * count, min(FILLING * at_once, 0.5 * count))
+    return slice(int(first), count)
 
 
 def keeps(played: Played, job: ServingWorkload) -> bool:
