@@ -142,6 +142,8 @@ def _refine(
         where = dict(zip(level, place, strict=True))
         asked = _whereabouts(members[0][1])
         parent = engine.correction(**asked)
+        if parent.rows == len(members):  # the very rows that its parent rests on, already heard
+            continue
         own = msgspec.structs.replace(
             Correction(rows=len(members), decode=parent.decode, prompt=parent.prompt), **where
         )
