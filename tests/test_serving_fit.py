@@ -6,10 +6,11 @@ import msgspec
 import pytest
 from serving_cases import lookup, predictor, run_of
 
-from clusterwright.calibrate.serving import fit_serving, fitted_keys, run_key
+from clusterwright.calibrate.serving import fit_serving
 from clusterwright.inference import Correction, InferenceEngine
 from clusterwright.validation.serving.questions import question_of
 from clusterwright.validation.serving.rows import ServeRun
+from clusterwright.validation.serving.tenths import fitted_keys, run_key
 
 
 def made_runs(count: int, source: str = "made", **changes: object) -> list[ServeRun]:
@@ -78,3 +79,18 @@ def engine_of(entry: dict[str, object], documented: InferenceEngine) -> Inferenc
     kept = ("id", "rows", "sources", "residual")
     fitted = {key: value for key, value in entry.items() if key not in kept}
     return msgspec.convert({**msgspec.structs.asdict(documented), **fitted}, InferenceEngine)
+
+
+def test_the_same_rows_are_heard_once_however_finely_they_could_be_grouped():
+    # Of A100 in one format, its generation, that with the format, and the chip are the same rows.
+    runs = []
+    for chip, slower in (("H100-SXM", 1.0), ("A100-80GB", 1.5)):
+        changes = {"scenario": "decode only", "accelerator": chip}
+        for run in made_runs(60, chip, **changes):
+            if run.measured_metric == "tpot_ms":
+                value = predictor().predict(run, question_of(run, lookup())) * slower
+                runs.append(msgspec.structs.replace(run, measured_value=value))
+    [entry] = fit_serving(runs, lookup(), tell=lambda _: None)
+    rested = [one["rows"] for one in entry["corrections"] if one.get("profile") == "nvidia-ampere"]
+    assert rested == [6]
+    assert not [one for one in entry["corrections"] if "a100" in one.get("accelerator", "")]

@@ -10,7 +10,6 @@ import pytest
 from serving_cases import STATIC, asked
 
 from clusterwright.calibrate.intervals import LEVEL
-from clusterwright.calibrate.serving import FEWEST, fitted_keys, run_key
 from clusterwright.calibrate.serving_intervals import (
     LEAST_ROWS,
     ServeResidual,
@@ -24,6 +23,7 @@ from clusterwright.inference import Deployment
 from clusterwright.planner_serving import estimate_serving
 from clusterwright.serving.intervals import ServingInterval, interval_of, intervals_in
 from clusterwright.validation.serving.rows import ServeRun, read_serve_runs
+from clusterwright.validation.serving.tenths import FEWEST, fitted_keys, run_key
 
 COLUMNS = tuple(STATIC)
 

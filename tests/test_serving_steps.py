@@ -13,7 +13,7 @@ from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.inference import Correction, Deployment
 from clusterwright.model.parameters import count_parameters
 from clusterwright.serving.capacity import Memory, sequence_bytes, weight_bytes
-from clusterwright.serving.playing import step_parts
+from clusterwright.serving.estimating import step_parts
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import decode_step, steady
 from clusterwright.serving.steps import CONTEXT, TOKENS, DeviceTimes, device_times, step_times

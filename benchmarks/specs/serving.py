@@ -130,7 +130,7 @@ PLANS = {
         " --ttft 1s --tpot 50ms"
     ),
     "deepseek-v3": (
-        "plan serve deepseek-v3 --accelerator h200 --accelerators 1024 --rate 500/s --input 2000"
+        "plan serve deepseek-v3 --accelerator h200 --accelerators 2048 --rate 500/s --input 2000"
         " --output 300 --ttft 1s --tpot 50ms"
     ),
 }

@@ -15,8 +15,8 @@ from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.inference import Deployment
 from clusterwright.saving import encode_plan, load_record
+from clusterwright.serving.estimating import estimate
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.serving.playing import estimate
 from clusterwright.serving.search import search
 from clusterwright.serving.server import Pool, Server, ServingFacts, check_sizes
 from clusterwright.traces import Trace

@@ -8,8 +8,6 @@ fewer rows there are.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,11 +21,9 @@ from clusterwright.facts import from_entry
 from clusterwright.inference import Correction, InferenceEngine
 from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion, question_of
-from clusterwright.validation.serving.rows import METRICS, PROMPT_METRICS, ServeRun
+from clusterwright.validation.serving.rows import PROMPT_METRICS, ServeRun
+from clusterwright.validation.serving.tenths import fitted_keys, run_key
 
-PARTS = 10
-"""One in so many runs is fitted on."""
-FEWEST = 5
 CAP = 0.7
 """Largest logarithm of an error that counts: beyond it something else is wrong. [1]"""
 BEYOND = 0.6
@@ -43,31 +39,6 @@ STEPS = (0.5, 0.71, 0.84, 0.93, 1.08, 1.19, 1.41, 2.0)
 LEAST = {"sequence_time": 1e-6}
 
 Case = tuple[ServeRun, ServeQuestion]
-_METRIC = re.compile(r"\.(" + "|".join(METRICS) + r")(\..*)?$")
-
-
-def run_key(run: ServeRun) -> str:
-    """What identifies a run: its rows are on one side of the split together."""
-    return run.source + _METRIC.sub("", run.id)
-
-
-def fitted_keys(runs: Iterable[ServeRun], *, part: int = 0) -> frozenset[str]:
-    """Keys of the runs that are fitted on: a tenth of each source, by a hash.
-
-    Factors are fitted on ``part`` 0, intervals on part 1. A source of fewer than `FEWEST` runs is
-    not fitted on at all; others give at least one.
-    """
-    sources: dict[str, set[str]] = defaultdict(set)
-    for run in runs:
-        if run.config_complete:
-            sources[run.source].add(run_key(run))
-    chosen: set[str] = set()
-    for keys in sources.values():
-        if len(keys) >= FEWEST:
-            ordered = sorted(keys, key=lambda key: hashlib.sha256(key.encode()).digest())
-            size = max(1, round(len(keys) / PARTS))
-            chosen.update(ordered[part * size : (part + 1) * size])
-    return frozenset(chosen)
 
 
 def fit_serving(
@@ -171,6 +142,8 @@ def _refine(
         where = dict(zip(level, place, strict=True))
         asked = _whereabouts(members[0][1])
         parent = engine.correction(**asked)
+        if parent.rows == len(members):  # the very rows that its parent rests on, already heard
+            continue
         own = msgspec.structs.replace(
             Correction(rows=len(members), decode=parent.decode, prompt=parent.prompt), **where
         )

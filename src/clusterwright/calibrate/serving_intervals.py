@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from clusterwright.calibrate.intervals import LEVEL, quantiles_of
-from clusterwright.calibrate.serving import fitted_keys, run_key
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
 from clusterwright.serving.intervals import ServingInterval, Sort
@@ -26,9 +25,8 @@ from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import ServeRun
 from clusterwright.validation.serving.scoring import sort_of_metric
+from clusterwright.validation.serving.tenths import INTERVALS, fitted_keys, run_key
 
-PART = 1
-"""Which tenth, factors being fitted on the one before."""
 LEAST_ROWS = 20
 """Rows that a group of its own needs. [1]"""
 LEVELS: tuple[tuple[str, ...], ...] = ((), ("engine",), ("engine", "profile"))
@@ -47,7 +45,7 @@ class ServeResidual(Record, frozen=True, kw_only=True):
 def serving_residuals(runs: Iterable[ServeRun], known: ServeLookup) -> list[ServeResidual]:
     """Predict the second tenth of the runs; rows that cannot be predicted are left out."""
     every = list(runs)
-    chosen = fitted_keys(every, part=PART)
+    chosen = fitted_keys(every, part=INTERVALS)
     predictor = Predictor(known)
     found = []
     for run in every:

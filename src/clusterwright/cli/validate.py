@@ -15,8 +15,8 @@ from clusterwright.kernels.kinds import KernelKind
 from clusterwright.validation import collective_rows, kernel_rows, output
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
-from clusterwright.validation.serving import scoring
-from clusterwright.validation.serving.rows import is_serving_file
+from clusterwright.validation.serving import picks, scoring
+from clusterwright.validation.serving.rows import is_serving_file, read_serve_runs
 
 
 def validate(
@@ -87,10 +87,13 @@ def _validate_serving(
     results = scoring.validate_serving(table, facts, watch=show_progress)
     if out:
         out.write_text(scoring.as_csv(results), encoding="utf-8")
+    tallies = picks.tallies_of(picks.choices_of(read_serve_runs(table), results))
     if json:
-        write_json(scoring.as_json(results))
-    else:
-        write(scoring.as_text(results))
+        write_json({**scoring.as_json(results), "picks": picks.as_json(tallies)})
+        return
+    write(scoring.as_text(results))
+    if tallies:
+        write("\n".join(("", *picks.as_lines(tallies))))
 
 
 def _validate_kernels(

@@ -9,6 +9,7 @@ from clusterwright.device import Span
 from clusterwright.inference import Deployment
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.text import fold, gigabytes
+from clusterwright.serving.estimating import with_room
 from clusterwright.serving.handheld import Handheld
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.serving.server import Pool
@@ -22,6 +23,7 @@ def plan_text(plan: ServingPlan) -> str:
     """A plan: what to set up, what users get, what else would do."""
     question = plan.question
     lines = [*question_lines(question), "", "Best deployment", *estimate_lines(plan.best, question)]
+    lines += _room(plan)
     lines += ["", *_parts(plan.best)]
     if plan.alternatives:
         lines += ["", "Others that keep the promise", *_alternatives(plan)]
@@ -128,6 +130,20 @@ def _sureness(found: ServingEstimate) -> list[str]:
         for one in found.intervals
     ]
     return [f"  how sure     80 % of runs alike: {', '.join(parts)}"] if parts else []
+
+
+def _room(plan: ServingPlan) -> list[str]:
+    """What was planned for instead of the promise itself."""
+    planned = with_room(plan.question.workload, plan.best.intervals)
+    limits = [
+        f"{name} within {format_time(limit)}"
+        for name, limit in (("first token", planned.ttft), ("then one", planned.tpot))
+        if limit is not None
+    ]
+    if not limits or not plan.best.intervals:
+        return []
+    words = ", ".join(limits)
+    return [f"  room         planned for {words}: nine in ten runs alike keep what is promised"]
 
 
 def _handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:

@@ -67,3 +67,12 @@ def interval_of(
         if one.sort == sort and same:
             found = one
     return found
+
+
+def at_worst(predicted: float, interval: ServingInterval | None) -> float:
+    """The time that a promise is held against: the upper end of the 80 % interval.
+
+    Nine in ten runs alike took no longer. A plan on the prediction itself would break half of the
+    promises that it is near to; without an interval there is nothing better.
+    """
+    return predicted if interval is None else predicted * interval.high

@@ -3,7 +3,8 @@
 The closed form knows what a step costs at any load, and so the most that a replica may take before
 its users wait too long for tokens. It knows no queue: how far below that a replica must stay, so
 that arrivals at random find what was promised, the engine finds out by playing the same requests
-at several loads.
+at several loads. Both plan for less than what was promised, with room for the error of the
+prediction (`clusterwright.serving.intervals.at_worst`).
 """
 
 from __future__ import annotations
@@ -12,25 +13,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from clusterwright.engines.requests.simulator import ReplicaKind
 from clusterwright.errors import InfeasibleError
 from clusterwright.inference import Deployment
 from clusterwright.serving.candidates import deployments, fitting
+from clusterwright.serving.estimating import estimate, intervals_for, limits_of, with_room
+from clusterwright.serving.loads import longest, reused_tokens
 from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingQuestion
-from clusterwright.serving.playing import (
-    estimate,
-    keeps,
-    kinds_of,
-    longest,
-    play,
-    reused_tokens,
-    run_as,
-)
+from clusterwright.serving.playing import keeps, kinds_of, play, run_as, saturation_of
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import Steady, decoding, prefill_rate, steady
 from clusterwright.units import format_time
+from clusterwright.workload import ServingWorkload
 
 CHECKED = 4
 """Candidates that the engine plays, the best by closed form, each cut in its own way."""
@@ -95,11 +92,12 @@ def search(question: ServingQuestion, server: Server) -> Outcome:
     if not fits:
         _refuse_size(question, server, refused)
     points = [(one, _steady_of(server, one, question)) for one in fits]
-    candidates = [] if question.split == "only" else list(_together(points, question))
+    careful = msgspec.structs.replace(question, workload=with_room(job, intervals_for(server)))
+    candidates = [] if question.split == "only" else list(_together(points, careful))
     if question.split != "no":
-        candidates += _apart(server, fits, question)
+        candidates += _apart(server, fits, careful)
     if not candidates:
-        _refuse_promise(points, question)
+        _refuse_promise(points, question, careful.workload)
     within = [one for one in candidates if one.accelerators <= limit]
     if not within:
         least = min(one.accelerators for one in candidates)
@@ -107,9 +105,9 @@ def search(question: ServingQuestion, server: Server) -> Outcome:
             f"what keeps the promise takes {least:,} accelerators for a start, but there are "
             f"{limit:,}: take more, or promise less"
         )
-    settled, plays = _settle(question, server, within)
+    settled, plays = _settle(careful, server, within)
     if not settled:
-        _refuse_promise(points, question)
+        _refuse_promise(points, question, careful.workload)
     ordered = sorted(settled, key=lambda one: _objective(one, question))
     small = [one for one in ordered if one.accelerators <= limit]
     if not small:
@@ -231,7 +229,8 @@ def _highest_load(
     """The highest load that keeps what is promised, over what the closed form says it takes. [1]"""
     job = question.workload
     kinds = kinds_of(server, candidate.pools, job, question.service)
-    low, high = 0.0, 1.0
+    room = limits_of(saturation_of(kinds, job), intervals_for(server))[0] / candidate.rate
+    low, high = 0.0, min(1.0, room)
     for played in range(1, LOADS + 1):
         load = high if played == 1 else 0.5 * (low + high)
         if keeps(play(question, kinds, load * candidate.rate), job):
@@ -285,22 +284,26 @@ def _refuse_size(question: ServingQuestion, server: Server, refused: Deployment 
     raise InfeasibleError(f"{question.model.name} does not fit this machine")
 
 
-def _refuse_promise(points: Sequence[tuple[Deployment, Steady]], question: ServingQuestion) -> None:
-    """Say what is the best that anybody gets, and which promise binds."""
+def _refuse_promise(
+    points: Sequence[tuple[Deployment, Steady]], question: ServingQuestion, planned: ServingWorkload
+) -> None:
+    """Say what is the best that can be promised, and which promise binds."""
     job = question.workload
     quickest = min(float(np.min(state.step)) for _, state in points)
     first = min(float(np.min(state.prompt_time)) for _, state in points)
-    if quickest > job.slowest:
+    if job.tpot and planned.tpot and quickest > planned.tpot:
+        best = format_time(quickest * job.tpot / planned.tpot)
         raise InfeasibleError(
-            f"no deployment gives a token every {format_time(job.slowest)}: the best reachable is "
-            f"{format_time(quickest)}, for one user alone; promise that, or take narrower weights "
-            f"or a faster accelerator"
+            f"no deployment gives a token every {format_time(job.tpot)}: the best reachable is "
+            f"{best}, for one user alone{_room_words(job.tpot / planned.tpot)}; promise that, or "
+            f"take narrower weights or a faster accelerator"
         )
-    if first > job.latest:
+    if job.ttft and planned.ttft and first > planned.ttft:
+        best = format_time(first * job.ttft / planned.ttft)
         raise InfeasibleError(
-            f"no deployment gives the first token within {format_time(job.latest)}: a prompt of "
-            f"{job.prompt:,.0f} tokens takes {format_time(first)} at best; promise that, or take a "
-            f"faster accelerator"
+            f"no deployment gives the first token within {format_time(job.ttft)}: a prompt of "
+            f"{job.prompt:,.0f} tokens takes {best} at best{_room_words(job.ttft / planned.ttft)}; "
+            f"promise that, or take a faster accelerator"
         )
     asked = {"a first token within": job.ttft, "one every": job.tpot}
     promises = [f"{name} {format_time(limit)}" for name, limit in asked.items() if limit]
@@ -308,4 +311,11 @@ def _refuse_promise(points: Sequence[tuple[Deployment, Steady]], question: Servi
     raise InfeasibleError(
         f"no deployment keeps {' and '.join(promises)} for {job.percentile:g} % of requests that "
         f"arrive at random{both}; promise it later, or to fewer"
+    )
+
+
+def _room_words(end: float) -> str:
+    """That a time is not the predicted one but has room for its error."""
+    return (
+        f" (nine in ten runs alike keep it, {end:.2f} times the prediction)" if end != 1.0 else ""
     )

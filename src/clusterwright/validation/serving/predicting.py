@@ -12,9 +12,9 @@ from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffi
 from clusterwright.errors import InputError
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import decode_step
-from clusterwright.serving.traffic import burst, closed_loop, poisson
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion
 from clusterwright.validation.serving.rows import PER_TOKEN, PROMPT_METRICS, ServeRun
+from clusterwright.validation.serving.traffic import burst, closed_loop, poisson
 
 Array = Any
 

@@ -17,7 +17,7 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError
 from clusterwright.model.records import Model
 from clusterwright.records import Record
-from clusterwright.serving.intervals import Sort, interval_of
+from clusterwright.serving.intervals import Sort, at_worst, interval_of
 from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import PER_TOKEN, ServeRun, read_serve_runs
@@ -136,7 +136,7 @@ def predict_row(run: ServeRun, known: ServeLookup, predictor: Predictor) -> Serv
         sort=sort,
         predicted_value=predicted,
         low=None if interval is None else predicted * interval.low,
-        high=None if interval is None else predicted * interval.high,
+        high=None if interval is None else at_worst(predicted, interval),
         error=predicted / run.measured_value - 1.0,
         filled=question.filled,
     )
