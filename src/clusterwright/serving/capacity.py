@@ -53,8 +53,9 @@ def weight_bytes(served: Served, *, ends: bool = True) -> float:
         own = (split / deployment.tp + replicated) * narrow
         own += counted.experts / ranks * served.expert_weights.weight_bytes
         own += (counted.router + counted.vectors) * BF16
-        rank = deployment.adapters * deployment.adapter_rank
-        own += rank * BF16 * sum(sum(shape) for shape in adapter_shapes(served, block))
+        ranks_of_all = deployment.adapters * deployment.adapter_rank
+        thin = sum(many * rows + columns for many, rows, columns in adapter_shapes(served, block))
+        own += ranks_of_all * thin * BF16
         total += count * own
     total /= deployment.pp
     if not ends:

@@ -203,16 +203,18 @@ def _all_reduces(served: Served, costs: Costs, block: Block, tokens: Array) -> N
     costs.add("all_reduce", time, float(sums))
 
 
-def adapter_shapes(served: Served, block: Block) -> list[tuple[float, float]]:
-    """Inputs and outputs on one rank of what adapters stand beside: all but experts."""
+def adapter_shapes(served: Served, block: Block) -> list[tuple[float, float, float]]:
+    """What adapters stand beside on one rank, all but experts: products joined, inputs, outputs."""
     tp, hidden = served.deployment.tp, float(served.model.hidden_size)
     found = []
     for projection in block.projections:
         rows = projection.inputs / (tp if projection.split == "row" else 1)
-        found.append((rows, projection.outputs / (tp if projection.split == "column" else 1)))
+        columns = projection.outputs / (tp if projection.split == "column" else 1)
+        found.append((3.0 if projection.name == "qkv" else 1.0, rows, columns))
     if block.mlp is not None:
         inner = block.mlp.width / tp
-        found += [(hidden, (2.0 if block.mlp.gated else 1.0) * inner), (inner, hidden)]
+        joined = 2.0 if block.mlp.gated else 1.0
+        found += [(joined, hidden, joined * inner), (1.0, inner, hidden)]
     return found
 
 
@@ -223,10 +225,10 @@ def _adapters(served: Served, costs: Costs, block: Block, tokens: Array) -> None
         return
     rank = float(deployment.adapter_rank)
     others = np.minimum(deployment.adapters, tokens) - 1.0
-    for rows, columns in adapter_shapes(served, block):
-        time = served.kernels.matmul(tokens, rank, rows, served.head)
+    for joined, rows, columns in adapter_shapes(served, block):
+        time = served.kernels.matmul(tokens, joined * rank, rows, served.head)
         time = time + served.kernels.matmul(tokens, columns, rank, served.head)
-        read = served.kernels.stream(others * rank * (rows + columns) * BF16, kernels=1.0)
+        read = served.kernels.stream(others * rank * (joined * rows + columns) * BF16, kernels=1.0)
         costs.add("adapters", time + read, 2.0)
 
 
