@@ -23,6 +23,12 @@ USUAL_ENGINE = {"NVIDIA": "vllm", "AMD": "vllm", "Google": "vllm-tpu", "Intel": 
 """Vendor → the engine assumed; others get the generic one, small chips llama.cpp."""
 
 
+OTHERS = 10.0
+"""Requests a second of all who ask a cluster that a device sends its question to. [1/s]"""
+USUAL_PACE = "50ms"
+"""Time per token that such a cluster promises: quicker than anybody reads."""
+
+
 def ask_serving(
     model: str | Model,
     *,
@@ -170,6 +176,38 @@ def played_plan(
         changes["service"] = _service(service, catalogue or shipped(), assumed)
     question = msgspec.structs.replace(plan.question, assumed=tuple(assumed), **changes)
     return question, plan.best.pools
+
+
+def offered(
+    text: str,
+    device: ServingQuestion,
+    *,
+    price: str | float | None = None,
+    catalogue: Catalogue | None = None,
+) -> ServingQuestion:
+    """A device's questions, asked of a model in a cluster by many: such as ``llama-3.1-70b@h100``.
+
+    Raises
+    ------
+    InputError
+        No model and accelerator.
+    """
+    model, _, chip = text.partition("@")
+    if not model.strip() or not chip.strip():
+        raise InputError(
+            f"--offload is {text!r}, but needs a model and an accelerator: llama-3.1-70b@h100"
+        )
+    job = device.workload
+    return ask_serving(
+        model.strip(),
+        accelerator=chip.strip(),
+        price=price,
+        catalogue=catalogue,
+        rate=OTHERS,
+        prompt=job.prompt,
+        output=job.output,
+        tpot=USUAL_PACE,
+    )
 
 
 def price_of(given: str | float | None) -> float | None:
