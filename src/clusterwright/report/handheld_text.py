@@ -47,7 +47,7 @@ def offload_lines(other: Offload) -> list[str]:
     lines = [
         f"Sent to {other.model} on {other.accelerators} instead, when others ask too:",
         f"  sent         {sent}",
-        f"  first token  {first}; sooner for prompts beyond {other.sooner:,.0f} tokens",
+        f"  first token  {first}; by the device {format_time(other.own_first)}",
         f"  whole answer {format_time(other.whole)}; by the device {format_time(other.own_whole)}",
         f"  energy       {radio} J of the device; {own} J if it answers itself",
     ]

@@ -39,10 +39,9 @@ class Offload(Record, frozen=True, kw_only=True):
 
     ``model``, ``accelerators``: that answer in the cluster. ``up``, ``down``: text sent. [B]
     ``round_trip``: of the network; ``first``, ``whole``: until the first token and all of them,
-    from the cluster; ``own_whole``: all, from the device. [s] ``own_energy``, ``radio_energy``: of
-    the device, if it answers and if it sends; ``energy``: of the cluster. [J] ``cost``: of the
-    answer in the cluster [USD], None: no price was given. ``sooner``: tokens of a prompt beyond
-    which the cluster's first token comes sooner.
+    from the cluster; ``own_first``, ``own_whole``: from the device. [s] ``own_energy``,
+    ``radio_energy``: of the device, if it answers and if it sends; ``energy``: of the cluster. [J]
+    ``cost``: of the answer in the cluster [USD], None: no price was given.
     """
 
     model: str
@@ -52,12 +51,12 @@ class Offload(Record, frozen=True, kw_only=True):
     round_trip: float
     first: float
     whole: float
+    own_first: float
     own_whole: float
     own_energy: Span
     radio_energy: Span
     energy: float | None
     cost: float | None
-    sooner: float
 
 
 def handheld(device: Device, played: Played, prompt: float) -> Handheld:

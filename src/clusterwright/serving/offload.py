@@ -46,7 +46,6 @@ def offload(
     job, best = plan.question.workload, plan.best
     first, whole = (round_trip + one.mean for one in (best.ttft, best.latency))
     own = found.latency.mean
-    rate = 1.0 / job.prompt * found.ttft.mean  # of the device's first token, by token of prompt
     return Offload(
         model=plan.question.model.name,
         accelerators=plan.question.cluster.accelerator.name,
@@ -55,10 +54,10 @@ def offload(
         round_trip=round_trip,
         first=first,
         whole=whole,
+        own_first=found.ttft.mean,
         own_whole=own,
         own_energy=Span(low=device.power.low * own, high=device.power.high * own),
         radio_energy=Span(low=radio.low * whole, high=radio.high * whole),
         energy=None if best.energy is None else best.energy * job.output,
         cost=None if best.cost is None else best.cost * job.output / 1e6,
-        sooner=first / rate,
     )
