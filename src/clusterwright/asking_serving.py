@@ -120,6 +120,8 @@ def ask_serving(
     ):
         if given not in known:
             raise InputError(f"{name} is {given!r}, but must be one of {', '.join(known)}")
+    if objective == "cost" and price is None:
+        assumed.append("no price: the least cost is the fewest accelerators")
     return ServingQuestion(
         model=found,
         cluster=machine,
