@@ -203,6 +203,13 @@ def test_a_later_recipe_wins_key_by_key_and_users_are_the_run_s():
     assert many == {"budget": 1024, "most": 32}
 
 
+def test_a_server_s_limits_may_follow_from_users_and_prompt():
+    recipes = read_recipes([{"flags": [{"source": "made", "beside": 1500, "most": "users - 1"}]}])
+    assert flags_of(run_of(input_len=256.0), recipes) == {"budget": 256 + 4 + 1500, "most": 3}
+    alone = flags_of(run_of(input_len=256.0, batch_or_concurrency="1"), recipes)
+    assert alone["most"] == 1
+
+
 @pytest.mark.parametrize(
     ("selector", "holds", "fails"),
     [

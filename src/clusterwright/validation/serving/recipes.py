@@ -17,7 +17,8 @@ class Recipe(Record, frozen=True, kw_only=True):
     ``engine``, ``model``, ``accelerator``, ``precision``, ``words``: fragments of the row's words,
     the last of its notes; ``since``,
     ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
-    word ``users``: as many as the row has.
+    word ``users``, as many as the row has, or ``users - 1``. ``beside``: a step takes so many
+    tokens more than one prompt and one of each user.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     users_from: int = 0
     users_to: int = 1 << 40
     budget: int | None = None
+    beside: int | None = None
     most: int | str | None = None
     memory_share: float | None = None
     free_share: float | None = None
@@ -93,5 +95,14 @@ def flags_of(run: ServeRun, recipes: Iterable[Recipe]) -> dict[str, Any]:
             for name in SETS:
                 value = getattr(recipe, name)
                 if value is not None:
-                    found[name] = (run.batch or 1) if value == "users" else value
+                    found[name] = _by_users(value, run.batch or 1)
+            if recipe.beside is not None:
+                found["budget"] = round(run.input_len or 0) + (run.batch or 1) + recipe.beside
     return found
+
+
+def _by_users(value: Any, users: int) -> Any:  # noqa: ANN401 - flags are of several types
+    """A flag's value for so many users, where it is said by them."""
+    if value == "users - 1":
+        return max(1, users - 1)
+    return users if value == "users" else value
