@@ -206,6 +206,9 @@ def test_a_later_recipe_wins_key_by_key_and_users_are_the_run_s():
 def test_a_server_s_limits_may_follow_from_users_and_prompt():
     recipes = read_recipes([{"flags": [{"source": "made", "beside": 1500, "most": "users - 1"}]}])
     assert flags_of(run_of(input_len=256.0), recipes) == {"budget": 256 + 4 + 1500, "most": 3}
+    recipes += read_recipes([{"flags": [{"source": "made", "graph_rows": 0, "spread": 1.0}]}])
+    assert flags_of(run_of(), recipes)["graph_rows"] == 0
+    assert flags_of(run_of(), recipes)["spread"] == 1.0
     alone = flags_of(run_of(input_len=256.0, batch_or_concurrency="1"), recipes)
     assert alone["most"] == 1
 

@@ -54,7 +54,7 @@ class Predictor:
         ClusterwrightError
             What stops the deployment: it does not fit, or a figure is missing.
         """
-        prompt, output, spread = lengths_of(run)
+        prompt, output, spread = lengths_of(run, question.spread)
         if "decode only" in run.scenario and run.measured_metric in PROMPT_METRICS:
             raise InputError("decoding alone says nothing of prompts")
         kinds = self.kinds(question, prompt + output)
@@ -75,7 +75,7 @@ class Predictor:
             run.scenario,
             run.batch_or_concurrency,
             run.request_rate,
-            lengths_of(run),
+            (prompt, output, spread),
         )
         if key not in self._played:
             lengths = (prompt, output, spread)
@@ -104,15 +104,14 @@ def _replica(server: Server, pool: Pool, tokens: float) -> ReplicaKind:
     return server.replica(pool, tokens)
 
 
-def lengths_of(run: ServeRun) -> tuple[float, float, float]:
-    """Mean prompt, mean output, and how far random lengths spread."""
+def lengths_of(run: ServeRun, spread: float = 0.0) -> tuple[float, float, float]:
+    """Mean prompt, mean output, and how far random lengths spread: as noted, or as given."""
     prompt = run.input_len if run.input_len is not None else UNKNOWN_PROMPT
     output = run.output_len if run.output_len is not None else 32.0
-    ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
-    if ratio:
-        middle = 1.0 - 0.5 * SPREAD
-        return max(1.0, prompt * middle), max(1.0, output * middle), SPREAD
-    return max(1.0, prompt), max(1.0, output), 0.0
+    if "[0.8" in run.notes or "range_ratio 0.8" in run.notes:
+        spread = SPREAD
+    middle = 1.0 - 0.5 * spread
+    return max(1.0, prompt * middle), max(1.0, output * middle), spread
 
 
 def traffic_of(

@@ -34,13 +34,18 @@ AXES = re.compile(r"(DP-attn|TP|EP|DP)(\d+)")
 
 
 class ServeQuestion(Record, frozen=True, kw_only=True):
-    """What a run asks: a model on a machine, its pools and its load."""
+    """What a run asks: a model on a machine, its pools and its load.
+
+    ``spread``: of random lengths, as a recipe says. ``eager``: whether graphs were turned off.
+    """
 
     model: Model
     cluster: Cluster
     engine: InferenceEngine
     pools: tuple[Pool, ...]
     filled: tuple[str, ...] = ()
+    spread: float = 0.0
+    eager: bool = False
 
 
 class ServeLookup:
@@ -136,6 +141,8 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
         engine=engine,
         pools=pools,
         filled=tuple(filled),
+        spread=flags.get("spread", 0.0),
+        eager=flags.get("graph_rows") == 0,
     )
 
 

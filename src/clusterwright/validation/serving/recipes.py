@@ -18,7 +18,8 @@ class Recipe(Record, frozen=True, kw_only=True):
     the last of its notes; ``since``,
     ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
     word ``users``, as many as the row has, or ``users - 1``. ``beside``: a step takes so many
-    tokens more than one prompt and one of each user.
+    tokens more than one prompt and one of each user. ``spread``: lengths are drawn evenly from
+    what it leaves of the nominal one to all of it.
     """
 
     source: str
@@ -45,6 +46,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     wait_share: float | None = None
     stream_steps: int | None = None
     graph_rows: int | str | None = None
+    spread: float | None = None
     warm: bool | None = None
     moe: str | None = None
     shared_keys: bool | None = None
@@ -75,7 +77,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows", "shared_keys",
+    "wait_share", "graph_rows", "shared_keys", "spread",
 )  # fmt: skip
 """What changes a prediction."""
 
