@@ -23,6 +23,7 @@ from clusterwright.validation.serving.rows import ServeRun
 
 ENGINE_FLAGS = (
     "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys",
+    "overlapped",
 )  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
@@ -65,8 +66,8 @@ class ServeLookup:
         return read_recipes(entry.data for entry in self.facts.entries("recipes").values())
 
     def engine_of(self, run: ServeRun, vendor: str) -> InferenceEngine:
-        """The engine of a run: the longest fragment of its name, of the era it ran in."""
-        text = run.engine.lower()
+        """The engine of a run: the longest fragment of name and version, of the era it ran in."""
+        text = f"{run.engine} {run.engine_version}".lower()
         ranked = [
             (max((len(part) for part in engine.match if part in text), default=-1),
              bool(engine.vendors), bool(engine.since), -index)
