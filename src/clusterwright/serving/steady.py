@@ -100,7 +100,8 @@ def prompt_time(kind: ReplicaKind, sequences: Array, prompt: float, decode: Arra
     attention = np.interp(prompt, times.length, times.prefill)
     alone = np.interp(sequences, times.rows, times.decode)
     beside = alone if kind.mixed else 0.0 * decode
-    return np.maximum(0.0, steps * (lane + whole + head - beside)) + attention
+    work = np.maximum(lane + whole + attention / steps, kind.least)
+    return np.maximum(0.0, steps * (work + head - beside))
 
 
 def _grid(kind: ReplicaKind, prompt: float, output: float) -> Array:

@@ -51,6 +51,7 @@ OWN = (
     "poll",
     "patience",
     "enough",
+    "least",
 )
 GRIDS = ("tokens", "rows", "context", "length")
 TABLES = (*GRIDS, "lane", "whole", "decode", "head", "attention", "prefill")
@@ -102,6 +103,7 @@ class ReplicaKind:
     poll: int = 1
     patience: int = 0
     enough: int = 0
+    least: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

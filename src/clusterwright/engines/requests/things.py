@@ -70,7 +70,8 @@ class Kind:
     1), and ``width``: tokens of a sequence that a step works on. ``tail``, ``tail_token``: time
     from the end of a prompt to its arrival in the next pool, and the same per token. [s]
     ``poll``: steps between two looks at what has arrived. ``patience``: steps for which prompts
-    may wait until together they have ``enough`` tokens.
+    may wait until together they have ``enough`` tokens. ``least``: no step with prompts is shorter,
+    without its head. [s]
 
     Tables of step times lie in one array: a grid of so many points (``num_…``) at ``…_at``, and
     values over it. ``lane``: work on the tokens of the busiest lane, and ``whole``: work that the
@@ -97,6 +98,7 @@ class Kind:
     poll: int = 1
     patience: int = 0
     enough: int = 0
+    least: float = 0.0
     tokens_at: int = 0
     num_tokens: int = 0
     lane_at: int = 0

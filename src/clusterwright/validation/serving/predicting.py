@@ -11,7 +11,7 @@ from clusterwright.engines.compiled import has_numba
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
 from clusterwright.errors import InputError
 from clusterwright.serving.server import Pool, Server
-from clusterwright.serving.steady import decode_step
+from clusterwright.serving.steady import decode_step, prompt_time
 from clusterwright.serving.traffic import burst, closed_loop, poisson
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion
 from clusterwright.validation.serving.rows import PER_TOKEN, PROMPT_METRICS, ServeRun
@@ -213,8 +213,8 @@ def _steady(run: ServeRun, kind: ReplicaKind, prompt: float, output: float) -> f
         if run.measured_metric in PER_TOKEN:
             return 1e3 * step
         return shared(run, kind.count * batch / step, round(kind.count * batch))
-    times = kind.times
-    prompts = float(np.interp(prompt, times.tokens, times.lane + times.whole))
+    at_work = np.array([batch])
+    prompts = float(prompt_time(kind, at_work, prompt, np.array([step]))[0])
     share = batch / output
     if run.measured_metric in PER_TOKEN:
         late = run.percentile == "p99" and share > 0.01 * (1.0 + share)
@@ -229,5 +229,6 @@ def _prompts(run: ServeRun, kind: ReplicaKind, prompt: float) -> float:
     tokens = float(run.batch_or_concurrency)
     whole = np.interp(tokens * kind.lanes, times.tokens, times.whole)
     attention = tokens / prompt * np.interp(prompt, times.length, times.prefill)
-    step = np.interp(tokens, times.tokens, times.lane) + whole + attention
+    work = np.interp(tokens, times.tokens, times.lane) + whole + attention
+    step = max(kind.least, work) + times.head[0]
     return shared(run, float(tokens * kind.lanes / step), kind.lanes)

@@ -50,6 +50,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     warm: bool | None = None
     moe: str | None = None
     shared_keys: bool | None = None
+    overlapped: bool | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -77,7 +78,8 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows", "shared_keys", "spread",
+    "wait_share", "graph_rows", "shared_keys", "overlapped",
+    "spread",
 )  # fmt: skip
 """What changes a prediction."""
 
