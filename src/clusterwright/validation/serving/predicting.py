@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -28,6 +29,9 @@ MOST_PROMPTS = 1000
 STEADY_METRICS = ("tpot_ms", "itl_ms", "decode_tokens_per_s", "output_tokens_per_s")
 """What a batch that stays as it is tells; the rest is played."""
 MOST_REQUESTS = 20_000
+ASKED = re.compile(r"(?:^|[;,:]) *(\d+) (?:random )?(?:prompts|requests)\b(?! per)")
+"""Requests of a whole run, as notes say it."""
+POISSON_REQUESTS = 1000
 NODE = 8
 TIGHT = 0.97
 """Share of the memory for deployments that would not fit by the engine's defaults. [1]"""
@@ -76,6 +80,7 @@ class Predictor:
             run.batch_or_concurrency,
             run.request_rate,
             (prompt, output, spread),
+            asked_of(run),
         )
         if key not in self._played:
             lengths = (prompt, output, spread)
@@ -114,6 +119,12 @@ def lengths_of(run: ServeRun, spread: float = 0.0) -> tuple[float, float, float]
     return max(1.0, prompt * middle), max(1.0, output * middle), spread
 
 
+def asked_of(run: ServeRun) -> int | None:
+    """Requests that were sent in all, where it is said."""
+    found = ASKED.search(run.notes)
+    return int(found[1]) if found else None
+
+
 def traffic_of(
     run: ServeRun,
     kinds: list[ReplicaKind],
@@ -123,17 +134,19 @@ def traffic_of(
     """The load of a run's scenario; ``lengths`` as `lengths_of` has them."""
     prompt, output, spread = lengths
     batch = run.batch or 1
+    asked = asked_of(run)
     scenario = run.scenario
     if "closed-loop" in scenario or "steady state" in scenario:
-        count = int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))
+        count = asked or int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))
         return closed_loop(batch, prompt, output, requests=count, spread=spread, entry=entry)
     if "Poisson" in scenario:
         if not run.request_rate:
             raise InputError("an open loop without its rate")
-        return poisson(run.request_rate, prompt, output, requests=1000, entry=entry)
+        count = asked or POISSON_REQUESTS
+        return poisson(run.request_rate, prompt, output, requests=count, entry=entry)
     if "max throughput" in scenario or "burst" in scenario:
         if run.batch is not None and run.batch > 1:
-            return burst(max(run.batch, 4), prompt, output)
+            return burst(max(asked or run.batch, 4), prompt, output)
         at_once = min(kinds[0].most, kinds[0].blocks * kinds[0].block / (prompt + output))
         count = int(np.clip(4.0 * at_once, 64, 6000)) * kinds[0].count
         return burst(count, prompt, output)
