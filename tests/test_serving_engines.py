@@ -42,6 +42,20 @@ def test_a_run_is_of_its_engines_era(words, date, vendor, found):
     assert KNOWN.engine_of(run, vendor).id == found
 
 
+@pytest.mark.parametrize(
+    ("version", "date", "found"),
+    [
+        ("1.0.0rc3", "", "trtllm-pytorch"),
+        ("1.2.0rc6", "2026-01", "trtllm-pytorch-2025"),
+        ("0.19.0", "2025-05", "trtllm"),
+    ],
+)
+def test_a_version_tells_the_engine_where_no_date_does(version, date, found):
+    said = {"engine": "TensorRT-LLM", "engine_version": version, "date": date}
+    run = ServeRun(**{**STATIC, "line": 1, **said, "config_complete": True})
+    assert KNOWN.engine_of(run, "NVIDIA").id == found
+
+
 def test_a_row_said_to_be_without_the_kernel_is_taken_so():
     row = {**STATIC, "line": 1, "config_complete": True, "disaggregated": False}
     run = {**row, "source": "trtllm-xqa", "engine": "TensorRT-LLM", "date": "2024-01"}

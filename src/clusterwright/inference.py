@@ -58,8 +58,9 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
     ``shared_keys``: whether query heads that share keys read them together while decoding, else
-    each reads them anew. ``small_kernels``: memory-bound kernels of a layer beside products and
-    attention.
+    each reads them anew. ``overlapped``: whether prompts are worked on in two halves, the one's
+    traffic to the experts behind the other's kernels. ``small_kernels``: memory-bound kernels of a
+    layer beside products and attention.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
@@ -90,6 +91,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     graph_rows: int = 512
     graph_context: int = 0
     shared_keys: bool = True
+    overlapped: bool = False
     small_kernels: float = 5.0
     poll_steps: int = 1
     wait_steps: int = 0

@@ -163,6 +163,7 @@ class Server:
             engine.kernels,
             engine.own_all_reduce,
             engine.shared_keys,
+            engine.overlapped,
             engine.small_kernels,
             shape,
         )

@@ -207,7 +207,8 @@ def prompt_step_time(
     points = kind.num_tokens
     time += interpolated(tables, kind.tokens_at, points, kind.lane_at, busiest)
     time += interpolated(tables, kind.tokens_at, points, kind.whole_at, whole)
-    return time + interpolated(tables, kind.rows_at, kind.num_rows, kind.head_at, ending * 1.0)
+    head = interpolated(tables, kind.rows_at, kind.num_rows, kind.head_at, ending * 1.0)
+    return max(kind.shortest, time) + head
 
 
 def plan_alone(world: World, kind: Kind, replica: Replica) -> None:

@@ -23,6 +23,7 @@ from clusterwright.validation.serving.rows import ServeRun
 
 ENGINE_FLAGS = (
     "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys",
+    "overlapped",
 )  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
@@ -34,13 +35,18 @@ AXES = re.compile(r"(DP-attn|TP|EP|DP)(\d+)")
 
 
 class ServeQuestion(Record, frozen=True, kw_only=True):
-    """What a run asks: a model on a machine, its pools and its load."""
+    """What a run asks: a model on a machine, its pools and its load.
+
+    ``spread``: of random lengths, as a recipe says. ``eager``: whether graphs were turned off.
+    """
 
     model: Model
     cluster: Cluster
     engine: InferenceEngine
     pools: tuple[Pool, ...]
     filled: tuple[str, ...] = ()
+    spread: float = 0.0
+    eager: bool = False
 
 
 class ServeLookup:
@@ -60,8 +66,8 @@ class ServeLookup:
         return read_recipes(entry.data for entry in self.facts.entries("recipes").values())
 
     def engine_of(self, run: ServeRun, vendor: str) -> InferenceEngine:
-        """The engine of a run: the longest fragment of its name, of the era it ran in."""
-        text = run.engine.lower()
+        """The engine of a run: the longest fragment of name and version, of the era it ran in."""
+        text = f"{run.engine} {run.engine_version}".lower()
         ranked = [
             (max((len(part) for part in engine.match if part in text), default=-1),
              bool(engine.vendors), bool(engine.since), -index)
@@ -136,6 +142,8 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
         engine=engine,
         pools=pools,
         filled=tuple(filled),
+        spread=flags.get("spread", 0.0),
+        eager=flags.get("graph_rows") == 0,
     )
 
 
