@@ -26,6 +26,10 @@ LEVELLED = "balanced"
 """How they spread where tokens are sent to experts, whose copies are placed to even the load."""
 
 
+SCORE_BYTES = 16.0
+"""Traffic of a score that leaves the chip: 4 bytes written, twice read, written again. [B]"""
+
+
 @dataclass(slots=True)
 class Costs:
     """Seconds by part over a grid of token counts, and kernels launched."""
@@ -211,6 +215,17 @@ def _hops(served: Served, costs: Costs, tokens: Array) -> None:
 
 
 def _experts(served: Served, experts: Experts, tokens: Array, *, sorted_out: bool = False) -> Array:
+    together = _experts_together(served, experts, tokens, sorted_out=sorted_out)
+    few = served.engine.alone_below
+    if not few:
+        return together
+    one = _experts_together(served, experts, np.array([1.0]), sorted_out=sorted_out)
+    return np.where(tokens < few, np.maximum(1.0, tokens) * one, together)
+
+
+def _experts_together(
+    served: Served, experts: Experts, tokens: Array, *, sorted_out: bool
+) -> Array:
     deployment = served.deployment
     ranks = deployment.tp * deployment.dp
     return served.kernels.experts(
@@ -288,4 +303,8 @@ def _prefill_core(served: Served, core: Core, length: Array) -> Array:
         width=0.5 * (core.query_key_dim + core.value_dim),
         window=float(core.window or 0),
     )
+    if not served.engine.fused_attention:
+        seen = np.minimum(keys, core.window) if core.window else keys
+        scores = heads * seen * (keys - 0.5 * seen)
+        time = time + served.kernels.stream(scores * SCORE_BYTES, kernels=3.0)
     return time / core.stride

@@ -17,7 +17,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     ``engine``, ``model``, ``accelerator``, ``precision``, ``words``: fragments of the row's words,
     the last of its notes; ``since``,
     ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
-    word ``users``: as many as the row has.
+    word ``users``: as many as the row has. ``runs``: engine of the catalogue, where the row's name
+    of it leaves that open; ``instances``: copies of it that share the accelerators; ``spread``: of
+    random lengths, as a share of the longest.
     """
 
     source: str
@@ -46,6 +48,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     warm: bool | None = None
     moe: str | None = None
     shared_keys: bool | None = None
+    runs: str | None = None
+    instances: int | None = None
+    spread: float | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -73,7 +78,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows", "shared_keys",
+    "wait_share", "graph_rows", "shared_keys", "runs", "instances", "spread",
 )  # fmt: skip
 """What changes a prediction."""
 
