@@ -43,6 +43,8 @@ def test_before_xqa_heads_that_share_keys_read_each_its_own():
         ("llama.cpp", "2025-01", "NVIDIA", "llama-cpp"),
         ("llama.cpp", "", "Apple", "llama-cpp-metal"),
         ("llama.cpp", "2024-05", "Apple", "llama-cpp-metal"),
+        ("vLLM", "2023-10", "NVIDIA", "vllm-splitwise"),
+        ("vLLM", "2024-10", "NVIDIA", "vllm-v0"),
         ("KTransformers", "2025-02", "Intel", "ktransformers-v02"),
     ],
 )
@@ -133,6 +135,27 @@ def test_two_instances_on_two_sockets_share_nothing():
     assert (pool.count, pool.deployment.tp) == (2, 1)
     [pool] = question_of(run_of(**{**row, "engine": "SGLang"}), KNOWN).pools
     assert (pool.count, pool.deployment.tp) == (1, 2)
+
+
+def test_products_cut_by_rows_share_each_layer():
+    row = {"source": "mlcperf", "accelerator": "A10G", "n_accel": 4, "pp": 4, "date": "2023-10"}
+    found = [
+        question_of(run_of(engine=engine, **row), KNOWN).pools[0].deployment
+        for engine in ("llama.cpp", "exllama")
+    ]
+    assert [(cut.tp, cut.pp) for cut in found] == [(4, 1), (1, 4)]
+
+
+def test_rows_are_copied_to_each_rank_in_turn():
+    usual = server("llama-2-7b", "nv-a10g", "llama-cpp-2024")
+    engine = msgspec.structs.replace(usual.engine, rows=True)
+    cluster = shipped().any_cluster("nv-a10g", 8)
+    machine = Server(usual.model, cluster, engine, usual.facts)
+    two, eight = (
+        lane_costs(machine.served(Deployment(tp=tp)), np.array([1.0])).parts["all_reduce"][0]
+        for tp in (2, 8)
+    )
+    assert eight == pytest.approx(7.0 * two)
 
 
 def test_notes_say_which_kernels_ran():

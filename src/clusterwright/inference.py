@@ -60,9 +60,11 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     decoding, else each reads them anew. ``small_kernels``: memory-bound kernels of a layer beside
     products and attention. ``vector``: precision at which vector units take its products, where it
     leaves matrix units alone. ``narrow_sums``: whether products of 16 bits add up in 16 bits.
-    ``beside``: format of what is not experts where only that of experts is said (empty: bf16).
-    ``alone_below``: tokens of a step below which each reads its experts anew. ``whole_context``:
-    whether a step attends to all of the context that it was compiled for.
+    ``rows``: whether tensor-parallel ranks copy the inputs and results of each product to and from
+    the first rank, in turn, instead of adding up. ``beside``: format of what is not experts where
+    only that of experts is said (empty: bf16). ``alone_below``: tokens of a step below which each
+    reads its experts anew. ``whole_context``: whether a step attends to all of the context that it
+    was compiled for.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
@@ -96,6 +98,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     small_kernels: float = 5.0
     vector: str = ""
     narrow_sums: bool = False
+    rows: bool = False
     beside: str = ""
     alone_below: int = 0
     whole_context: bool = False

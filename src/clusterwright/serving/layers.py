@@ -198,6 +198,12 @@ def _all_reduces(served: Served, costs: Costs, block: Block, tokens: Array) -> N
     tp = served.deployment.tp
     if tp == 1:
         return
+    if served.engine.rows:
+        products = len(block.projections) + (3.0 if block.mlp and block.mlp.gated else 2.0)
+        copies = 2.0 * (tp - 1) * products
+        each = served.links.point_to_point(1.0).time(tokens * served.model.hidden_size * 4.0)
+        costs.add("all_reduce", copies * each, copies)
+        return
     lines = served.links.own_all_reduce(served.engine.own_all_reduce, float(tp))
     sums = sum(1 for p in block.projections if p.split == "row")
     sums += 1 if block.mlp is not None or block.experts is not None else 0

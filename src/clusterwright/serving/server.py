@@ -155,6 +155,7 @@ class Server:
             engine.small_kernels,
             engine.vector,
             engine.narrow_sums,
+            engine.rows,
             engine.alone_below,
             shape,
         )

@@ -22,7 +22,7 @@ from clusterwright.validation.serving.recipes import Recipe, flags_of, read_reci
 from clusterwright.validation.serving.rows import ServeRun
 
 ENGINE_FLAGS = (
-    "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys",
+    "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys", "rows",
 )  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
@@ -130,7 +130,7 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
     engine = _engine(run, known, chip, flags)
     filled: list[str] = []
     formats = known.formats_of(run, model, engine.beside)
-    pools, ranks = _pools(run, model, formats, flags.get("instances", 1), filled)
+    pools, ranks = _pools(run, model, formats, flags, filled)
     cluster = known.facts.any_cluster(device.accelerator, run.n_accel)
     cluster = _ranked(cluster, run.n_accel, ranks, device.devices)
     pools = tuple(
@@ -178,7 +178,11 @@ def _threaded(cluster: Cluster, run: ServeRun) -> Cluster:
 
 
 def _pools(
-    run: ServeRun, model: Model, named: tuple[str, str], instances: int, filled: list[str]
+    run: ServeRun,
+    model: Model,
+    named: tuple[str, str],
+    flags: dict[str, Any],
+    filled: list[str],
 ) -> tuple[tuple[Pool, ...], int]:
     formats = Deployment(weights=named[0], expert_weights=named[1])
     found = SPLIT.search(run.notes)
@@ -191,6 +195,9 @@ def _pools(
             Pool(role="decode", count=int(sizes[3]), deployment=decode),
         ), run.n_accel
     tp, pp, dp = run.tp or 1, run.pp or 1, run.dp or 1
+    if flags.get("rows"):
+        tp, pp = tp * pp, 1
+    instances = flags.get("instances", 1)
     if run.tp is None and pp * dp == 1 and run.n_accel > instances:
         tp = run.n_accel // instances
         filled.append(f"tp={tp}, as one engine runs on all its accelerators")

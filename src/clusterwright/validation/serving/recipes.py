@@ -18,8 +18,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     the last of its notes; ``since``,
     ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
     word ``users``: as many as the row has. ``runs``: engine of the catalogue, where the row's name
-    of it leaves that open; ``instances``: copies of it that share the accelerators; ``spread``: of
-    random lengths, as a share of the longest.
+    of it leaves that open; ``instances``: copies of it that share the accelerators; ``rows``:
+    whether each product was cut over the accelerators, not the layers; ``spread``: of random
+    lengths, as a share of the longest.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     shared_keys: bool | None = None
     runs: str | None = None
     instances: int | None = None
+    rows: bool | None = None
     spread: float | None = None
     note: str = ""
 
@@ -78,7 +80,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows", "shared_keys", "runs", "instances", "spread",
+    "wait_share", "graph_rows", "shared_keys", "runs", "instances", "rows", "spread",
 )  # fmt: skip
 """What changes a prediction."""
 
