@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from serving_cases import STATIC, run_of, server
+from serving_cases import STATIC, asked, run_of, server
 
 from clusterwright.engines.requests.simulator import play_requests
+from clusterwright.errors import InputError
 from clusterwright.facts import engine_named, shipped
 from clusterwright.inference import Deployment, InferenceEngine
 from clusterwright.serving.capacity import memory_of
@@ -46,11 +47,30 @@ def test_before_xqa_heads_that_share_keys_read_each_its_own():
         ("vLLM", "2023-10", "NVIDIA", "vllm-splitwise"),
         ("vLLM", "2024-10", "NVIDIA", "vllm-v0"),
         ("KTransformers", "2025-02", "Intel", "ktransformers-v02"),
+        ("ATOM", "2026-08", "AMD", "atom"),
     ],
 )
 def test_a_run_is_of_its_engines_era(words, date, vendor, found):
     run = ServeRun(**{**STATIC, "line": 1, "engine": words, "date": date, "config_complete": True})
     assert KNOWN.engine_of(run, vendor).id == found
+
+
+@pytest.mark.parametrize(
+    ("chip", "engine"),
+    [
+        ("m4-pro", "llama-cpp-metal"),
+        ("soc-sdxelite-gpu", "llama-cpp-opencl"),
+        ("soc-sdxelite-cpu", "llama-cpp-processor"),
+        ("nv-gb10", "llama-cpp"),
+    ],
+)
+def test_a_small_chip_runs_the_backend_made_for_it(chip, engine):
+    assert asked(chip=chip).engine.id == engine
+
+
+def test_an_engine_for_other_chips_is_refused():
+    with pytest.raises(InputError, match=r"processors does not run on .*leave out --engine"):
+        asked(chip="m4-pro", engine="llama-cpp-processor")
 
 
 def test_a_row_said_to_be_without_the_kernel_is_taken_so():
