@@ -21,6 +21,8 @@ from clusterwright.serving.server import HELD, Pool
 
 USUAL_ENGINE = {"NVIDIA": "vllm", "AMD": "vllm", "Google": "vllm-tpu", "Intel": "vllm"}
 """Vendor → the engine assumed; others get the generic one, small chips llama.cpp."""
+SMALL_ENGINE = {"Apple": "llama-cpp-metal", "Qualcomm": "llama-cpp-opencl"}
+"""Vendor of a small chip → the backend of llama.cpp that runs on it; processors have their own."""
 
 
 OTHERS = 10.0
@@ -275,7 +277,10 @@ def _usual_load(load: dict[str, Any], assumed: list[str]) -> dict[str, Any]:
 def _engine(
     name: str | None, chip: Accelerator, facts: Catalogue, assumed: list[str]
 ) -> InferenceEngine:
-    usual = "llama-cpp" if chip.kind in HELD else USUAL_ENGINE.get(chip.vendor, "generic")
+    usual = USUAL_ENGINE.get(chip.vendor, "generic")
+    if chip.kind in HELD:
+        usual = SMALL_ENGINE.get(chip.vendor, "llama-cpp")
+        usual = "llama-cpp-processor" if chip.profile.startswith("processor") else usual
     if name is None:
         assumed.append(f"engine: {usual}")
     found = engine_named(facts, name or usual)
@@ -283,6 +288,10 @@ def _engine(
         raise InputError(
             f"{found.name} runs on {', '.join(found.vendors)}, not on {chip.name}; leave out "
             f"--engine for {usual}"
+        )
+    if found.profiles and chip.profile not in found.profiles:
+        raise InputError(
+            f"{found.name} does not run on {chip.name}; leave out --engine for {usual}"
         )
     return found
 

@@ -39,6 +39,10 @@ SPREAD = 0.2
 """Random lengths of InferenceX and ATOM: evenly from 0.8 of the nominal one to all of it."""
 
 
+COMPILED = re.compile(r"context length (\d+)")
+"""Context that a model was compiled for, in the notes of a run."""
+
+
 class Predictor:
     """Predicts runs; what many rows share is built once."""
 
@@ -58,7 +62,9 @@ class Predictor:
         ClusterwrightError
             What stops the deployment: it does not fit, or a figure is missing.
         """
-        prompt, output, spread = lengths_of(run, question.spread)
+        prompt, output, _ = lengths = lengths_of(
+            run, spread=question.spread, whole_context=question.engine.whole_context
+        )
         if "decode only" in run.scenario and run.measured_metric in PROMPT_METRICS:
             raise InputError("decoding alone says nothing of prompts")
         kinds = self.kinds(question, prompt + output)
@@ -79,11 +85,10 @@ class Predictor:
             run.scenario,
             run.batch_or_concurrency,
             run.request_rate,
-            (prompt, output, spread),
+            lengths,
             asked_of(run),
         )
         if key not in self._played:
-            lengths = (prompt, output, spread)
             traffic = traffic_of(run, kinds, lengths, question.engine.entry_time)
             self._played[key] = play_requests(traffic, kinds, compile_loop=has_numba())
         return metric_of(run, self._played[key], prompt)
@@ -109,12 +114,20 @@ def _replica(server: Server, pool: Pool, tokens: float) -> ReplicaKind:
     return server.replica(pool, tokens)
 
 
-def lengths_of(run: ServeRun, spread: float = 0.0) -> tuple[float, float, float]:
-    """Mean prompt, mean output, and how far random lengths spread: as noted, or as given."""
-    prompt = run.input_len if run.input_len is not None else UNKNOWN_PROMPT
+def lengths_of(
+    run: ServeRun, *, spread: float = 0.0, whole_context: bool = False
+) -> tuple[float, float, float]:
+    """Mean prompt, mean output, and how far random lengths spread.
+
+    ``spread``: where the row does not say it. ``whole_context``: steps attend to all that the model
+    was compiled for, so that an unknown prompt is taken to fill it.
+    """
     output = run.output_len if run.output_len is not None else 32.0
-    if "[0.8" in run.notes or "range_ratio 0.8" in run.notes:
-        spread = SPREAD
+    compiled = COMPILED.search(run.notes) if whole_context else None
+    unknown = float(compiled[1]) - output if compiled else UNKNOWN_PROMPT
+    prompt = run.input_len if run.input_len is not None else unknown
+    ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
+    spread = SPREAD if ratio else spread
     middle = 1.0 - 0.5 * spread
     return max(1.0, prompt * middle), max(1.0, output * middle), spread
 
@@ -181,9 +194,20 @@ def metric_of(run: ServeRun, played: Played, prompt: float) -> float:
     elif metric == "prefill_tokens_per_s":
         rate = prompt * len(output) / float(played.first.max() - played.sent.min())
     else:
-        spent = played.finish.max() - played.first.min()
-        rate = (output - 1.0).sum() / spent
+        rate = (output - 1.0).sum() / decoding_time(played.first, played.finish)
     return shared(run, float(rate), len(output))
+
+
+def decoding_time(first: Array, finish: Array) -> float:
+    """Time in which some request was between its first token and its last. [s]
+
+    >>> decoding_time(np.array([0.0, 1.0, 5.0]), np.array([2.0, 3.0, 6.0]))
+    4.0
+    """
+    order = np.argsort(first)
+    ends = np.maximum.accumulate(finish[order])
+    starts = np.maximum(first[order], np.concatenate([[-np.inf], ends[:-1]]))
+    return float(np.maximum(0.0, ends - starts).sum())
 
 
 def shared(run: ServeRun, rate: float, batch: int) -> float:

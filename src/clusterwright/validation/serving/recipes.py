@@ -18,8 +18,10 @@ class Recipe(Record, frozen=True, kw_only=True):
     the last of its notes; ``since``,
     ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
     word ``users``, as many as the row has, or ``users - 1``. ``beside``: a step takes so many
-    tokens more than one prompt and one of each user. ``spread``: lengths are drawn evenly from
-    what it leaves of the nominal one to all of it.
+    tokens more than one prompt and one of each user. ``runs``: engine of the catalogue, where the
+    row's name of it leaves that open; ``instances``: copies of it that share the accelerators;
+    ``rows``: whether each product was cut over the accelerators, not the layers. ``spread``:
+    lengths are drawn evenly from what it leaves of the nominal one to all of it.
     """
 
     source: str
@@ -51,6 +53,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     moe: str | None = None
     shared_keys: bool | None = None
     overlapped: bool | None = None
+    runs: str | None = None
+    instances: int | None = None
+    rows: bool | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -78,8 +83,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows", "shared_keys", "overlapped",
-    "spread",
+    "wait_share", "graph_rows", "shared_keys", "overlapped", "runs", "instances", "rows", "spread",
 )  # fmt: skip
 """What changes a prediction."""
 
