@@ -150,6 +150,7 @@ def cases(
         "gain": draw(st.sampled_from(gains)),
         "width": draw(st.sampled_from([1, 3])),
         "count": draw(st.integers(1, 3)),
+        "shortest": draw(st.sampled_from([0.0, 0.4])),
     }
     if lazy:
         shared |= {

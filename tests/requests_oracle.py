@@ -243,8 +243,9 @@ class Server:
         time = max(*prefill, sum(prefill) / kind.lanes, 0.0)
         time += line(times.tokens, times.lane, busiest)
         time += line(times.tokens, times.whole, tokens + beside * kind.width)
-        time += line(times.rows, times.head, len(chunks) + beside)
-        return time + (self.attention() if beside else 0.0)
+        time += self.attention() if beside else 0.0
+        head = line(times.rows, times.head, len(chunks) + beside)
+        return max(kind.shortest, time) + head
 
     def look(self) -> float | None:
         """Choose the next step; returns its time, or nothing if there is nothing to do. [s]"""

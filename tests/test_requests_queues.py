@@ -263,6 +263,7 @@ def test_times_in_another_unit_are_the_same_times(case, power):
                     times=scaled(kind.times, unit),
                     tail=unit * kind.tail,
                     tail_token=unit * kind.tail_token,
+                    shortest=unit * kind.shortest,
                 )
                 for kind in case.kinds
             ],

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
-from serving_cases import STATIC, server
+from serving_cases import STATIC, asked, run_of, server
 
-from clusterwright.facts import shipped
-from clusterwright.inference import Deployment
+from clusterwright.engines.requests.simulator import play_requests
+from clusterwright.errors import InputError
+from clusterwright.facts import engine_named, shipped
+from clusterwright.inference import Deployment, InferenceEngine
 from clusterwright.serving.capacity import memory_of
-from clusterwright.serving.layers import attention_costs
+from clusterwright.serving.layers import attention_costs, lane_costs, prefill_costs, whole_costs
+from clusterwright.serving.server import Pool, Server
+from clusterwright.validation.serving.predicting import lengths_of
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import ServeRun
+from clusterwright.validation.serving.traffic import burst
 
 KNOWN = ServeLookup(shipped())
 SEQUENCES, CONTEXT = np.array([64.0]), np.array([1000.0])
@@ -34,12 +42,49 @@ def test_before_xqa_heads_that_share_keys_read_each_its_own():
         ("TensorRT-LLM", "2023-12", "NVIDIA", "trtllm"),
         ("llama.cpp", "2024-05", "NVIDIA", "llama-cpp-2024"),
         ("llama.cpp", "2025-01", "NVIDIA", "llama-cpp"),
-        ("llama.cpp", "", "Apple", "llama-cpp"),
+        ("llama.cpp", "", "Apple", "llama-cpp-metal"),
+        ("llama.cpp", "2024-05", "Apple", "llama-cpp-metal"),
+        ("vLLM", "2023-10", "NVIDIA", "vllm-splitwise"),
+        ("vLLM", "2024-10", "NVIDIA", "vllm-v0"),
+        ("KTransformers", "2025-02", "Intel", "ktransformers-v02"),
+        ("ATOM", "2026-08", "AMD", "atom"),
     ],
 )
 def test_a_run_is_of_its_engines_era(words, date, vendor, found):
     run = ServeRun(**{**STATIC, "line": 1, "engine": words, "date": date, "config_complete": True})
     assert KNOWN.engine_of(run, vendor).id == found
+
+
+@pytest.mark.parametrize(
+    ("version", "date", "found"),
+    [
+        ("1.0.0rc3", "", "trtllm-pytorch"),
+        ("1.2.0rc6", "2026-01", "trtllm-pytorch-2025"),
+        ("0.19.0", "2025-05", "trtllm"),
+    ],
+)
+def test_a_version_tells_the_engine_where_no_date_does(version, date, found):
+    said = {"engine": "TensorRT-LLM", "engine_version": version, "date": date}
+    run = ServeRun(**{**STATIC, "line": 1, **said, "config_complete": True})
+    assert KNOWN.engine_of(run, "NVIDIA").id == found
+
+
+@pytest.mark.parametrize(
+    ("chip", "engine"),
+    [
+        ("m4-pro", "llama-cpp-metal"),
+        ("soc-sdxelite-gpu", "llama-cpp-opencl"),
+        ("soc-sdxelite-cpu", "llama-cpp-processor"),
+        ("nv-gb10", "llama-cpp"),
+    ],
+)
+def test_a_small_chip_runs_the_backend_made_for_it(chip, engine):
+    assert asked(chip=chip).engine.id == engine
+
+
+def test_an_engine_for_other_chips_is_refused():
+    with pytest.raises(InputError, match=r"processors does not run on .*leave out --engine"):
+        asked(chip="m4-pro", engine="llama-cpp-processor")
 
 
 def test_a_row_said_to_be_without_the_kernel_is_taken_so():
@@ -57,3 +102,121 @@ def test_what_an_engine_reserves_is_taken_from_the_cache():
     small = server("llama-3.1-8b", "h100", "llama-cpp").served(Deployment())
     assert memory_of(usual, 80e9, context=1000.0).reserve == 0.7e9
     assert memory_of(small, 80e9, context=1000.0).reserve == 0.3e9
+
+
+def lane(engine: InferenceEngine, chip: str, tokens: float, model: str = "llama-3.1-8b") -> float:
+    """Time of all layers on some tokens, as an engine that was changed takes them. [s]"""
+    usual = server(model, chip, "llama-cpp")
+    served = Server(usual.model, usual.cluster, engine, usual.facts).served(Deployment())
+    return float(lane_costs(served, np.array([tokens])).total[0])
+
+
+def test_an_engine_without_matrix_units_takes_prompts_at_the_vector_rate():
+    usual = engine_named(shipped(), "llama-cpp")
+    vector = msgspec.structs.replace(usual, vector="fp32")
+    assert lane(vector, "h100", 512.0) > 4.0 * lane(usual, "h100", 512.0)
+    assert lane(vector, "h100", 1.0) == pytest.approx(lane(usual, "h100", 1.0), rel=0.2)
+
+
+def test_sums_in_16_bits_are_twice_as_quick_on_desktop_cards_alone():
+    usual = engine_named(shipped(), "llama-cpp")
+    wide = msgspec.structs.replace(usual, narrow_sums=False)
+    assert lane(wide, "nv-rtx4090", 2048.0) > 1.6 * lane(usual, "nv-rtx4090", 2048.0)
+    assert lane(wide, "h100", 2048.0) == pytest.approx(lane(usual, "h100", 2048.0), rel=1e-3)
+
+
+def test_scores_that_leave_the_chip_cost_the_more_the_longer_the_prompt():
+    def prompts(engine: str) -> Any:
+        served = server("llama-3.1-8b", "h100", engine).served(Deployment())
+        return prefill_costs(served, np.array([512.0, 8192.0]))
+
+    short, long = prompts("llama-cpp-2024") - prompts("llama-cpp")
+    assert long > 100.0 * short > 0.0
+
+
+def test_on_metal_few_tokens_read_their_experts_one_by_one():
+    served = server("gpt-oss-20b", "m2-ultra", "llama-cpp-metal").served(Deployment())
+    one, eight, many = whole_costs(served, np.array([1.0, 8.0, 64.0])).total
+    assert eight == pytest.approx(8.0 * one)
+    assert many < 32.0 * one
+
+
+def test_a_model_compiled_for_a_context_attends_to_all_of_it():
+    notes = "AI Hub perf.yaml; context length 4096; fill not stated"
+    run = run_of(notes=notes, input_len=None, output_len=None)
+    assert lengths_of(run, whole_context=True) == (4064.0, 32.0, 0.0)
+    assert lengths_of(run) == (250.0, 32.0, 0.0)
+
+
+def test_a_processor_has_no_more_cores_than_threads():
+    row = {"engine": "T-MAC", "weight_precision": "int4", "batch_or_concurrency": "1"}
+    names = ("Snapdragon X Elite CPU (4 threads)", "Snapdragon X Elite CPU (12 threads)")
+    few, all_ = (question_of(run_of(accelerator=name, **row), KNOWN) for name in names)
+    small, whole = few.cluster.accelerator, all_.cluster.accelerator
+    assert small.peaks["int8"] == pytest.approx(whole.peaks["int8"] / 3.0)
+    assert small.memory_bandwidth == whole.memory_bandwidth
+
+
+def test_two_instances_on_two_sockets_share_nothing():
+    row = {
+        "source": "sglang-xeon",
+        "engine": "llama.cpp",
+        "accelerator": "Xeon 6980P (sockets)",
+        "n_accel": 2,
+        "tp": None,
+    }
+    [pool] = question_of(run_of(**row), KNOWN).pools
+    assert (pool.count, pool.deployment.tp) == (2, 1)
+    [pool] = question_of(run_of(**{**row, "engine": "SGLang"}), KNOWN).pools
+    assert (pool.count, pool.deployment.tp) == (1, 2)
+
+
+def test_products_cut_by_rows_share_each_layer():
+    row = {"source": "mlcperf", "accelerator": "A10G", "n_accel": 4, "pp": 4, "date": "2023-10"}
+    found = [
+        question_of(run_of(engine=engine, **row), KNOWN).pools[0].deployment
+        for engine in ("llama.cpp", "exllama")
+    ]
+    assert [(cut.tp, cut.pp) for cut in found] == [(4, 1), (1, 4)]
+
+
+def test_rows_are_copied_to_each_rank_in_turn():
+    usual = server("llama-2-7b", "nv-a10g", "llama-cpp-2024")
+    engine = msgspec.structs.replace(usual.engine, rows=True)
+    cluster = shipped().any_cluster("nv-a10g", 8)
+    machine = Server(usual.model, cluster, engine, usual.facts)
+    two, eight = (
+        lane_costs(machine.served(Deployment(tp=tp)), np.array([1.0])).parts["all_reduce"][0]
+        for tp in (2, 8)
+    )
+    assert eight == pytest.approx(7.0 * two)
+
+
+def test_notes_say_which_kernels_ran():
+    row = {"source": "autoawq", "engine": "AutoAWQ", "weight_precision": "int4 (AWQ)"}
+    found = [
+        question_of(run_of(notes=notes, **row), KNOWN).engine.id
+        for notes in ("GEMV kernel, batch 1", "GEMM kernel, batch 1")
+    ]
+    assert found == ["autoawq-gemv", "autoawq"]
+
+
+def test_what_stands_beside_experts_is_as_the_engine_stores_it():
+    row = {"model_name": "gpt-oss-20b", "weight_precision": "mxfp4 (experts)"}
+    found = [
+        question_of(run_of(engine=engine, **row), KNOWN).pools[0].deployment.weights
+        for engine in ("llama.cpp", "vLLM")
+    ]
+    assert found == ["q8-0", "bf16"]
+
+
+@pytest.mark.parametrize(("prompt", "passes"), [(512, 1.0), (1024, 1.25), (2048, 1.75)])
+def test_a_prompt_alone_fills_the_pipeline_chunk_by_chunk(prompt, passes):
+    served = server("llama-3.1-8b", "h100", "llama-cpp")
+
+    def taken(pp: int, tokens: int) -> float:
+        replica = served.replica(Pool(deployment=Deployment(pp=pp)), 4096.0)
+        traffic = burst(1, tokens, 1.0)
+        return float(play_requests(traffic, [replica], compile_loop=False).ttft[0])
+
+    assert taken(4, prompt) == pytest.approx(passes * taken(1, 512), rel=0.05)

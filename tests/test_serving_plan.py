@@ -290,7 +290,10 @@ def test_no_more_tokens_are_asked_for_than_the_model_takes():
             {"ttft": "30ms", "tpot": "3.5ms", "split": "no"},
             r"no deployment keeps a first token within .* for 90 % .*each can be kept alone",
         ),
-        ({"rate": 5000, "accelerators": 1}, r"5000 requests/s need \d+ accelerators, .* are 1: "),
+        (
+            {"rate": 5000, "accelerators": 1},
+            r"\d+ accelerators for 5,000 requests/s, .* are 1: ",
+        ),
         (
             {"chip": "a10g", "weights": "bf16", "prompt": 120_000, "accelerators": 1},
             r"one request of 120,200 tokens does not fit .* there is room for [\d,]+; take more",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from clusterwright.inference import Correction, Deployment
 from clusterwright.model.parameters import count_parameters
 from clusterwright.serving.capacity import Memory, sequence_bytes, weight_bytes
 from clusterwright.serving.estimating import step_parts
+from clusterwright.serving.layers import whole_costs
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import decode_step, steady
 from clusterwright.serving.steps import CONTEXT, TOKENS, DeviceTimes, device_times, step_times
@@ -277,7 +280,7 @@ def test_a_host_s_time_comes_on_top_and_what_was_fitted_multiplies_the_device_s(
     late = msgspec.structs.replace(plain, step_time=3e-3, sequence_time=1e-5)
     hosted = step_times(device, late, Correction())
     assert hosted.decode - bare.decode == pytest.approx(3e-3 + 1e-5 * device.rows)
-    assert hosted.lane - bare.lane == pytest.approx(3e-3)
+    assert hosted.head - bare.head == pytest.approx(3e-3 + 1e-5 * device.rows)
 
 
 def test_decoding_that_is_not_replayed_from_graphs_is_launched_kernel_by_kernel():
@@ -293,6 +296,28 @@ def test_decoding_that_is_not_replayed_from_graphs_is_launched_kernel_by_kernel(
     assert eager[0] > 2 * replayed[0]
     assert eager[-1] == pytest.approx(replayed[-1])  # long steps hide their launches
     assert np.all(eager >= replayed)
+
+
+def test_no_step_that_decodes_is_fitted_below_what_reading_takes():
+    bound = server(chip=PLAIN_CHIP)
+    device = bound.device(ONE)
+    engine = msgspec.structs.replace(bound.engine, step_time=0.0, sequence_time=0.0)
+    impossible = step_times(device, engine, Correction(decode=0.01))
+    assert impossible.decode[0] == pytest.approx(device.read)
+    assert np.all(impossible.attention >= np.minimum(device.attention, device.cached) * 0.999)
+
+
+def test_two_halves_hide_the_traffic_to_the_experts_behind_kernels():
+    spread = Deployment(dp=32, ep=32, weights="fp8-block", expert_weights="fp8-block")
+    bound = server("deepseek-v3", "h100", "sglang")
+    plain = bound.served(spread)
+    halves = dataclasses.replace(
+        plain, engine=msgspec.structs.replace(plain.engine, overlapped=True)
+    )
+    whole, hidden = device_times(plain).whole, device_times(halves).whole
+    experts = whole_costs(plain, TOKENS).parts["experts"]
+    assert np.all(hidden <= whole)
+    assert hidden[-3] == pytest.approx(experts[-3])  # kernels are the longer part of long prompts
 
 
 def test_the_most_special_correction_that_holds_is_taken():

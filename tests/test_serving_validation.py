@@ -17,6 +17,7 @@ from clusterwright.cli import main
 from clusterwright.errors import InputError, TableError
 from clusterwright.facts import shipped
 from clusterwright.validation.serving import scoring
+from clusterwright.validation.serving.predicting import asked_of
 from clusterwright.validation.serving.questions import ServeQuestion, question_of
 from clusterwright.validation.serving.recipes import flags_of, read_recipes
 from clusterwright.validation.serving.rows import (
@@ -201,6 +202,30 @@ def test_a_later_recipe_wins_key_by_key_and_users_are_the_run_s():
     assert few == {"budget": 2048, "most": 64, "graph_rows": 4}
     many = flags_of(run_of(batch_or_concurrency="32", engine="SGLang"), recipes)
     assert many == {"budget": 1024, "most": 32}
+
+
+@pytest.mark.parametrize(
+    ("notes", "asked"),
+    [
+        ("InferenceX client, random_range_ratio 0.8, 320 prompts, ignore-eos", 320),
+        ("3000 random prompts, ignore-eos", 3000),
+        ("500 requests; lengths are dataset means", 500),
+        ("10 prompts per concurrency slot", None),
+        ("batch 128 requests", None),
+    ],
+)
+def test_how_many_requests_were_sent_is_read_where_it_is_said(notes, asked):
+    assert asked_of(run_of(notes=notes)) == asked
+
+
+def test_a_server_s_limits_may_follow_from_users_and_prompt():
+    recipes = read_recipes([{"flags": [{"source": "made", "beside": 1500, "most": "users - 1"}]}])
+    assert flags_of(run_of(input_len=256.0), recipes) == {"budget": 256 + 4 + 1500, "most": 3}
+    recipes += read_recipes([{"flags": [{"source": "made", "graph_rows": 0, "spread": 1.0}]}])
+    assert flags_of(run_of(), recipes)["graph_rows"] == 0
+    assert flags_of(run_of(), recipes)["spread"] == 1.0
+    alone = flags_of(run_of(input_len=256.0, batch_or_concurrency="1"), recipes)
+    assert alone["most"] == 1
 
 
 @pytest.mark.parametrize(

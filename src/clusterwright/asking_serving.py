@@ -21,6 +21,14 @@ from clusterwright.serving.server import HELD, Pool
 
 USUAL_ENGINE = {"NVIDIA": "vllm", "AMD": "vllm", "Google": "vllm-tpu", "Intel": "vllm"}
 """Vendor → the engine assumed; others get the generic one, small chips llama.cpp."""
+SMALL_ENGINE = {"Apple": "llama-cpp-metal", "Qualcomm": "llama-cpp-opencl"}
+"""Vendor of a small chip → the backend of llama.cpp that runs on it; processors have their own."""
+
+
+OTHERS = 10.0
+"""Requests a second of all who ask a cluster that a device sends its question to. [1/s]"""
+USUAL_PACE = "50ms"
+"""Time per token that such a cluster promises: quicker than anybody reads."""
 
 
 def ask_serving(
@@ -114,6 +122,8 @@ def ask_serving(
     ):
         if given not in known:
             raise InputError(f"{name} is {given!r}, but must be one of {', '.join(known)}")
+    if objective == "cost" and price is None:
+        assumed.append("no price: the least cost is the fewest accelerators")
     return ServingQuestion(
         model=found,
         cluster=machine,
@@ -170,6 +180,38 @@ def played_plan(
         changes["service"] = _service(service, catalogue or shipped(), assumed)
     question = msgspec.structs.replace(plan.question, assumed=tuple(assumed), **changes)
     return question, plan.best.pools
+
+
+def offered(
+    text: str,
+    device: ServingQuestion,
+    *,
+    price: str | float | None = None,
+    catalogue: Catalogue | None = None,
+) -> ServingQuestion:
+    """A device's questions, asked of a model in a cluster by many: such as ``llama-3.1-70b@h100``.
+
+    Raises
+    ------
+    InputError
+        No model and accelerator.
+    """
+    model, _, chip = text.partition("@")
+    if not model.strip() or not chip.strip():
+        raise InputError(
+            f"--offload is {text!r}, but needs a model and an accelerator: llama-3.1-70b@h100"
+        )
+    job = device.workload
+    return ask_serving(
+        model.strip(),
+        accelerator=chip.strip(),
+        price=price,
+        catalogue=catalogue,
+        rate=OTHERS,
+        prompt=job.prompt,
+        output=job.output,
+        tpot=USUAL_PACE,
+    )
 
 
 def price_of(given: str | float | None) -> float | None:
@@ -235,7 +277,10 @@ def _usual_load(load: dict[str, Any], assumed: list[str]) -> dict[str, Any]:
 def _engine(
     name: str | None, chip: Accelerator, facts: Catalogue, assumed: list[str]
 ) -> InferenceEngine:
-    usual = "llama-cpp" if chip.kind in HELD else USUAL_ENGINE.get(chip.vendor, "generic")
+    usual = USUAL_ENGINE.get(chip.vendor, "generic")
+    if chip.kind in HELD:
+        usual = SMALL_ENGINE.get(chip.vendor, "llama-cpp")
+        usual = "llama-cpp-processor" if chip.profile.startswith("processor") else usual
     if name is None:
         assumed.append(f"engine: {usual}")
     found = engine_named(facts, name or usual)
@@ -243,6 +288,10 @@ def _engine(
         raise InputError(
             f"{found.name} runs on {', '.join(found.vendors)}, not on {chip.name}; leave out "
             f"--engine for {usual}"
+        )
+    if found.profiles and chip.profile not in found.profiles:
+        raise InputError(
+            f"{found.name} does not run on {chip.name}; leave out --engine for {usual}"
         )
     return found
 

@@ -42,8 +42,8 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     """What an inference engine does by default, as far as it changes time and memory.
 
     ``match``: lower-case fragments by which a published engine is recognised (the longest wins);
-    ``since``, ``until``: dates (ISO) of an era that has an entry of its own; ``vendors``: of the
-    accelerators it runs on (none: any).
+    ``since``, ``until``: dates (ISO) of an era that has an entry of its own; ``vendors``,
+    ``profiles``: of the accelerators it runs on (none: any).
     ``kernels``: whose measured kernels are nearest to its own, in that order; ``own_all_reduce``:
     whose all-reduce it uses (empty: the communication library's).
     ``mixed``: whether prompts and decoding share a step, else prompts go first and alone.
@@ -57,9 +57,17 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     ``narrow_cache``: whether the cache is in 8 bits where the weights are in no more.
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
-    ``shared_keys``: whether query heads that share keys read them together while decoding, else
-    each reads them anew. ``small_kernels``: memory-bound kernels of a layer beside products and
-    attention.
+    ``fused_attention``: whether the scores of prompts stay on the chip, else they are written and
+    read again. ``shared_keys``: whether query heads that share keys read them together while
+    decoding, else each reads them anew. ``overlapped``: whether prompts are worked on in two
+    halves, the one's traffic to the experts behind the other's kernels. ``small_kernels``:
+    memory-bound kernels of a layer beside products and attention. ``vector``: precision at which
+    vector units take its products, where it leaves matrix units alone. ``narrow_sums``: whether
+    products of 16 bits add up in 16 bits. ``rows``: whether tensor-parallel ranks copy the inputs
+    and results of each product to and from the first rank, in turn, instead of adding up.
+    ``beside``: format of what is not experts where only that of experts is said (empty: bf16).
+    ``alone_below``: tokens of a step below which each reads its experts anew. ``whole_context``:
+    whether a step attends to all of the context that it was compiled for.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
@@ -73,6 +81,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     since: str = ""
     until: str = ""
     vendors: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     own_all_reduce: str = ""
     mixed: bool = True
@@ -89,8 +98,16 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     narrow_cache: bool = False
     graph_rows: int = 512
     graph_context: int = 0
+    fused_attention: bool = True
     shared_keys: bool = True
+    overlapped: bool = False
     small_kernels: float = 5.0
+    vector: str = ""
+    narrow_sums: bool = False
+    rows: bool = False
+    beside: str = ""
+    alone_below: int = 0
+    whole_context: bool = False
     poll_steps: int = 1
     wait_steps: int = 0
     wait_share: float = 0.0

@@ -10,12 +10,14 @@ import numpy as np
 
 from clusterwright import __version__
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import Span
 from clusterwright.engines.requests.simulator import Traffic
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.inference import Deployment
 from clusterwright.saving import encode_plan, load_record
 from clusterwright.serving.estimating import estimate
+from clusterwright.serving.offload import offload
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.serving.search import search
 from clusterwright.serving.server import Pool, Server, ServingFacts, check_sizes
@@ -137,6 +139,40 @@ def estimate_serving(
             hash_tokens=trace.hash_tokens,
         )
     return estimate(question, server, pools, traffic=traffic)
+
+
+def with_offload(
+    question: ServingQuestion, found: ServingEstimate, cluster: ServingQuestion,
+    *, catalogue: Catalogue | None = None,
+) -> ServingEstimate:  # fmt: skip
+    """A device's estimate, beside it what a cluster would take that answers the same questions.
+
+    Parameters
+    ----------
+    question, found
+        The device's.
+    cluster
+        The same questions, as many as there are, to a model in a cluster.
+
+    Raises
+    ------
+    InputError
+        There is no device.
+    """
+    if question.device is None:
+        raise InputError("--offload is for a device that could send its questions: give --device")
+    facts = catalogue or shipped()
+    usual = facts.entries("defaults")
+    radio = usual["radio-power"].require("value")
+    low, high = radio.low or radio.value, radio.high or radio.value
+    other = offload(
+        question.device,
+        found,
+        plan_serving(cluster, catalogue=facts),
+        round_trip=usual["mobile-round-trip"].require("value").value,
+        radio=Span(low=low, high=high),
+    )
+    return msgspec.structs.replace(found, offload=other)
 
 
 def deployment_of(

@@ -31,7 +31,7 @@ BEYOND = 0.6
 DRAW = 0.6
 """How hard a factor is drawn towards its parent's: as by so many rows' doubts. [1]"""
 DECODE_NUMBERS = ("decode", "step_time", "sequence_time")
-PROMPT_NUMBERS = ("prompt", "launch_time", "entry_time")
+PROMPT_NUMBERS = ("launch_time", "prompt", "entry_time")
 DOUBT = 0.3
 """What moving a number by a factor of e must gain, times the rows it rests on. [1]"""
 HOST = ("step_time", "launch_time", "sequence_time", "entry_time")
@@ -70,6 +70,8 @@ def fit_serving(
         if run.config_complete and run_key(run) in chosen:
             try:
                 question = question_of(run, known)
+                if question.eager:  # the host's time, which says nothing of the device's
+                    continue
                 predictor.predict(run, question)
             except ClusterwrightError:
                 continue

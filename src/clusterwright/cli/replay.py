@@ -33,11 +33,12 @@ def _is_serving(path: Path) -> bool:
     """Whether a file looks like a plan for serving, as far as its keys tell."""
     import msgspec
 
+    raw = dict[str, msgspec.Raw]
     try:
-        keys = msgspec.json.decode(path.read_bytes(), type=dict[str, msgspec.Raw])
+        keys = msgspec.json.decode(path.read_bytes(), type=raw)
+        return "engine" in msgspec.json.decode(keys.get("question", b"{}"), type=raw)
     except (OSError, msgspec.DecodeError, msgspec.ValidationError):
         return False
-    return "front" in keys
 
 
 def _training(path: Path) -> tuple[str, bool, object, str]:

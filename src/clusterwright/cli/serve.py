@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_load import make_service
-from clusterwright.asking_serving import ask_serving, played_plan
+from clusterwright.asking_serving import ask_serving, offered, played_plan
 from clusterwright.cli.options import write, write_json
 from clusterwright.cli.serving_options import (
     CutOptions,
@@ -25,6 +25,7 @@ from clusterwright.planner_serving import (
     estimate_serving,
     load_serving_plan,
     plan_serving,
+    with_offload,
 )
 from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
 from clusterwright.saving import save_plan
@@ -102,6 +103,7 @@ def estimate(
     cut: CutOptions = CUT,
     run: RunOptions = RUN,
     plan: Path | None = None,
+    offload: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Play requests through one given deployment: latencies, rates, the parts of a step.
@@ -113,6 +115,9 @@ def estimate(
     plan
         Instead: a plan that was saved; its best deployment is played, under its own load or
         another, with failures or a scaler.
+    offload
+        What sending the same questions to a cluster would take instead of a --device: a model and
+        an accelerator, such as llama-3.1-70b@h100; --price is of that accelerator and hour.
     json
         Print the estimate as JSON.
     """
@@ -142,6 +147,11 @@ def estimate(
     found = estimate_serving(
         question, pools, replicas=cut.replicas, trace=load.requests, catalogue=facts
     )
+    if offload is not None:
+        found = with_offload(
+            question, found, offered(offload, question, price=place.price, catalogue=facts),
+            catalogue=facts,
+        )  # fmt: skip
     if json:
         write_json(found)
     else:

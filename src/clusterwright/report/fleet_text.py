@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.planner_fleet import both_ways
-from clusterwright.report.serving_text import latency_words, pools_words, question_lines
+from clusterwright.report.deployment_text import pools_words
+from clusterwright.report.serving_text import latency_words, question_lines
 from clusterwright.report.text import fold
 from clusterwright.serving.fleet import FleetPlan, FleetQuestion
 from clusterwright.units import format_count, format_quantity

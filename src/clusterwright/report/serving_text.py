@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 from clusterwright.aligned import aligned
-from clusterwright.device import Span
-from clusterwright.inference import Deployment
 from clusterwright.model.parameters import count_parameters
-from clusterwright.report.text import fold, gigabytes
+from clusterwright.report.deployment_text import deployment_words, pools_words
+from clusterwright.report.handheld_text import handheld_lines, offload_lines
+from clusterwright.report.text import fold
 from clusterwright.serving.estimating import with_room
-from clusterwright.serving.handheld import Handheld
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.serving.server import Pool
 from clusterwright.units import format_count, format_time
 
 BAR = 24
@@ -35,7 +33,10 @@ def plan_text(plan: ServingPlan) -> str:
 
 def estimate_text(question: ServingQuestion, found: ServingEstimate) -> str:
     """One deployment under a load."""
-    lines = [*question_lines(question), "", *estimate_lines(found, question), "", *_parts(found)]
+    lines = [*question_lines(question), "", *estimate_lines(found, question)]
+    if found.offload is not None:
+        lines += ["", *offload_lines(found.offload)]
+    lines += ["", *_parts(found)]
     return "\n".join(lines) + "\n"
 
 
@@ -71,7 +72,7 @@ def question_lines(question: ServingQuestion) -> list[str]:
 def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[str]:
     """What it takes, what users get, how far from the edge."""
     if found.handheld is not None:
-        return _handheld_lines(found, found.handheld)
+        return handheld_lines(found, found.handheld)
     lines = [f"  replicas     {pools_words(found.pools)}"]
     lines += [f"  accelerators {found.accelerators:,}"]
     for name, latency in (
@@ -144,80 +145,6 @@ def _room(plan: ServingPlan) -> list[str]:
         return []
     words = ", ".join(limits)
     return [f"  room         planned for {words}: nine in ten runs alike keep what is promised"]
-
-
-def _handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:
-    """What a phone, laptop or desktop does for its owner."""
-    memory = found.memory
-    least, most = (gigabytes(value) for value in (one.app_memory.low, one.app_memory.high))
-    allowed = least if least == most else f"{least} to {most}"
-    size = f"{gigabytes(memory.weights)} GiB"
-    needed = memory.weights + memory.activations + memory.reserve
-    sure = "fits" if needed <= one.app_memory.low else "fits IF THE SYSTEM LETS IT HAVE THE MOST of"
-    room = f"room for {format_count(memory.cache_tokens)} tokens"
-    lines = [
-        f"  weights      {format_words(found.pools[0].deployment)}, {size}",
-        f"  memory       {sure} the {allowed} GiB that an app may take; {room}",
-        f"  first token  {format_time(found.ttft.mean)}",
-        f"  prompt       {_rates(one.prompt_rate, one.hot_prompt_rate)}",
-        f"  answer       {_rates(one.answer_rate, one.hot_answer_rate)}",
-        f"  energy       {_span(one.energy)} J a token out{_when(one)}",
-    ]
-    if one.battery_share is not None:
-        percent = Span(low=100.0 * one.battery_share.low, high=100.0 * one.battery_share.high)
-        lines.append(f"  battery      {_span(percent)} % of a full one for 1,000 tokens out")
-    return lines
-
-
-def _rates(first: float, hot: Span) -> str:
-    """A rate in the first minutes and after them; once, where heat takes nothing of it."""
-    after = "" if hot.low == first else f" first, {_span(hot)} hot"
-    return f"{first:,.3g} tokens/s{after}"
-
-
-def _when(one: Handheld) -> str:
-    """That energy is of a hot device, where heat makes a difference."""
-    return "" if one.hot_answer_rate.low == one.answer_rate else ", hot"
-
-
-def _span(span: Span) -> str:
-    low, high = f"{span.low:.3g}", f"{span.high:.3g}"
-    return low if low == high else f"{low} to {high}"
-
-
-def pools_words(pools: tuple[Pool, ...]) -> str:
-    """Replicas in words, by role."""
-    words = []
-    for pool in pools:
-        role = {"both": "", "prefill": " for prompts", "decode": " for decoding"}[pool.role]
-        words.append(f"{pool.count:,}{role} x {cut_words(pool.deployment)}")
-    formats = dict.fromkeys(format_words(pool.deployment) for pool in pools)
-    return f"{'; '.join(words)}; {' and '.join(formats)}"
-
-
-def deployment_words(deployment: Deployment) -> str:
-    """How one replica is cut, and its formats, in words."""
-    return f"{cut_words(deployment)}; {format_words(deployment)}"
-
-
-def cut_words(deployment: Deployment) -> str:
-    """How one replica is cut, in words."""
-    axes = [
-        f"{axis} {getattr(deployment, axis)}"
-        for axis in ("tp", "pp", "dp", "ep", "cp")
-        if getattr(deployment, axis) > 1
-    ]
-    return ", ".join(axes) or "one accelerator"
-
-
-def format_words(deployment: Deployment) -> str:
-    """Formats of weights and cache, in words."""
-    experts = deployment.expert_weights
-    weights = deployment.weights
-    if experts and experts != weights:
-        weights += f" (experts {experts})"
-    drafts = f", {deployment.drafted} drafted" if deployment.drafted else ""
-    return f"{weights}, cache {deployment.cache}{drafts}"
 
 
 def latency_words(one: Latency) -> str:

@@ -44,13 +44,10 @@ def weight_bytes(served: Served, *, ends: bool = True) -> float:
     """Weights on one accelerator; ``ends``: with embedding and last layer. [B]"""
     deployment, model = served.deployment, served.model
     ranks = deployment.tp * deployment.dp
-    narrow, wide = served.weights.weight_bytes, served.head.weight_bytes
     total = 0.0
     for block, count in zip(model.blocks, model.count_of, strict=True):
         counted = count_block(block, model.hidden_size)
-        replicated = sum(p.inputs * p.outputs for p in block.projections if p.split == "replicated")
-        split = counted.mixer - replicated + counted.mlp + counted.shared_experts
-        own = (split / deployment.tp + replicated) * narrow
+        own = _shared_bytes(served, block)
         own += counted.experts / ranks * served.expert_weights.weight_bytes
         own += (counted.router + counted.vectors) * BF16
         ranks_of_all = deployment.adapters * deployment.adapter_rank
@@ -61,7 +58,25 @@ def weight_bytes(served: Served, *, ends: bool = True) -> float:
     if not ends:
         return total
     outer = (model.embedding_parameters, model.head_parameters)
+    wide = served.head.weight_bytes
     return total + (max(outer) if deployment.pp > 1 else sum(outer)) / deployment.tp * wide
+
+
+def passed_bytes(served: Served) -> float:
+    """Weights that each token passes on its way, on one accelerator of every stage. [B]"""
+    model = served.model
+    layers = zip(model.blocks, model.count_of, strict=True)
+    total = sum(count * _shared_bytes(served, block) for block, count in layers)
+    head = model.vocab_size * model.hidden_size * served.head.weight_bytes
+    return total + head / served.deployment.tp
+
+
+def _shared_bytes(served: Served, block: Block) -> float:
+    """Weights of a layer that all tokens share, on one accelerator. [B]"""
+    counted = count_block(block, served.model.hidden_size)
+    replicated = sum(p.inputs * p.outputs for p in block.projections if p.split == "replicated")
+    split = counted.mixer - replicated + counted.mlp + counted.shared_experts
+    return (split / served.deployment.tp + replicated) * served.weights.weight_bytes
 
 
 def sequence_bytes(served: Served, context: float) -> float:

@@ -34,6 +34,31 @@ class Handheld(Record, frozen=True, kw_only=True):
     app_memory: Span
 
 
+class Offload(Record, frozen=True, kw_only=True):
+    """One question and its answer, by a device and by a cluster.
+
+    ``model``, ``accelerators``: that answer in the cluster. ``up``, ``down``: text sent. [B]
+    ``round_trip``: of the network; ``first``, ``whole``: until the first token and all of them,
+    from the cluster; ``own_first``, ``own_whole``: from the device. [s] ``own_energy``,
+    ``radio_energy``: of the device, if it answers and if it sends; ``energy``: of the cluster. [J]
+    ``cost``: of the answer in the cluster [USD], None: no price was given.
+    """
+
+    model: str
+    accelerators: str
+    up: float
+    down: float
+    round_trip: float
+    first: float
+    whole: float
+    own_first: float
+    own_whole: float
+    own_energy: Span
+    radio_energy: Span
+    energy: float | None
+    cost: float | None
+
+
 def handheld(device: Device, played: Played, prompt: float) -> Handheld:
     """Rates, energy and battery of a conversation that was played on a device.
 

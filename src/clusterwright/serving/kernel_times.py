@@ -62,6 +62,10 @@ class KernelTimes:
         Measured kernels.
     engines
         Whose kernels to take, the nearest first.
+    vector
+        Precision at which vector units take all products (empty: matrix units take them too).
+    narrow_sums
+        Whether products of 16 bits add up in 16 bits.
     """
 
     def __init__(
@@ -70,16 +74,21 @@ class KernelTimes:
         profile: EfficiencyProfile,
         library: KernelLibrary,
         engines: Sequence[str],
+        *,
+        vector: str = "",
+        narrow_sums: bool = False,
     ) -> None:
         self.accelerator = accelerator
         self.profile = profile
         self._library = library
         self._engines = tuple(engines)
+        self._vector = vector
+        self._narrow_sums = narrow_sums
 
     def matmul(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
         """Product of (m, k) inputs with (k, n) weights."""
         shapes = _columns(m=np.maximum(rows, 1.0), n=columns, k=depth)
-        measured = self._measured("gemm", form.dense, Table(shapes))
+        measured = None if self._vector else self._measured("gemm", form.dense, Table(shapes))
         if measured is not None:
             return measured
         chip: dict[str, Any] = {
@@ -89,11 +98,13 @@ class KernelTimes:
         }
         profile: dict[str, Any] = self.profile.matmul_for(_class_of(form.dense)).arguments()
         m, n, k = (shapes["m"], shapes["n"], shapes["k"])
-        tiled = roofline.matmul_time(m, n, k, peak_flops=self.peak(form.dense), **chip, **profile)
+        tiled = roofline.matmul_time(
+            m, n, k, peak_flops=self._product_peak(form.dense), **chip, **profile
+        )
         # Few rows go row by row through the vector units, which have no tiles to fill.
         by_rows: dict[str, Any] = {**profile, **UNTILED, "peak_efficiency": VECTOR_EFFICIENCY}
         rows = roofline.matmul_time(m, n, k, peak_flops=self.vector_peak, **chip, **by_rows)
-        return np.minimum(tiled, rows)
+        return rows if self._vector else np.minimum(tiled, rows)
 
     def prefill(
         self, length: Array, *, heads: float, kv_heads: float, width: float, window: float
@@ -224,7 +235,7 @@ class KernelTimes:
         table = prepared(Table(shapes))
         if sorted_out:
             table = _own_rows(table)
-        measured = self._measured("experts", form.experts, table)
+        measured = None if self._vector else self._measured("experts", form.experts, table)
         if measured is not None:
             return measured
         single = self.profile.grouped_for(_class_of(form.experts))
@@ -243,7 +254,7 @@ class KernelTimes:
             table["rows"],
             hidden,
             width / tp,
-            peak_flops=self.peak(form.experts),
+            peak_flops=self._product_peak(form.experts),
             peak_efficiency=single.peak_efficiency,
             half_tile=single.half_tile,
             fill_area=single.fill_area,
@@ -258,12 +269,13 @@ class KernelTimes:
             half_tile=0.0,
             **common,
         )
-        return np.minimum(tiled, rows)
+        return rows if self._vector else np.minimum(tiled, rows)
 
     @property
     def vector_peak(self) -> float:
         """Rate of the vector units, or what is usual beside the matrix units. [FLOP/s]"""
-        return self.accelerator.peaks.get("fp32") or VECTOR_SHARE * self.peak("bf16")
+        precision = self._vector or "fp32"
+        return self.accelerator.peaks.get(precision) or VECTOR_SHARE * self.peak("bf16")
 
     def stream(self, num_bytes: Array, *, kernels: float = 1.0) -> Array:
         """Memory-bound kernels that move ``num_bytes`` in all."""
@@ -293,6 +305,16 @@ class KernelTimes:
             f"nobody published a rate of {self.accelerator.id}; add it to a catalogue file of your "
             f"own to serve with this chip"
         )
+
+    def _product_peak(self, precision: str) -> float:
+        """Peak of products; with sums in 16 bits half of that of 8-bit integers. [FLOP/s]
+
+        Desktop cards add up in 32 bits at half the rate, in 16 bits and of integers at the full.
+        """
+        peak = self.peak(precision)
+        if self._narrow_sums and _class_of(precision) in PLAIN:
+            return max(peak, 0.5 * self.accelerator.peaks.get("int8", 0.0))
+        return peak
 
     def _measured(self, kind: str, precision: str, table: Table) -> Array | None:
         """The quickest of the engines' kernels for each shape; ``None``: nobody measured any."""

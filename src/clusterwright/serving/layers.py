@@ -27,6 +27,10 @@ LEVELLED = "balanced"
 """How they spread where tokens are sent to experts, whose copies are placed to even the load."""
 
 
+SCORE_BYTES = 16.0
+"""Traffic of a score that leaves the chip: 4 bytes written, twice read, written again. [B]"""
+
+
 @dataclass(slots=True)
 class Costs:
     """Seconds by part over a grid of token counts, and kernels launched."""
@@ -196,6 +200,12 @@ def _all_reduces(served: Served, costs: Costs, block: Block, tokens: Array) -> N
     tp = served.deployment.tp
     if tp == 1:
         return
+    if served.engine.rows:
+        products = len(block.projections) + (3.0 if block.mlp and block.mlp.gated else 2.0)
+        copies = 2.0 * (tp - 1) * products
+        each = served.links.point_to_point(1.0).time(tokens * served.model.hidden_size * 4.0)
+        costs.add("all_reduce", copies * each, copies)
+        return
     lines = served.links.own_all_reduce(served.engine.own_all_reduce, float(tp))
     sums = sum(1 for p in block.projections if p.split == "row")
     sums += 1 if block.mlp is not None or block.experts is not None else 0
@@ -242,6 +252,17 @@ def _hops(served: Served, costs: Costs, tokens: Array) -> None:
 
 
 def _experts(served: Served, experts: Experts, tokens: Array, *, sorted_out: bool = False) -> Array:
+    together = _experts_together(served, experts, tokens, sorted_out=sorted_out)
+    few = served.engine.alone_below
+    if not few:
+        return together
+    one = _experts_together(served, experts, np.array([1.0]), sorted_out=sorted_out)
+    return np.where(tokens < few, np.maximum(1.0, tokens) * one, together)
+
+
+def _experts_together(
+    served: Served, experts: Experts, tokens: Array, *, sorted_out: bool
+) -> Array:
     deployment = served.deployment
     ranks = deployment.tp * deployment.dp
     return served.kernels.experts(
@@ -340,4 +361,8 @@ def _prefill_core(served: Served, core: Core, length: Array) -> Array:
         width=0.5 * (core.query_key_dim + core.value_dim),
         window=float(core.window or 0),
     )
+    if not served.engine.fused_attention:
+        seen = np.minimum(keys, core.window) if core.window else keys
+        scores = heads * seen * (keys - 0.5 * seen)
+        time = time + served.kernels.stream(scores * SCORE_BYTES, kernels=3.0)
     return time / core.stride

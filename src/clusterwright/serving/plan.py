@@ -10,7 +10,7 @@ from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
 from clusterwright.records import Record
 from clusterwright.serving.capacity import Memory
-from clusterwright.serving.handheld import Handheld
+from clusterwright.serving.handheld import Handheld, Offload
 from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.server import Pool
 from clusterwright.workload import ServingWorkload
@@ -79,7 +79,8 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     ``cost``: of a million output tokens [USD], ``energy``: of one [J]. ``memory``: of the pool that
     decodes. ``parts``: of a step that decodes at the mean load. ``meets``: whether what was
     promised is kept. ``intervals``: of measured over predicted, in runs alike. ``handheld``: of a
-    phone, laptop or desktop.
+    phone, laptop or desktop, ``offload``: what sending the question to a cluster would take
+    instead.
     """
 
     pools: tuple[Pool, ...]
@@ -107,6 +108,7 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     meets: bool
     intervals: tuple[ServingInterval, ...] = ()
     handheld: Handheld | None = None
+    offload: Offload | None = None
 
 
 class FrontPoint(Record, frozen=True, kw_only=True):

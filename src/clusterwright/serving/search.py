@@ -14,20 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
 
 from clusterwright.engines.requests.simulator import ReplicaKind
-from clusterwright.errors import InfeasibleError
 from clusterwright.inference import Deployment
 from clusterwright.serving.candidates import deployments, fitting
 from clusterwright.serving.estimating import estimate, intervals_for, limits_of, with_room
 from clusterwright.serving.loads import longest, reused_tokens
 from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingQuestion
 from clusterwright.serving.playing import keeps, kinds_of, play, run_as, saturation_of
+from clusterwright.serving.refusing import refuse_count, refuse_promise, refuse_size
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import Steady, decoding, prefill_rate, steady
-from clusterwright.units import format_time
-from clusterwright.workload import ServingWorkload
 
 CHECKED = 4
 """Candidates that the engine plays, the best by closed form, each cut in its own way."""
@@ -90,32 +87,25 @@ def search(question: ServingQuestion, server: Server) -> Outcome:
     )
     fits, refused = fitting(server, iter(every), longest(job))
     if not fits:
-        _refuse_size(question, server, refused)
+        refuse_size(question, server, refused)
     points = [(one, _steady_of(server, one, question)) for one in fits]
     careful = msgspec.structs.replace(question, workload=with_room(job, intervals_for(server)))
     candidates = [] if question.split == "only" else list(_together(points, careful))
     if question.split != "no":
         candidates += _apart(server, fits, careful)
     if not candidates:
-        _refuse_promise(points, question, careful.workload)
+        refuse_promise(points, question, careful.workload)
     within = [one for one in candidates if one.accelerators <= limit]
     if not within:
-        least = min(one.accelerators for one in candidates)
-        raise InfeasibleError(
-            f"what keeps the promise takes {least:,} accelerators for a start, but there are "
-            f"{limit:,}: take more, or promise less"
-        )
+        refuse_count(min(one.accelerators for one in candidates), question, "for a start")
     settled, plays = _settle(careful, server, within)
     if not settled:
-        _refuse_promise(points, question, careful.workload)
+        refuse_promise(points, question, careful.workload)
     ordered = sorted(settled, key=lambda one: _objective(one, question))
     small = [one for one in ordered if one.accelerators <= limit]
     if not small:
-        least = min(one.accelerators for one in ordered)
-        raise InfeasibleError(
-            f"{job.rate:g} requests/s need {least:,} accelerators, but there are {limit:,}: take "
-            f"more, or promise less"
-        )
+        words = f"for {job.rate:,g} requests/s"
+        refuse_count(min(one.accelerators for one in ordered), question, words)
     return Outcome(
         estimates=tuple(small),
         front=_front(points),
@@ -273,49 +263,3 @@ def _front(points: Sequence[tuple[Deployment, Steady]]) -> tuple[FrontPoint, ...
             kept.append(point)
             best = point.accelerator_rate
     return tuple(kept)
-
-
-def _refuse_size(question: ServingQuestion, server: Server, refused: Deployment | None) -> None:
-    """Say that the model fits nowhere, by the largest deployment tried."""
-    if refused is None:
-        raise InfeasibleError(f"no way to cut {question.model.name} over this machine is known")
-    pool = Pool(role="both", deployment=refused)
-    server.replica(pool, longest(question.workload))
-    raise InfeasibleError(f"{question.model.name} does not fit this machine")
-
-
-def _refuse_promise(
-    points: Sequence[tuple[Deployment, Steady]], question: ServingQuestion, planned: ServingWorkload
-) -> None:
-    """Say what is the best that can be promised, and which promise binds."""
-    job = question.workload
-    quickest = min(float(np.min(state.step)) for _, state in points)
-    first = min(float(np.min(state.prompt_time)) for _, state in points)
-    if job.tpot and planned.tpot and quickest > planned.tpot:
-        best = format_time(quickest * job.tpot / planned.tpot)
-        raise InfeasibleError(
-            f"no deployment gives a token every {format_time(job.tpot)}: the best reachable is "
-            f"{best}, for one user alone{_room_words(job.tpot / planned.tpot)}; promise that, or "
-            f"take narrower weights or a faster accelerator"
-        )
-    if job.ttft and planned.ttft and first > planned.ttft:
-        best = format_time(first * job.ttft / planned.ttft)
-        raise InfeasibleError(
-            f"no deployment gives the first token within {format_time(job.ttft)}: a prompt of "
-            f"{job.prompt:,.0f} tokens takes {best} at best{_room_words(job.ttft / planned.ttft)}; "
-            f"promise that, or take a faster accelerator"
-        )
-    asked = {"a first token within": job.ttft, "one every": job.tpot}
-    promises = [f"{name} {format_time(limit)}" for name, limit in asked.items() if limit]
-    both = " (each can be kept alone)" if len(promises) > 1 else ""
-    raise InfeasibleError(
-        f"no deployment keeps {' and '.join(promises)} for {job.percentile:g} % of requests that "
-        f"arrive at random{both}; promise it later, or to fewer"
-    )
-
-
-def _room_words(end: float) -> str:
-    """That a time is not the predicted one but has room for its error."""
-    return (
-        f" (nine in ten runs alike keep it, {end:.2f} times the prediction)" if end != 1.0 else ""
-    )

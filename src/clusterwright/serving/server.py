@@ -133,16 +133,27 @@ class Server:
     def served(self, deployment: Deployment, model: Model | None = None) -> Served:
         """The model, or another one, in a deployment, as formulas want it."""
         weights = self.facts.format_named(deployment.weights)
-        chip = self.cluster.accelerator
         return Served(
             model=model or self.model,
             deployment=deployment,
             engine=self.engine,
-            kernels=KernelTimes(chip, self.profile, self.facts.library, self.engine.kernels),
+            kernels=self._kernels(),
             links=links_of(self.cluster, self.profile),
             weights=weights,
             expert_weights=self.facts.format_named(deployment.expert_weights or weights.id),
             head=self.facts.format_named(weights.head or weights.id),
+        )
+
+    def _kernels(self) -> KernelTimes:
+        engine, facts = self.engine, self.facts
+        chip = self.cluster.accelerator
+        return KernelTimes(
+            chip,
+            self.profile,
+            facts.library,
+            engine.kernels,
+            vector=engine.vector,
+            narrow_sums=engine.narrow_sums,
         )
 
     def memory(self, deployment: Deployment, tokens: float) -> Memory:
@@ -163,7 +174,13 @@ class Server:
             engine.kernels,
             engine.own_all_reduce,
             engine.shared_keys,
+            engine.overlapped,
+            engine.fused_attention,
             engine.small_kernels,
+            engine.vector,
+            engine.narrow_sums,
+            engine.rows,
+            engine.alone_below,
             shape,
         )
         if key not in self.facts.devices:

@@ -107,7 +107,8 @@ def prompt_time(
         attention = attention - np.interp(reused, times.length, times.prefill)
     alone = np.interp(sequences, times.rows, times.decode)
     beside = alone if kind.mixed else 0.0 * decode
-    return np.maximum(0.0, steps * (lane + whole + head - beside)) + attention
+    work = np.maximum(lane + whole + attention / steps, kind.shortest)
+    return np.maximum(0.0, steps * (work + head - beside))
 
 
 def most_sequences(kind: ReplicaKind, prompt: float, output: float, reused: float = 0.0) -> float:

@@ -9,8 +9,9 @@ import numpy as np
 
 from clusterwright.engines.requests.simulator import ReplicaKind, StepTimes
 from clusterwright.inference import Correction, InferenceEngine
-from clusterwright.serving.capacity import Memory
+from clusterwright.serving.capacity import Memory, passed_bytes, sequence_bytes
 from clusterwright.serving.layers import (
+    Costs,
     Served,
     attention_costs,
     head_costs,
@@ -38,6 +39,8 @@ class DeviceTimes:
     ``lane``, ``whole``: over `TOKENS`; ``rows``: grid of sequences; ``alone``: a step that only
     decodes, without attention; ``head``: last layer; ``attention``: (rows, `CONTEXT`);
     ``prefill``: over `LENGTH`. ``kernels``: launched in a pass. ``lanes``: parts of the batch.
+    ``read``, ``cached``: what reading the weights that all tokens pass, and the caches, takes at
+    the memory's rate: no step that decodes is quicker, whatever was fitted.
     """
 
     lane: Array
@@ -49,6 +52,8 @@ class DeviceTimes:
     prefill: Array
     kernels: float
     lanes: int
+    read: float
+    cached: Array
 
 
 def device_times(served: Served, drafter: Served | None = None) -> DeviceTimes:
@@ -70,9 +75,11 @@ def device_times(served: Served, drafter: Served | None = None) -> DeviceTimes:
     alone = alone + (head_costs(served, rows * width).total if width > 1 else head.total)
     batch, context = np.meshgrid(rows, CONTEXT, indexing="ij")
     attention = attention_costs(served, batch.ravel(), context.ravel()).reshape(batch.shape)
+    bandwidth = served.kernels.accelerator.memory_bandwidth or np.inf
+    each = np.array([sequence_bytes(served, float(tokens)) for tokens in CONTEXT])
     found = DeviceTimes(
         lane=lane.total,
-        whole=whole.total,
+        whole=whole.total - (_hidden(served, whole) if served.engine.overlapped else 0.0),
         rows=rows,
         alone=alone,
         head=head.total,
@@ -80,6 +87,8 @@ def device_times(served: Served, drafter: Served | None = None) -> DeviceTimes:
         prefill=prefill_costs(served, LENGTH),
         kernels=lane.kernels + whole.kernels + head.kernels,
         lanes=lanes,
+        read=passed_bytes(served) / bandwidth,
+        cached=np.outer(rows / lanes, each * deployment.pp / bandwidth),
     )
     return found if drafter is None else _with_drafts(found, device_times(drafter), width - 1)
 
@@ -94,31 +103,39 @@ def _with_drafts(steps: DeviceTimes, drafts: DeviceTimes, drafted: int) -> Devic
         attention=steps.attention + drafted * drafts.attention,
         prefill=steps.prefill + drafts.prefill,
         kernels=steps.kernels + drafted * drafts.kernels,
+        read=steps.read + drafted * drafts.read,
+        cached=steps.cached + drafted * drafts.cached,
     )
+
+
+def _hidden(served: Served, whole: Costs) -> Array:
+    """Of the traffic to the experts, over `TOKENS`, what two halves hide behind kernels. [s]"""
+    traffic = whole.parts.get("exchange", 0.0)
+    kernels = lane_costs(served, np.maximum(1.0, TOKENS / served.deployment.lanes)).total
+    return np.minimum(traffic, whole.total - traffic + kernels)
 
 
 def step_times(device: DeviceTimes, engine: InferenceEngine, fitted: Correction) -> StepTimes:
     """Tables of steps as an engine takes them: corrected, launched, with its host's time. [s]"""
     launched = engine.launch_time * device.kernels
     decode, prompt = fitted.decode, fitted.prompt
-    replayed = decode * device.alone
+    replayed = np.maximum(decode * device.alone, np.minimum(device.alone, device.read))
     eager = np.maximum(replayed, launched)
     in_graph = device.rows / device.lanes <= engine.graph_rows
     alone = np.where(in_graph, replayed, eager)
-    attention = decode * device.attention
+    attention = np.maximum(decode * device.attention, np.minimum(device.attention, device.cached))
     if engine.graph_context:
         beyond = engine.graph_context < CONTEXT
         attention = attention + np.where(beyond, (eager - alone)[:, None], 0.0)
     host = engine.sequence_time * device.rows
     start = device.prefill[0]
-    lane = np.maximum(prompt * (device.lane + start), launched) + engine.step_time
     return StepTimes(
         tokens=TOKENS,
-        lane=lane,
+        lane=prompt * (device.lane + start),
         whole=prompt * device.whole,
         rows=device.rows,
         decode=alone + engine.step_time + host,
-        head=prompt * device.head + host,
+        head=prompt * device.head + engine.step_time + host,
         context=CONTEXT,
         attention=attention,
         length=LENGTH,
@@ -150,6 +167,7 @@ def replica_of(
     )
     return ReplicaKind(
         times=step_times(device, engine, fitted),
+        shortest=engine.launch_time * device.kernels,
         count=count,
         lanes=deployment.lanes,
         depth=deployment.pp,

@@ -57,6 +57,7 @@ class ReplicaKind:
     poll: int = 1
     patience: int = 0
     enough: int = 0
+    shortest: float = 0.0
     reuse: bool = True
     target: float = 0.0
     least: int = 1

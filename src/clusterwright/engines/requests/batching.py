@@ -158,8 +158,9 @@ def begin(
     replica.began = now
     replica.planned = 1
     if tokens > 0:
+        empty = replica.mode != WITH_PROMPTS
         replica.mode = WITH_PROMPTS
-        time = prompt_step_time(world.requests, world.tables, kind, replica, tokens)
+        time = prompt_step_time(world.requests, world.tables, kind, replica, tokens, empty)
         replica.ends = now + time
     elif replica.running > 0:
         replica.mode = ALONE
@@ -178,9 +179,12 @@ def begin(
 
 
 def prompt_step_time(
-    requests: Array, tables: Array, kind: Kind, replica: Replica, tokens: int
+    requests: Array, tables: Array, kind: Kind, replica: Replica, tokens: int, empty: bool
 ) -> float:
-    """Time of a step that works on ``tokens`` of prompts, beside decoding if they may mix. [s]"""
+    """Time of a step that works on ``tokens`` of prompts, beside decoding if they may mix. [s]
+
+    Chunks enter the first pipeline stage one after another, and an ``empty`` pipeline must fill.
+    """
     biggest, ending = 0, 0
     attention, longest = 0.0, 0.0
     index = replica.fill_head
@@ -194,10 +198,15 @@ def prompt_step_time(
         biggest = max(biggest, chunk)
         ending += 1
         index = requests[index].behind
-    busiest = max(biggest / kind.depth, tokens / kind.lanes)
-    whole = tokens * 1.0
-    time = max(longest / kind.depth, attention / kind.lanes)
+    piece = min(biggest, kind.budget) if kind.chunked else biggest
+    busiest = max(piece * 1.0, tokens / kind.lanes)
+    in_turn = max(1.0, tokens * kind.depth / (kind.lanes * busiest))
+    passes = (in_turn + (kind.depth - 1.0 if empty else 0.0)) / kind.depth
+    whole = tokens * kind.depth / in_turn
+    time = attention * kind.depth / (kind.lanes * in_turn)
+    time = max(longest / max(1.0, biggest / busiest), time)
     if kind.mixed and replica.running > 0:
+        passes = max(1.0, passes)
         decoded = replica.running * kind.width
         busiest += decoded / kind.lanes
         whole += decoded
@@ -207,7 +216,8 @@ def prompt_step_time(
     points = kind.num_tokens
     time += interpolated(tables, kind.tokens_at, points, kind.lane_at, busiest)
     time += interpolated(tables, kind.tokens_at, points, kind.whole_at, whole)
-    return time + interpolated(tables, kind.rows_at, kind.num_rows, kind.head_at, ending * 1.0)
+    head = interpolated(tables, kind.rows_at, kind.num_rows, kind.head_at, ending * 1.0)
+    return max(kind.shortest, time * passes) + head
 
 
 def plan_alone(world: World, kind: Kind, replica: Replica) -> None:

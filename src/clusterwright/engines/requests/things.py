@@ -81,7 +81,8 @@ class Kind:
     1), and ``width``: tokens of a sequence that a step works on. ``tail``, ``tail_token``: time
     from the end of a prompt to its arrival in the next pool, and the same per token. [s]
     ``poll``: steps between two looks at what has arrived. ``patience``: steps for which prompts
-    may wait until together they have ``enough`` tokens.
+    may wait until together they have ``enough`` tokens. ``shortest``: step with prompts, but
+    for its head. [s]
 
     Tables of step times lie in one array: a grid of so many points (``num_…``) at ``…_at``, and
     values over it. ``lane``: work on the tokens of the busiest lane, and ``whole``: work that the
@@ -108,6 +109,7 @@ class Kind:
     poll: int = 1
     patience: int = 0
     enough: int = 0
+    shortest: float = 0.0
     reuse: int = 0
     node: float = 0.0
     target: float = 0.0

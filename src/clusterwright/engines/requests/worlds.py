@@ -48,6 +48,7 @@ OWN = (
     "poll",
     "patience",
     "enough",
+    "shortest",
     "target",
     "least",
     "period",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from clusterwright.engines.compiled import has_numba
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic, play_requests
 from clusterwright.errors import InputError
 from clusterwright.serving.server import Pool, Server
-from clusterwright.serving.steady import decode_step
+from clusterwright.serving.steady import decode_step, prompt_time
 from clusterwright.validation.serving.questions import ServeLookup, ServeQuestion
 from clusterwright.validation.serving.rows import PER_TOKEN, PROMPT_METRICS, ServeRun
 from clusterwright.validation.serving.traffic import burst, closed_loop, poisson
@@ -28,11 +29,18 @@ MOST_PROMPTS = 1000
 STEADY_METRICS = ("tpot_ms", "itl_ms", "decode_tokens_per_s", "output_tokens_per_s")
 """What a batch that stays as it is tells; the rest is played."""
 MOST_REQUESTS = 20_000
+ASKED = re.compile(r"(?:^|[;,:]) *(\d+) (?:random )?(?:prompts|requests)\b(?! per)")
+"""Requests of a whole run, as notes say it."""
+POISSON_REQUESTS = 1000
 NODE = 8
 TIGHT = 0.97
 """Share of the memory for deployments that would not fit by the engine's defaults. [1]"""
 SPREAD = 0.2
 """Random lengths of InferenceX and ATOM: evenly from 0.8 of the nominal one to all of it."""
+
+
+COMPILED = re.compile(r"context length (\d+)")
+"""Context that a model was compiled for, in the notes of a run."""
 
 
 class Predictor:
@@ -54,7 +62,9 @@ class Predictor:
         ClusterwrightError
             What stops the deployment: it does not fit, or a figure is missing.
         """
-        prompt, output, spread = lengths_of(run)
+        prompt, output, _ = lengths = lengths_of(
+            run, spread=question.spread, whole_context=question.engine.whole_context
+        )
         if "decode only" in run.scenario and run.measured_metric in PROMPT_METRICS:
             raise InputError("decoding alone says nothing of prompts")
         kinds = self.kinds(question, prompt + output)
@@ -75,10 +85,10 @@ class Predictor:
             run.scenario,
             run.batch_or_concurrency,
             run.request_rate,
-            lengths_of(run),
+            lengths,
+            asked_of(run),
         )
         if key not in self._played:
-            lengths = (prompt, output, spread)
             traffic = traffic_of(run, kinds, lengths, question.engine.entry_time)
             self._played[key] = play_requests(traffic, kinds, compile_loop=has_numba())
         return metric_of(run, self._played[key], prompt)
@@ -104,15 +114,28 @@ def _replica(server: Server, pool: Pool, tokens: float) -> ReplicaKind:
     return server.replica(pool, tokens)
 
 
-def lengths_of(run: ServeRun) -> tuple[float, float, float]:
-    """Mean prompt, mean output, and how far random lengths spread."""
-    prompt = run.input_len if run.input_len is not None else UNKNOWN_PROMPT
+def lengths_of(
+    run: ServeRun, *, spread: float = 0.0, whole_context: bool = False
+) -> tuple[float, float, float]:
+    """Mean prompt, mean output, and how far random lengths spread.
+
+    ``spread``: where the row does not say it. ``whole_context``: steps attend to all that the model
+    was compiled for, so that an unknown prompt is taken to fill it.
+    """
     output = run.output_len if run.output_len is not None else 32.0
+    compiled = COMPILED.search(run.notes) if whole_context else None
+    unknown = float(compiled[1]) - output if compiled else UNKNOWN_PROMPT
+    prompt = run.input_len if run.input_len is not None else unknown
     ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
-    if ratio:
-        middle = 1.0 - 0.5 * SPREAD
-        return max(1.0, prompt * middle), max(1.0, output * middle), SPREAD
-    return max(1.0, prompt), max(1.0, output), 0.0
+    spread = SPREAD if ratio else spread
+    middle = 1.0 - 0.5 * spread
+    return max(1.0, prompt * middle), max(1.0, output * middle), spread
+
+
+def asked_of(run: ServeRun) -> int | None:
+    """Requests that were sent in all, where it is said."""
+    found = ASKED.search(run.notes)
+    return int(found[1]) if found else None
 
 
 def traffic_of(
@@ -124,17 +147,19 @@ def traffic_of(
     """The load of a run's scenario; ``lengths`` as `lengths_of` has them."""
     prompt, output, spread = lengths
     batch = run.batch or 1
+    asked = asked_of(run)
     scenario = run.scenario
     if "closed-loop" in scenario or "steady state" in scenario:
-        count = int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))
+        count = asked or int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))
         return closed_loop(batch, prompt, output, requests=count, spread=spread, entry=entry)
     if "Poisson" in scenario:
         if not run.request_rate:
             raise InputError("an open loop without its rate")
-        return poisson(run.request_rate, prompt, output, requests=1000, entry=entry)
+        count = asked or POISSON_REQUESTS
+        return poisson(run.request_rate, prompt, output, requests=count, entry=entry)
     if "max throughput" in scenario or "burst" in scenario:
         if run.batch is not None and run.batch > 1:
-            return burst(max(run.batch, 4), prompt, output)
+            return burst(max(asked or run.batch, 4), prompt, output)
         at_once = min(kinds[0].most, kinds[0].blocks * kinds[0].block / (prompt + output))
         count = int(np.clip(4.0 * at_once, 64, 6000)) * kinds[0].count
         return burst(count, prompt, output)
@@ -169,9 +194,20 @@ def metric_of(run: ServeRun, played: Played, prompt: float) -> float:
     elif metric == "prefill_tokens_per_s":
         rate = prompt * len(output) / float(played.first.max() - played.sent.min())
     else:
-        spent = played.finish.max() - played.first.min()
-        rate = (output - 1.0).sum() / spent
+        rate = (output - 1.0).sum() / decoding_time(played.first, played.finish)
     return shared(run, float(rate), len(output))
+
+
+def decoding_time(first: Array, finish: Array) -> float:
+    """Time in which some request was between its first token and its last. [s]
+
+    >>> decoding_time(np.array([0.0, 1.0, 5.0]), np.array([2.0, 3.0, 6.0]))
+    4.0
+    """
+    order = np.argsort(first)
+    ends = np.maximum.accumulate(finish[order])
+    starts = np.maximum(first[order], np.concatenate([[-np.inf], ends[:-1]]))
+    return float(np.maximum(0.0, ends - starts).sum())
 
 
 def shared(run: ServeRun, rate: float, batch: int) -> float:
@@ -214,8 +250,8 @@ def _steady(run: ServeRun, kind: ReplicaKind, prompt: float, output: float) -> f
         if run.measured_metric in PER_TOKEN:
             return 1e3 * step
         return shared(run, kind.count * batch / step, round(kind.count * batch))
-    times = kind.times
-    prompts = float(np.interp(prompt, times.tokens, times.lane + times.whole))
+    at_work = np.array([batch])
+    prompts = float(prompt_time(kind, at_work, prompt, np.array([step]))[0])
     share = batch / output
     if run.measured_metric in PER_TOKEN:
         late = run.percentile == "p99" and share > 0.01 * (1.0 + share)
@@ -230,5 +266,6 @@ def _prompts(run: ServeRun, kind: ReplicaKind, prompt: float) -> float:
     tokens = float(run.batch_or_concurrency)
     whole = np.interp(tokens * kind.lanes, times.tokens, times.whole)
     attention = tokens / prompt * np.interp(prompt, times.length, times.prefill)
-    step = np.interp(tokens, times.tokens, times.lane) + whole + attention
+    work = np.interp(tokens, times.tokens, times.lane) + whole + attention
+    step = max(kind.least, work) + times.head[0]
     return shared(run, float(tokens * kind.lanes / step), kind.lanes)

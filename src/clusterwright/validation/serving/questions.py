@@ -11,7 +11,7 @@ import msgspec
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import engine_named
-from clusterwright.hardware import Cluster
+from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import Deployment, InferenceEngine
 from clusterwright.model.records import Model
 from clusterwright.records import Record
@@ -22,7 +22,8 @@ from clusterwright.validation.serving.recipes import Recipe, flags_of, read_reci
 from clusterwright.validation.serving.rows import ServeRun
 
 ENGINE_FLAGS = (
-    "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys",
+    "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys", "rows",
+    "overlapped",
 )  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
@@ -30,17 +31,24 @@ SPLIT = re.compile(
     r"P/D split: (\d+) prefill worker\(s\) x (\d+) GPU \(([^)]*)\) \+ "
     r"(\d+) decode worker\(s\) x (\d+) GPU \(([^)]*)\)"
 )
+THREADS = re.compile(r"\((\d+) threads?\)")
 AXES = re.compile(r"(DP-attn|TP|EP|DP)(\d+)")
 
 
 class ServeQuestion(Record, frozen=True, kw_only=True):
-    """What a run asks: a model on a machine, its pools and its load."""
+    """What a run asks: a model on a machine, its pools and its load.
+
+    ``spread``: of random lengths, as a share of the longest, where the row does not say it. [1]
+    ``eager``: whether graphs were turned off.
+    """
 
     model: Model
     cluster: Cluster
     engine: InferenceEngine
     pools: tuple[Pool, ...]
+    spread: float = 0.0
     filled: tuple[str, ...] = ()
+    eager: bool = False
 
 
 class ServeLookup:
@@ -59,34 +67,36 @@ class ServeLookup:
         """Flags that publications set."""
         return read_recipes(entry.data for entry in self.facts.entries("recipes").values())
 
-    def engine_of(self, run: ServeRun, vendor: str) -> InferenceEngine:
-        """The engine of a run: the longest fragment of its name, of the era it ran in."""
-        text = run.engine.lower()
+    def engine_of(self, run: ServeRun, vendor: str, profile: str = "") -> InferenceEngine:
+        """The engine of a run: the longest fragment of its name, of its era and on such chips."""
+        text = f"{run.engine} {run.engine_version}".lower()
         ranked = [
             (max((len(part) for part in engine.match if part in text), default=-1),
-             bool(engine.vendors), bool(engine.since), -index)
+             bool(engine.profiles), bool(engine.vendors), bool(engine.since), -index)
             for index, engine in enumerate(self.engines)
             if (not engine.vendors or vendor in engine.vendors)
+            and (not engine.profiles or profile in engine.profiles)
             and (not engine.since or run.date[:7] >= engine.since)
             and (not engine.until or run.date[:7] <= engine.until)
         ]  # fmt: skip
         best = max(ranked)
-        return self.engines[-best[3]]
+        return self.engines[-best[4]]
 
-    def formats_of(self, run: ServeRun, model: Model) -> tuple[str, str]:
-        """Formats of dense and of experts' weights."""
+    def formats_of(self, run: ServeRun, model: Model, beside: str = "") -> tuple[str, str]:
+        """Formats of dense and of experts' weights; ``beside``: as the engine has it."""
         text = run.weight_precision.lower()
+        beside = beside or "bf16"
         name = self._format(text)
         has_experts = any(block.experts for block in model.blocks)
         latent = any(p.name == "kv_b" for block in model.blocks for p in block.projections)
         if "experts)" in text and "requant" not in text:
-            return "bf16", name
+            return beside, name
         if "attention fp8" in text:
             return "fp8", name
         if name == "fp8" and has_experts:
             return "fp8-block", "fp8-block"
         if name == "mxfp4" and model.name.startswith("gpt-oss"):
-            return "bf16", name
+            return beside, name
         if name in ("nvfp4", "int4", "mxfp4") and latent:
             return "bf16", name
         return name, name
@@ -118,32 +128,67 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
     if device is None or device.unsupported:
         why = device.unsupported if device else "no such accelerator in the catalogue"
         raise InputError(f"{run.accelerator}: {why}")
+    chip = known.facts.accelerator(device.accelerator)
+    flags = flags_of(run, known.recipes)
+    engine = _engine(run, known, chip, flags)
     filled: list[str] = []
-    pools, ranks = _pools(run, known, model, filled)
+    formats = known.formats_of(run, model, engine.beside)
+    pools, ranks = _pools(run, model, formats, flags, filled)
     cluster = known.facts.any_cluster(device.accelerator, run.n_accel)
     cluster = _ranked(cluster, run.n_accel, ranks, device.devices)
-    engine = known.engine_of(run, cluster.accelerator.vendor)
-    flags = flags_of(run, known.recipes)
-    own = {name: flags[name] for name in ENGINE_FLAGS if name in flags}
-    engine = msgspec.structs.replace(engine, **own)
     pools = tuple(
         msgspec.structs.replace(pool, deployment=_flagged(run, pool, engine, flags))
         for pool in pools
     )
     return ServeQuestion(
         model=model,
-        cluster=cluster,
+        cluster=_threaded(cluster, run),
         engine=engine,
         pools=pools,
+        spread=flags.get("spread", 0.0),
         filled=tuple(filled),
+        eager=flags.get("graph_rows") == 0,
     )
 
 
+def _engine(
+    run: ServeRun, known: ServeLookup, chip: Accelerator, flags: dict[str, Any]
+) -> InferenceEngine:
+    """The run's engine with the flags that were set on it."""
+    if "runs" in flags:
+        [engine] = (one for one in known.engines if one.id == flags["runs"])
+    else:
+        engine = known.engine_of(run, chip.vendor, chip.profile)
+    own = {name: flags[name] for name in ENGINE_FLAGS if name in flags}
+    return msgspec.structs.replace(engine, **own)
+
+
+def _threaded(cluster: Cluster, run: ServeRun) -> Cluster:
+    """The cluster with processors that have no more cores than the run has threads.
+
+    The memory stays as it is: what few cores can draw from it is not modelled.
+    """
+    chip, said = cluster.accelerator, THREADS.search(run.accelerator)
+    if said is None or not chip.num_units or int(said[1]) >= chip.num_units:
+        return cluster
+    share = int(said[1]) / chip.num_units
+    fewer = msgspec.structs.replace(
+        chip,
+        name=f"{chip.name}, {said[1]} cores",
+        num_units=int(said[1]),
+        peaks={precision: share * rate for precision, rate in chip.peaks.items()},
+    )
+    return msgspec.structs.replace(cluster, accelerator=fewer)
+
+
 def _pools(
-    run: ServeRun, known: ServeLookup, model: Model, filled: list[str]
+    run: ServeRun,
+    model: Model,
+    named: tuple[str, str],
+    flags: dict[str, Any],
+    filled: list[str],
 ) -> tuple[tuple[Pool, ...], int]:
-    weights, experts = known.formats_of(run, model)
-    formats = Deployment(weights=weights, expert_weights=experts)
+    formats = Deployment(weights=named[0], expert_weights=named[1])
     found = SPLIT.search(run.notes)
     if run.disaggregated and found:
         sizes = found.groups()
@@ -154,9 +199,12 @@ def _pools(
             Pool(role="decode", count=int(sizes[3]), deployment=decode),
         ), run.n_accel
     tp, pp, dp = run.tp or 1, run.pp or 1, run.dp or 1
-    if run.tp is None and pp * dp == 1 and run.n_accel > 1:
-        tp = run.n_accel
-        filled.append(f"tp={tp}, as one engine runs on all accelerators")
+    if flags.get("rows"):
+        tp, pp = tp * pp, 1
+    instances = flags.get("instances", 1)
+    if run.tp is None and pp * dp == 1 and run.n_accel > instances:
+        tp = run.n_accel // instances
+        filled.append(f"tp={tp}, as one engine runs on all its accelerators")
     has_experts = any(block.experts for block in model.blocks)
     if dp > 1 and not has_experts:
         deployment = msgspec.structs.replace(formats, tp=tp, pp=pp)

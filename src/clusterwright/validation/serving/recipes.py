@@ -17,7 +17,11 @@ class Recipe(Record, frozen=True, kw_only=True):
     ``engine``, ``model``, ``accelerator``, ``precision``, ``words``: fragments of the row's words,
     the last of its notes; ``since``,
     ``until``: of its date; the other selectors are exact. ``most`` and ``graph_rows`` may be the
-    word ``users``: as many as the row has.
+    word ``users``, as many as the row has, or ``users - 1``. ``beside``: a step takes so many
+    tokens more than one prompt and one of each user. ``runs``: engine of the catalogue, where the
+    row's name of it leaves that open; ``instances``: copies of it that share the accelerators;
+    ``rows``: whether each product was cut over the accelerators, not the layers. ``spread``:
+    lengths are drawn evenly from what it leaves of the nominal one to all of it.
     """
 
     source: str
@@ -34,6 +38,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     users_from: int = 0
     users_to: int = 1 << 40
     budget: int | None = None
+    beside: int | None = None
     most: int | str | None = None
     memory_share: float | None = None
     free_share: float | None = None
@@ -43,9 +48,14 @@ class Recipe(Record, frozen=True, kw_only=True):
     wait_share: float | None = None
     stream_steps: int | None = None
     graph_rows: int | str | None = None
+    spread: float | None = None
     warm: bool | None = None
     moe: str | None = None
     shared_keys: bool | None = None
+    overlapped: bool | None = None
+    runs: str | None = None
+    instances: int | None = None
+    rows: bool | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -73,7 +83,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows", "shared_keys",
+    "wait_share", "graph_rows", "shared_keys", "overlapped", "runs", "instances", "rows", "spread",
 )  # fmt: skip
 """What changes a prediction."""
 
@@ -93,5 +103,14 @@ def flags_of(run: ServeRun, recipes: Iterable[Recipe]) -> dict[str, Any]:
             for name in SETS:
                 value = getattr(recipe, name)
                 if value is not None:
-                    found[name] = (run.batch or 1) if value == "users" else value
+                    found[name] = _by_users(value, run.batch or 1)
+            if recipe.beside is not None:
+                found["budget"] = round(run.input_len or 0) + (run.batch or 1) + recipe.beside
     return found
+
+
+def _by_users(value: Any, users: int) -> Any:  # noqa: ANN401 - flags are of several types
+    """A flag's value for so many users, where it is said by them."""
+    if value == "users - 1":
+        return max(1, users - 1)
+    return users if value == "users" else value
