@@ -59,7 +59,7 @@ def ask_serving(
     cluster, accelerator, accelerators
         A cluster by name, or a kind of accelerator, and how many may be used at most.
     device
-        Instead of these: a phone or laptop by name; one user then, unless something else is said.
+        Instead of these: a phone, laptop or desktop by name; one user then, unless told otherwise.
     engine
         Inference engine by id; by default the usual one for the vendor.
     weights

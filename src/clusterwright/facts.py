@@ -10,9 +10,9 @@ import msgspec
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.communication import CommunicationLibrary
-from clusterwright.device import Device, Span
+from clusterwright.device import Device, DeviceKind, Span
 from clusterwright.efficiency import PROVENANCE, EfficiencyProfile
-from clusterwright.errors import CatalogueError, nearest_names
+from clusterwright.errors import CatalogueError, InputError, nearest_names
 from clusterwright.hardware import Cluster
 from clusterwright.inference import InferenceEngine
 from clusterwright.links import Links, links_of
@@ -104,39 +104,48 @@ def engine_named(catalogue: Catalogue, name: str) -> InferenceEngine:
 
 
 def device_named(catalogue: Catalogue, name: str) -> Device:
-    """A phone or laptop by id or alias; usual figures stand in for those nobody published.
+    """A phone, laptop or desktop by id or alias; usual figures stand in for those not published.
+
+    What is usual depends on the kind of device; what a GPU may take of a memory that it shares, on
+    the operating system.
 
     Raises
     ------
     UnknownNameError
         If there is none of that name.
     InputError
-        Neither its memory nor what an app may take of it was published.
+        It is not said what an app may take, nor what that could be told from.
     """
     entry = catalogue.entry("devices", name)
     usual = catalogue.entries("defaults")
+    kind = entry.text("kind")
     assumed: list[str] = []
 
     def span(key: str, default: str) -> Span:
         figure = entry.figure(key)
         if figure is None:
             figure = usual[default].require("value")
-            assumed.append(f"{usual[default].name.lower()}: {figure.text}")
+            words = usual[default].name
+            assumed.append(f"{words[0].lower()}{words[1:]}: {figure.text}")
         low = figure.value if figure.low is None else figure.low
         return Span(low=low, high=figure.value if figure.high is None else figure.high)
 
     if entry.figure("app_memory") is not None:
         app = span("app_memory", "")
     else:
-        memory, share = entry.require("memory").value, span("app_share", "app-share")
+        shared = f"app-share-{entry.text('system') or kind}"
+        if shared not in usual:
+            raise InputError(f"device {entry.id!r} has no `app_memory`: add it, or its `system`")
+        memory, share = entry.require("memory").value, span("app_share", shared)
         app = Span(low=share.low * memory, high=share.high * memory)
     return Device(
         id=entry.id,
         name=entry.name,
+        kind=msgspec.convert(kind, DeviceKind),
         accelerator=entry.text("accelerator"),
         app_memory=app,
-        power=span("power", "phone-power"),
-        sustained_share=span("sustained_share", "phone-sustained-share"),
+        power=span("power", f"power-{kind}"),
+        sustained_share=span("sustained_share", f"sustained-share-{kind}"),
         battery=entry.value("battery"),
         assumed=tuple(assumed),
     )

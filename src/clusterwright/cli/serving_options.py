@@ -102,7 +102,8 @@ class PlaceOptions:
     accelerators
         How many of them may be used [default: as many as it takes].
     device
-        Instead of these: a phone or laptop, such as metavertu; one user, unless told otherwise.
+        Instead of these: a phone, laptop or desktop, such as macbook-air-m3; one user, unless told
+        otherwise.
     engine
         Inference engine, such as vllm, sglang or trtllm-pytorch-2025
         [default: the usual one for the vendor].

@@ -1,4 +1,4 @@
-"""What a phone or laptop does for whoever holds it, as text a person reads."""
+"""What a phone, laptop or desktop does for its owner, as text a person reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clusterwright.units import format_count, format_time
 
 
 def handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:
-    """What a phone or laptop does for whoever holds it."""
+    """What a phone, laptop or desktop does for its owner."""
     memory = found.memory
     least, most = (gigabytes(value) for value in (one.app_memory.low, one.app_memory.high))
     allowed = least if least == most else f"{least} to {most}"
@@ -23,14 +23,25 @@ def handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:
         f"  weights      {format_words(found.pools[0].deployment)}, {size}",
         f"  memory       {sure} the {allowed} GiB that an app may take; {room}",
         f"  first token  {format_time(found.ttft.mean)}",
-        f"  prompt       {one.prompt_rate:,.3g} tokens/s first, {_span(one.hot_prompt_rate)} hot",
-        f"  answer       {one.answer_rate:,.3g} tokens/s first, {_span(one.hot_answer_rate)} hot",
-        f"  energy       {_span(one.energy)} J a token out, hot",
+        f"  prompt       {_rates(one.prompt_rate, one.hot_prompt_rate)}",
+        f"  answer       {_rates(one.answer_rate, one.hot_answer_rate)}",
+        f"  energy       {_span(one.energy)} J a token out{_when(one)}",
     ]
     if one.battery_share is not None:
         percent = Span(low=100.0 * one.battery_share.low, high=100.0 * one.battery_share.high)
         lines.append(f"  battery      {_span(percent)} % of a full one for 1,000 tokens out")
     return lines
+
+
+def _rates(first: float, hot: Span) -> str:
+    """A rate in the first minutes and after them; once, where heat takes nothing of it."""
+    after = "" if hot.low == first else f" first, {_span(hot)} hot"
+    return f"{first:,.3g} tokens/s{after}"
+
+
+def _when(one: Handheld) -> str:
+    """That energy is of a hot device, where heat makes a difference."""
+    return "" if one.hot_answer_rate.low == one.answer_rate else ", hot"
 
 
 def _span(span: Span) -> str:
@@ -49,7 +60,7 @@ def offload_lines(other: Offload) -> list[str]:
         f"  sent         {sent}",
         f"  first token  {first}; by the device {format_time(other.own_first)}",
         f"  whole answer {format_time(other.whole)}; by the device {format_time(other.own_whole)}",
-        f"  energy       {radio} J of the device; {own} J if it answers itself",
+        f"  energy       {radio} J of a phone's radio; {own} J if the device answers itself",
     ]
     if other.energy is not None:
         lines.append(f"  cluster      {other.energy:,.3g} J an answer")

@@ -1,4 +1,4 @@
-"""A model on a phone or laptop in somebody's hand: rates first and when hot, energy, battery.
+"""A model on a phone, laptop or desktop of somebody's own: rates first and hot, energy, battery.
 
 The device runs one conversation. Its first minutes are what the chip can do; then heat takes a
 share of the rate. Power is that of the whole device, so that energy per token is power over rate:
@@ -21,8 +21,8 @@ class Handheld(Record, frozen=True, kw_only=True):
 
     ``prompt_rate``, ``answer_rate``: tokens a second in the first minutes; ``hot_prompt_rate``,
     ``hot_answer_rate``: after them. [1/s] ``energy``: of a token of an answer, hot. [J]
-    ``battery_share``: of a full battery that a thousand of them take [1], None: nobody published
-    the battery. ``app_memory``: what an app may take. [B]
+    ``battery_share``: of a full battery that a thousand of them take [1], None: it has none,
+    or nobody published it. ``app_memory``: what an app may take. [B]
     """
 
     prompt_rate: float

@@ -33,7 +33,7 @@ def offload(
     Parameters
     ----------
     device
-        The phone or laptop.
+        The phone, laptop or desktop.
     found
         What it does for the question.
     plan

@@ -26,9 +26,9 @@ class ServingQuestion(Record, frozen=True, kw_only=True):
     ``cluster``: its ``count`` is the most that may be used. ``formats``: of dense weights and of
     experts', to choose from; ``caches``: of the cache. ``split``: whether prompts and decoding may
     have replicas of their own. ``price``: of an accelerator and hour [USD], None: not known.
-    ``device``: the phone or laptop that the accelerator is in. ``service``: how replicas are run.
-    ``base``: what all deployments have in common: speculation, adapters, limits of the engine.
-    ``draft``: a smaller model that proposes tokens.
+    ``device``: the phone, laptop or desktop that the accelerator is in. ``service``: how replicas
+    are run. ``base``: what all deployments have in common: speculation, adapters, limits of the
+    engine. ``draft``: a smaller model that proposes tokens.
     """
 
     model: Model
@@ -79,7 +79,8 @@ class ServingEstimate(Record, frozen=True, kw_only=True):
     ``cost``: of a million output tokens [USD], ``energy``: of one [J]. ``memory``: of the pool that
     decodes. ``parts``: of a step that decodes at the mean load. ``meets``: whether what was
     promised is kept. ``intervals``: of measured over predicted, in runs alike. ``handheld``: of a
-    phone or laptop, ``offload``: what sending the question to a cluster would take instead.
+    phone, laptop or desktop, ``offload``: what sending the question to a cluster would take
+    instead.
     """
 
     pools: tuple[Pool, ...]

@@ -29,7 +29,7 @@ from clusterwright.serving.layers import Served, latent_of
 from clusterwright.serving.steps import DeviceTimes, device_times, replica_of
 
 Role = Literal["both", "prefill", "decode"]
-HELD = ("soc", "phone")
+HELD = ("soc", "phone", "gpu-laptop")
 """Kinds of accelerators of which a device has one."""
 SPARE_BLOCKS = 2
 """Blocks that a request may begin without having filled."""
