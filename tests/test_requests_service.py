@@ -304,7 +304,7 @@ def test_scalers_that_make_no_sense_are_refused(kind, words):
 @pytest.mark.parametrize(
     ("at", "which", "lasts", "words"),
     [
-        ([1.0], [1], [1.0], "replica 1 of 0 to 0"),
+        ([1.0], [1], [1.0], "replica 1: they are 0 to 0"),
         ([1.0], [0], [0.0], "last more than 0"),
         ([np.nan], [0], [1.0], "a number of seconds"),
         ([1.0, 2.0], [0], [1.0], "each of them"),

@@ -112,7 +112,7 @@ def _check_outages(outages: Outages, replicas: int) -> None:
     if not (np.isfinite(at).all() and np.isfinite(lasts).all()) or (lasts <= 0.0).any():
         raise InputError("outages must begin at a number of seconds, and last more than 0")
     if len(which) and not (which.min() >= 0 and which.max() < replicas):
-        raise InputError(f"an outage is of replica {which.max()} of 0 to {replicas - 1}")
+        raise InputError(f"an outage names replica {which.max()}: they are 0 to {replicas - 1}")
     for replica in np.unique(which):
         own = np.flatnonzero(which == replica)
         own = own[np.argsort(at[own])]
