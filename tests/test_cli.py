@@ -53,7 +53,7 @@ def test_help_lists_every_first_word(capsys):
         (["plann"], "error: unknown command 'plann'. Did you mean 'plan'?"),
         (["plan", "trian"], "error: unknown command 'trian'. Did you mean 'train'?"),
         (["--hlp"], "error: unknown option '--hlp'. Did you mean '--help'?"),
-        (["plan", "xyz"], "error: unknown command 'xyz'. Known: train, serve."),
+        (["plan", "xyz"], "error: unknown command 'xyz'. Known: train, serve, fleet."),
     ],
 )
 def test_a_mistyped_word_gets_one_line_and_the_nearest(words, said, capsys):

@@ -162,7 +162,7 @@ def test_catalogue(capsys):
         ([*STEP, "--schedule", "zbv"], "no schedule is called 'zbv'; choose from 1f1b"),
         ([*STEP, "--trace", "a.html", "--timeline", "a.html"], "--timeline both name 'a.html'"),
         (["replay", "nowhere.json"], "there is no file 'nowhere.json'"),
-        (["replay", str(Path(__file__).parent)], "Is a directory"),
+        (["replay", str(Path(__file__).parent)], "is a folder: name a saved plan"),
         (["validate", "nowhere.csv"], "nowhere.csv"),
         (["catalogue", "list", "chips"], "no kind of facts called 'chips'"),
         (["catalogue", "show", "h1000"], "h1000"),

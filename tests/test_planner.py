@@ -19,14 +19,13 @@ from clusterwright import __version__
 from clusterwright.asking import ask_training
 from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.planner import (
-    encode_plan,
     estimate_question,
     load_plan,
     plan_training,
     replay_plan,
     run_totals,
-    save_plan,
 )
+from clusterwright.saving import encode_plan, save_plan
 from clusterwright.strategy import Strategy
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 

@@ -21,6 +21,8 @@ def down_share(mean_time_to_failure: float, mean_time_to_repair: float) -> float
     mean_time_to_failure, mean_time_to_repair
         In the same unit, the former above 0. [s]
 
+    Leaves out: repairs that wait for parts or hands, and wear.
+
     Examples
     --------
     >>> down_share(99.0, 1.0)
@@ -34,8 +36,6 @@ def spares(needed: int, down: float, shortfall: float) -> int:
 
     .. math:: \min \Big\{ k : \Pr\big[ \text{Binomial}(n + k, u) > k \big] \le \epsilon \Big\}
 
-    Parts fail alone. What this leaves out: a switch, a rack or a site that takes many with it.
-
     Parameters
     ----------
     needed
@@ -44,6 +44,8 @@ def spares(needed: int, down: float, shortfall: float) -> int:
         :math:`0 \le u < 1/2`, share of the time for which one is down. [1]
     shortfall
         :math:`0 < \epsilon < 1`, share of the time for which fewer than ``needed`` may be up. [1]
+
+    Leaves out: what takes many parts with it, such as a switch, a rack or a site.
 
     Examples
     --------

@@ -15,7 +15,7 @@ def accepted_tokens(drafted: int, acceptance: float) -> float:
     .. math:: \sum_{i=1}^{\gamma} \alpha^i = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha} - 1
 
     A drafted token is kept if all before it are and it agrees, which it does with the same
-    probability at each place. What this leaves out: later places agree less often; texts differ.
+    probability at each place.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ def accepted_tokens(drafted: int, acceptance: float) -> float:
         :math:`\gamma \ge 0`, tokens proposed in a step. [1]
     acceptance
         :math:`0 \le \alpha \le 1`, probability that one agrees. [1]
+
+    Leaves out: that later places agree less often, and that texts differ.
 
     Examples
     --------
