@@ -101,7 +101,31 @@ def _fit_engine(cases: list[Case], predictor: Predictor) -> tuple[InferenceEngin
             engine = _improve(cases, engine, name, predictor, steps)
     for level in (("profile",), ("profile", "weights"), ("accelerator", "weights")):
         engine = _refine(cases, engine, level, predictor)
-    return engine, before, _error(cases, engine, predictor)
+    return _elsewhere(cases, engine), before, _error(cases, engine, predictor)
+
+
+def _elsewhere(cases: list[Case], engine: InferenceEngine) -> InferenceEngine:
+    """Draw an engine's factors for generations of chips that were not measured towards none.
+
+    What was seen on ``n`` generations is partly theirs, partly the engine's: of factors from
+    engines that were measured on several, about half is common to them. So the engine's own count
+    ``n / (n + 1)`` where nothing was measured, and in full where they were.
+    """
+    first, *rest = engine.corrections
+    measured = sorted({_whereabouts(question)["profile"] for _, question in cases})
+    named = {one.profile for one in rest if not one.weights}
+    kept = [
+        msgspec.structs.replace(first, profile=profile)
+        for profile in measured
+        if profile not in named
+    ]
+    share = len(measured) / (len(measured) + 1.0)
+    drawn = msgspec.structs.replace(
+        first,
+        decode=_between(1.0, first.decode, share),
+        prompt=_between(1.0, first.prompt, share),
+    )
+    return msgspec.structs.replace(engine, corrections=(drawn, *kept, *rest))
 
 
 def _improve(
