@@ -22,7 +22,7 @@ FACTS = ServingFacts(shipped())
 STATIC: dict[str, object] = {
     "id": "made-a.tpot_ms",
     "source": "made",
-    "date": "2025-06-01",
+    "date": "2026-06-01",
     "model_name": "Llama-3.1-8B",
     "accelerator": "H100-SXM",
     "n_accel": 1,

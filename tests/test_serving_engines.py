@@ -46,6 +46,8 @@ def test_before_xqa_heads_that_share_keys_read_each_its_own():
         ("llama.cpp", "2024-05", "Apple", "llama-cpp-metal"),
         ("vLLM", "2023-10", "NVIDIA", "vllm-splitwise"),
         ("vLLM", "2024-10", "NVIDIA", "vllm-v0"),
+        ("vLLM", "2025-12", "NVIDIA", "vllm-2025"),
+        ("vLLM", "2026-01", "NVIDIA", "vllm"),
         ("KTransformers", "2025-02", "Intel", "ktransformers-v02"),
         ("ATOM", "2026-08", "AMD", "atom"),
     ],
