@@ -267,5 +267,5 @@ def _prompts(run: ServeRun, kind: ReplicaKind, prompt: float) -> float:
     whole = np.interp(tokens * kind.lanes, times.tokens, times.whole)
     attention = tokens / prompt * np.interp(prompt, times.length, times.prefill)
     work = np.interp(tokens, times.tokens, times.lane) + whole + attention
-    step = max(kind.least, work) + times.head[0]
+    step = max(kind.shortest, work) + times.head[0]
     return shared(run, float(tokens * kind.lanes / step), kind.lanes)
