@@ -58,15 +58,17 @@ def test_a_run_is_of_its_engines_era(words, date, vendor, found):
 
 
 @pytest.mark.parametrize(
-    ("version", "date", "found"),
+    ("engine", "version", "date", "found"),
     [
-        ("1.0.0rc3", "", "trtllm-pytorch"),
-        ("1.2.0rc6", "2026-01", "trtllm-pytorch-2025"),
-        ("0.19.0", "2025-05", "trtllm"),
+        ("TensorRT-LLM", "1.0.0rc3", "", "trtllm-pytorch"),
+        ("TensorRT-LLM", "1.2.0rc6", "2026-01", "trtllm-pytorch-2025"),
+        ("TensorRT-LLM", "0.19.0", "2025-05", "trtllm"),
+        ("vLLM", "0.5.3.post1", "2024-10", "vllm-v05"),
+        ("vLLM", "0.6.3", "2024-10", "vllm-v0"),
     ],
 )
-def test_a_version_tells_the_engine_where_no_date_does(version, date, found):
-    said = {"engine": "TensorRT-LLM", "engine_version": version, "date": date}
+def test_a_version_tells_the_engine_where_no_date_does(engine, version, date, found):
+    said = {"engine": engine, "engine_version": version, "date": date}
     run = ServeRun(**{**STATIC, "line": 1, **said, "config_complete": True})
     assert KNOWN.engine_of(run, "NVIDIA").id == found
 
