@@ -31,7 +31,9 @@ BEYOND = 0.6
 DRAW = 0.6
 """How hard a factor is drawn towards its parent's: as by so many rows' doubts. [1]"""
 DECODE_NUMBERS = ("decode", "step_time", "sequence_time")
-PROMPT_NUMBERS = ("launch_time", "prompt", "entry_time")
+PROMPT_NUMBERS = (("launch_time", "prompt", "entry_time"), ("prompt", "launch_time", "entry_time"))
+"""Orders in which the numbers of steps with prompts are moved: each may end in a valley of its own,
+and the deeper one counts."""
 DOUBT = 0.3
 """What moving a number by a factor of e must gain, times the rows it rests on. [1]"""
 HOST = ("step_time", "launch_time", "sequence_time", "entry_time")
@@ -91,17 +93,26 @@ def _documented(facts: Catalogue, name: str) -> InferenceEngine:
 
 
 def _fit_engine(cases: list[Case], predictor: Predictor) -> tuple[InferenceEngine, float, float]:
-    engine = msgspec.structs.replace(cases[0][1].engine, corrections=(Correction(),))
-    before = _loss(cases, engine, predictor)
+    start = msgspec.structs.replace(cases[0][1].engine, corrections=(Correction(),))
+    before = _loss(cases, start, predictor)
+    ends = [_descend(cases, start, order, predictor) for order in PROMPT_NUMBERS]
+    engine = min(ends, key=lambda end: _loss(cases, end, predictor))
+    for level in (("profile",), ("profile", "weights"), ("accelerator", "weights")):
+        engine = _refine(cases, engine, level, predictor)
+    return _elsewhere(cases, engine), before, _error(cases, engine, predictor)
+
+
+def _descend(
+    cases: list[Case], engine: InferenceEngine, order: tuple[str, ...], predictor: Predictor
+) -> InferenceEngine:
+    """Move an engine's numbers one after another, as long as the errors fall."""
     decoding = [case for case in cases if case[0].measured_metric not in PROMPT_METRICS]
     for steps in (STEPS, STEPS, STEPS[2:6]):
         for name in DECODE_NUMBERS if decoding else ():
             engine = _improve(decoding, engine, name, predictor, steps)
-        for name in PROMPT_NUMBERS:
+        for name in order:
             engine = _improve(cases, engine, name, predictor, steps)
-    for level in (("profile",), ("profile", "weights"), ("accelerator", "weights")):
-        engine = _refine(cases, engine, level, predictor)
-    return _elsewhere(cases, engine), before, _error(cases, engine, predictor)
+    return engine
 
 
 def _elsewhere(cases: list[Case], engine: InferenceEngine) -> InferenceEngine:
