@@ -316,4 +316,6 @@ def _formats(
 
 
 def _caches(chip: Accelerator) -> tuple[str, ...]:
-    return ("fp8",) if chip.peaks.get("fp8") else ("bf16",)
+    """Formats of the cache to choose from; what runs on devices keeps it in 16 bits."""
+    narrow = chip.peaks.get("fp8") and chip.kind not in HELD
+    return ("fp8",) if narrow else ("bf16",)

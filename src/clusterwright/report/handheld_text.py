@@ -36,7 +36,7 @@ def handheld_lines(found: ServingEstimate, one: Handheld) -> list[str]:
 def _rates(first: float, hot: Span) -> str:
     """A rate in the first minutes and after them; once, where heat takes nothing of it."""
     after = "" if hot.low == first else f" first, {_span(hot)} hot"
-    return f"{first:,.3g} tokens/s{after}"
+    return f"{_number(first)} tokens/s{after}"
 
 
 def _when(one: Handheld) -> str:
@@ -44,8 +44,12 @@ def _when(one: Handheld) -> str:
     return "" if one.hot_answer_rate.low == one.answer_rate else ", hot"
 
 
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000.0 else f"{value:.3g}"
+
+
 def _span(span: Span) -> str:
-    low, high = f"{span.low:.3g}", f"{span.high:.3g}"
+    low, high = _number(span.low), _number(span.high)
     return low if low == high else f"{low} to {high}"
 
 
