@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clusterwright.catalogue.figures import Entry
+from clusterwright.catalogue.figures import Entry, Figure
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.communication import CommunicationLibrary
 from clusterwright.device import Device, DeviceKind, Span
@@ -103,6 +103,17 @@ def engine_named(catalogue: Catalogue, name: str) -> InferenceEngine:
         raise CatalogueError(f"{entry.noun} {entry.id!r}: {error}") from None
 
 
+def span_of(figure: Figure) -> Span:
+    """The range of a figure, or its one value."""
+    low = figure.value if figure.low is None else figure.low
+    return Span(low=low, high=figure.value if figure.high is None else figure.high)
+
+
+def stand_in(entry: Entry) -> str:
+    """How a default that stands in for what nobody published is named among what is assumed."""
+    return f"{entry.name[0].lower()}{entry.name[1:]}: {entry.require('value').text}"
+
+
 def device_named(catalogue: Catalogue, name: str) -> Device:
     """A phone, laptop or desktop by id or alias; usual figures stand in for those not published.
 
@@ -125,10 +136,8 @@ def device_named(catalogue: Catalogue, name: str) -> Device:
         figure = entry.figure(key)
         if figure is None:
             figure = usual[default].require("value")
-            words = usual[default].name
-            assumed.append(f"{words[0].lower()}{words[1:]}: {figure.text}")
-        low = figure.value if figure.low is None else figure.low
-        return Span(low=low, high=figure.value if figure.high is None else figure.high)
+            assumed.append(stand_in(usual[default]))
+        return span_of(figure)
 
     if entry.figure("app_memory") is not None:
         app = span("app_memory", "")

@@ -10,10 +10,9 @@ import numpy as np
 
 from clusterwright import __version__
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.device import Span
 from clusterwright.engines.requests.simulator import Traffic
 from clusterwright.errors import InputError
-from clusterwright.facts import shipped
+from clusterwright.facts import shipped, span_of, stand_in
 from clusterwright.inference import Deployment
 from clusterwright.saving import encode_plan, load_record
 from clusterwright.serving.estimating import estimate
@@ -162,15 +161,14 @@ def with_offload(
     if question.device is None:
         raise InputError("--offload is for a device that could send its questions: give --device")
     facts = catalogue or shipped()
-    usual = facts.entries("defaults")
-    radio = usual["radio-power"].require("value")
-    low, high = radio.low or radio.value, radio.high or radio.value
+    trip, radio = (facts.entry("defaults", name) for name in ("mobile-round-trip", "radio-power"))
     other = offload(
         question.device,
         found,
         plan_serving(cluster, catalogue=facts),
-        round_trip=usual["mobile-round-trip"].require("value").value,
-        radio=Span(low=low, high=high),
+        round_trip=trip.require("value").value,
+        radio=span_of(radio.require("value")),
+        assumed=(stand_in(trip), stand_in(radio)),
     )
     return msgspec.structs.replace(found, offload=other)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusterwright.device import Span
 from clusterwright.report.deployment_text import format_words
-from clusterwright.report.text import gigabytes
+from clusterwright.report.text import fold, gigabytes
 from clusterwright.serving.handheld import Handheld, Offload
 from clusterwright.serving.plan import ServingEstimate
 from clusterwright.units import format_count, format_time
@@ -66,6 +66,8 @@ def offload_lines(other: Offload) -> list[str]:
         f"  whole answer {format_time(other.whole)}; by the device {format_time(other.own_whole)}",
         f"  energy       {radio} J of a phone's radio; {own} J if the device answers itself",
     ]
+    if other.assumed:
+        lines += fold("  assumed      " + "; ".join(other.assumed), 15)
     if other.energy is not None:
         lines.append(f"  cluster      {other.energy:,.3g} J an answer")
     if other.cost is not None:

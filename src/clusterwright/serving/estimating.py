@@ -64,7 +64,6 @@ def estimate(
         offered = len(played.sent) / played.duration
     output = float(np.mean(played.output))
     at_once = offered * float(np.mean(played.finish[part] - played.sent[part]))
-    prompts = float(np.sum(traffic.prompt)) if traffic else job.prompt * len(played.sent)
     accelerators = scale * sum(pool.accelerators for pool in pools)
     intervals = intervals_for(server)
     saturation = scale * saturation_of(kinds, job)
@@ -92,7 +91,7 @@ def estimate(
         busy=busy,
         preempted=float(np.sum(played.preempted)) / len(played.sent),
         lost=float(np.sum(played.lost)) / len(played.sent),
-        reused=float(np.sum(played.reused)) / prompts,
+        reused=float(np.sum(played.reused) / np.sum(played.prompt)),
         up=up,
         cost=up * accelerators * question.price / 3600.0 / tokens * 1e6 if question.price else None,
         energy=up * accelerators * power / tokens if power else None,

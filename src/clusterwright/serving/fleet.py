@@ -78,7 +78,7 @@ class RegionPlan(Record, frozen=True, kw_only=True):
 class FleetPlan(Record, frozen=True, kw_only=True):
     """A whole service, from a plan of its replicas or from a measured rate.
 
-    ``way``: which of both. ``used``: mean rate over what replicas could take at the promise. [1]
+    ``way``: which of both. ``used``: mean rate over what the regions are sized for. [1]
     ``power``: of all accelerators at board power [W], ``cost``: of an hour [USD], None: not known.
     ``largest``: the plan of the largest region, by which the others are cut too.
     """
@@ -139,7 +139,7 @@ def size_fleet(
     """
     rates = sized_rates(question)
     plans = {rate: plan(rate) for rate in dict.fromkeys(rates)}
-    regions, capacity = [], 0.0
+    regions = []
     for region, rate in zip(question.regions, rates, strict=True):
         best = plans[rate].best
         extra = [question.spares_of(pool.count) for pool in best.pools]
@@ -150,20 +150,9 @@ def size_fleet(
         up = sum(pool.count for pool in best.pools)
         counts = {"replicas": up, "spare": sum(extra), "accelerators": best.accelerators + more}
         regions.append(_region(question, region, sized=rate, **counts))
-        capacity += rate
     largest = plans[max(rates)]
-    accelerators = sum(one.accelerators for one in regions)
     power = largest.question.cluster.accelerator.board_power
-    return FleetPlan(
-        way="model",
-        question=question,
-        regions=tuple(regions),
-        accelerators=accelerators,
-        used=question.rate / capacity,
-        power=power * accelerators if power else None,
-        cost=price * accelerators if price else None,
-        largest=largest,
-    )
+    return _summed("model", question, regions, power=power, price=price, largest=largest)
 
 
 def size_measured(
@@ -194,15 +183,28 @@ def size_measured(
         extra = question.spares_of(needed)
         counts = {"replicas": needed, "spare": extra, "accelerators": (needed + extra) * size}
         regions.append(_region(question, region, sized=rate, **counts))
+    return _summed("measured", question, regions, power=power, price=price)
+
+
+def _summed(
+    way: Way,
+    question: FleetQuestion,
+    regions: list[RegionPlan],
+    *,
+    power: float | None,
+    price: float | None,
+    largest: ServingPlan | None = None,
+) -> FleetPlan:
     accelerators = sum(one.accelerators for one in regions)
     return FleetPlan(
-        way="measured",
+        way=way,
         question=question,
         regions=tuple(regions),
         accelerators=accelerators,
-        used=question.rate / (per_accelerator * size * sum(one.replicas for one in regions)),
+        used=question.rate / sum(one.sized for one in regions),
         power=power * accelerators if power else None,
         cost=price * accelerators if price else None,
+        largest=largest,
     )
 
 

@@ -57,6 +57,7 @@ class Offload(Record, frozen=True, kw_only=True):
     radio_energy: Span
     energy: float | None
     cost: float | None
+    assumed: tuple[str, ...] = ()
 
 
 def handheld(device: Device, played: Played, prompt: float) -> Handheld:

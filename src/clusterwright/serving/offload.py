@@ -15,9 +15,7 @@ from __future__ import annotations
 from clusterwright.device import Device, Span
 from clusterwright.serving.handheld import Offload
 from clusterwright.serving.plan import ServingEstimate, ServingPlan
-
-BYTES_PER_TOKEN = 4.0
-"""Text of a token, about, in English. [B]"""
+from clusterwright.traces.reading import CHARACTERS_PER_TOKEN
 
 
 def offload(
@@ -27,6 +25,7 @@ def offload(
     *,
     round_trip: float,
     radio: Span,
+    assumed: tuple[str, ...] = (),
 ) -> Offload:
     """Compare an answer of a device with one of a cluster.
 
@@ -42,6 +41,8 @@ def offload(
         Of the network. [s]
     radio
         Power of the device while it waits and receives. [W]
+    assumed
+        What stands in for what nobody published of either.
     """
     job, best = plan.question.workload, plan.best
     first, whole = (round_trip + one.mean for one in (best.ttft, best.latency))
@@ -49,8 +50,8 @@ def offload(
     return Offload(
         model=plan.question.model.name,
         accelerators=plan.question.cluster.accelerator.name,
-        up=BYTES_PER_TOKEN * job.prompt,
-        down=BYTES_PER_TOKEN * job.output,
+        up=CHARACTERS_PER_TOKEN * job.prompt,  # of a byte each
+        down=CHARACTERS_PER_TOKEN * job.output,
         round_trip=round_trip,
         first=first,
         whole=whole,
@@ -60,4 +61,5 @@ def offload(
         radio_energy=Span(low=radio.low * whole, high=radio.high * whole),
         energy=None if best.energy is None else best.energy * job.output,
         cost=None if best.cost is None else best.cost * job.output / 1e6,
+        assumed=assumed,
     )

@@ -20,6 +20,8 @@ SAMPLES = {
     "plain": "plain.csv",
 }
 """Made-up files in ``data/traces`` of the package, one of each format."""
+CHARACTERS_PER_TOKEN = 4.0
+"""About, in English text. [1]"""
 FORMATS = tuple(SAMPLES)
 """Formats that can be read."""
 
@@ -30,7 +32,7 @@ def read_trace(
     path: Path,
     *,
     format: str | None = None,  # noqa: A002 - what everyone calls it
-    characters_per_token: float = 4.0,
+    characters_per_token: float = CHARACTERS_PER_TOKEN,
 ) -> Trace:
     """Read a trace of requests, plain or gzip.
 

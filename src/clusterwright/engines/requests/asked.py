@@ -110,6 +110,7 @@ class Played:
     first: Array
     finish: Array
     replica: Array
+    prompt: Array
     output: Array
     reused: Array
     busy: Array

@@ -83,6 +83,7 @@ def play_requests(
         **{name: read(world.requests, name) for name in of_requests},
         **{name: read(world.replicas, name) for name in of_replicas},
         finish=finish,
+        prompt=np.asarray(traffic.prompt),
         output=np.asarray(traffic.output),
         steps=read(world.replicas, "step"),
         paid=_paid(world.replicas, float(finish.max())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 
@@ -30,34 +31,12 @@ from clusterwright.engines.requests.things import (
     write,
 )
 
-OWN = (
-    "role",
-    "lanes",
-    "depth",
-    "budget",
-    "most",
-    "blocks",
-    "block",
-    "mixed",
-    "chunked",
-    "promise",
-    "gain",
-    "width",
-    "tail",
-    "tail_token",
-    "poll",
-    "patience",
-    "enough",
-    "shortest",
-    "target",
-    "least",
-    "period",
-    "calm",
-    "load_time",
-)
+LOOPED = {one.name for one in fields(Kind)} - {"reuse"}
+OWN = tuple(one.name for one in fields(ReplicaKind) if one.name in LOOPED)
+"""Fields that a kind of replica brings as they are."""
 GRIDS = ("tokens", "rows", "context", "length")
 TABLES = (*GRIDS, "lane", "whole", "decode", "head", "attention", "prefill")
-"""Fields that a replica's kind brings to the loop."""
+"""Tables that it brings."""
 
 
 def world_of(

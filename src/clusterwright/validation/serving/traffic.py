@@ -46,12 +46,7 @@ def closed_loop(
 
 def burst(requests: int, prompt: float, output: float, *, spread: float = 0.0) -> Traffic:
     """All requests at once, as offline benchmarks send them."""
-    random = np.random.default_rng(0)
-    return Traffic(
-        arrival=np.zeros(requests),
-        prompt=lengths(prompt, requests, spread=spread, random=random),
-        output=lengths(output, requests, spread=spread, random=random),
-    )
+    return closed_loop(0, prompt, output, requests=requests, spread=spread)
 
 
 def poisson(
