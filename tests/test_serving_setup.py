@@ -273,6 +273,13 @@ def test_the_verdict_is_by_what_runs_alike_could_take():
     assert limits_of(5.0, ()) == (5.0, 5.0)
 
 
+def test_what_is_asked_beyond_saturation_is_no_throughput():
+    found = estimated(asked(rate=300))
+    assert found.verdict == "falls behind"
+    assert found.output_rate == pytest.approx(200.0 * found.saturation, rel=0.15)
+    assert found.output_rate < 0.5 * 200.0 * found.rate
+
+
 def test_users_who_wait_never_fall_behind():
     assert estimated(asked(rate=None, users=500)).verdict == "keeps up"
 

@@ -60,16 +60,20 @@ def estimate(
     kinds = kinds_of(server, pools, job, question.service)
     played = play(question, kinds, offered, traffic)
     part = settled(played)
+    most = saturation_of(kinds, job)
+    answered = len(played.sent) / max(played.duration, 1e-12)
     if job.users:
-        offered = len(played.sent) / played.duration
+        offered = answered
+    # What is asked beyond what replicas can take waits, and is no throughput.
+    served = offered if offered <= most else answered
     output = float(np.mean(played.output))
-    at_once = offered * float(np.mean(played.finish[part] - played.sent[part]))
+    at_once = served * float(np.mean(played.finish[part] - played.sent[part]))
     accelerators = scale * sum(pool.accelerators for pool in pools)
     intervals = intervals_for(server)
-    saturation = scale * saturation_of(kinds, job)
+    saturation = scale * most
     limits = limits_of(saturation, intervals)
     up = share_up(pools, kinds, played) if question.service.target else 1.0
-    tokens = scale * offered * output
+    tokens = scale * served * output
     busy = float(np.sum(played.busy) / (len(played.busy) * max(played.duration, 1e-12)))
     power = server.cluster.accelerator.board_power
     grown = tuple(replace_count(pool, scale) for pool in pools)
