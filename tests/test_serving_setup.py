@@ -365,3 +365,33 @@ def test_a_cut_takes_what_the_question_has_in_common():
     question = asked(base=make_base(drafted=1, acceptance=0.8, adapters=4))
     found = deployment_of(question, tp=2)
     assert (found.tp, found.drafted, found.accepted, found.adapters) == (2, 1, 0.8, 4)
+
+
+# Batches in two halves.
+
+
+def halves(**changes: Any) -> Any:
+    return asked(
+        "deepseek-v3", base=make_base(overlap=True), weights="fp8-block", rate=200, **changes
+    )
+
+
+def test_what_two_halves_hide_is_a_part_of_the_step():
+    deployment = Deployment(dp=32, ep=32, weights="fp8-block", overlap=True)
+    busy = halves(output=1000)
+    parts = {one.name: one.time for one in estimated(busy, deployment).parts}
+    assert 0.0 < -parts["hidden"] <= parts["exchange"]
+
+
+def test_a_plan_takes_two_halves_where_there_is_traffic_to_hide():
+    found = plan_serving(halves(tpot="100ms", split="no"))
+    for one in (found.best, *found.alternatives):
+        for pool in one.pools:
+            assert pool.deployment.overlap == (pool.deployment.dp > 1)
+
+
+def test_two_halves_need_an_engine_that_makes_them_and_traffic_to_hide():
+    with pytest.raises(InputError, match="does not work on batches in two halves"):
+        halves(engine="llama-cpp")
+    with pytest.raises(InputError, match="between the data-parallel ranks"):
+        estimated(halves(), Deployment(tp=8, weights="fp8-block", overlap=True))

@@ -312,12 +312,28 @@ def test_two_halves_hide_the_traffic_to_the_experts_behind_kernels():
     bound = server("deepseek-v3", "h100", "sglang")
     plain = bound.served(spread)
     halves = dataclasses.replace(
-        plain, engine=msgspec.structs.replace(plain.engine, overlapped=True)
+        plain, engine=msgspec.structs.replace(plain.engine, overlaps="always")
     )
     whole, hidden = device_times(plain).whole, device_times(halves).whole
     experts = whole_costs(plain, TOKENS).parts["experts"]
     assert np.all(hidden <= whole)
     assert hidden[-3] == pytest.approx(experts[-3])  # kernels are the longer part of long prompts
+
+
+def test_two_halves_decode_only_where_that_is_quicker():
+    spread = Deployment(dp=128, ep=128, weights="fp8-block", expert_weights="fp8-block")
+    bound = server("deepseek-v3", "h100", "sglang")
+    plain = device_times(bound.served(spread))
+    asked = device_times(bound.served(msgspec.structs.replace(spread, overlap=True)))
+    context = int(np.searchsorted(CONTEXT, 4096))
+    one_by_one = plain.alone + plain.attention[:, context]
+    in_halves = asked.alone + asked.attention[:, context]
+    small, large = plain.rows / 128 <= 4, plain.rows / 128 >= 128
+    assert np.all(in_halves <= one_by_one * (1 + 1e-12))
+    assert in_halves[small] == pytest.approx(one_by_one[small])
+    assert np.all(in_halves[large] < one_by_one[large])
+    assert np.all(in_halves > 0.5 * one_by_one)  # nothing but waiting is saved
+    assert np.all(np.diff(asked.attention, axis=1) >= -1e-12)
 
 
 def test_the_most_special_correction_that_holds_is_taken():

@@ -197,6 +197,7 @@ def make_base(
     most: str | int = 0,
     memory_share: float = 0.0,
     cache_tokens: str | int = 0,
+    overlap: bool = False,
 ) -> Deployment:
     """What all deployments of a question have in common, from what a person types.
 
@@ -214,6 +215,8 @@ def make_base(
         Tokens of a step, sequences at once, and share of the memory, over the engine's own.
     cache_tokens
         Room in a rank's cache, as an engine has printed it.
+    overlap
+        Whether batches are worked on in two halves, where the engine does so.
 
     Raises
     ------
@@ -247,4 +250,5 @@ def make_base(
         most=sequences,
         memory_share=memory_share,
         cache_tokens=float(room),
+        overlap=overlap,
     )

@@ -106,6 +106,8 @@ def ask_serving(
         machine = _in_hand(held, facts, assumed)
         load = {**load, **_usual_load(load, assumed)}
     runs = _engine(engine, machine.accelerator, facts, assumed)
+    if base and base.overlap and not runs.overlaps:
+        raise InputError(f"{runs.name} does not work on batches in two halves: leave out --overlap")
     formats = _formats(weights, machine.accelerator, found, facts, assumed)
     caches = (cache,) if cache else _caches(machine.accelerator)
     if cache and cache not in ("bf16", "fp8"):

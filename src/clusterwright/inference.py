@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from clusterwright.records import Record
 
 
@@ -59,15 +61,15 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     ``graph_context``: tokens of a sequence up to which it is (0: any).
     ``fused_attention``: whether the scores of prompts stay on the chip, else they are written and
     read again. ``shared_keys``: whether query heads that share keys read them together while
-    decoding, else each reads them anew. ``overlapped``: whether prompts are worked on in two
-    halves, the one's traffic to the experts behind the other's kernels. ``small_kernels``:
-    memory-bound kernels of a layer beside products and attention. ``vector``: precision at which
-    vector units take its products, where it leaves matrix units alone. ``narrow_sums``: whether
-    products of 16 bits add up in 16 bits. ``rows``: whether tensor-parallel ranks copy the inputs
-    and results of each product to and from the first rank, in turn, instead of adding up.
-    ``beside``: format of what is not experts where only that of experts is said (empty: bf16).
-    ``alone_below``: tokens of a step below which each reads its experts anew. ``whole_context``:
-    whether a step attends to all of the context that it was compiled for.
+    decoding, else each reads them anew. ``overlaps``: whether a batch is worked on in two halves,
+    the one's traffic to the experts behind the other's kernels: ``always``, ``asked`` or never
+    (empty). ``small_kernels``: memory-bound kernels of a layer beside products and attention.
+    ``vector``: precision at which vector units take its products, where it leaves matrix units
+    alone. ``narrow_sums``: whether products of 16 bits add up in 16 bits. ``rows``: whether
+    tensor-parallel ranks copy the inputs and results of each product to and from the first rank, in
+    turn, instead of adding up. ``beside``: format of what is not experts where only that of experts
+    is said (empty: bf16). ``alone_below``: tokens of a step below which each reads its experts
+    anew. ``whole_context``: whether a step attends to all of the context that it was compiled for.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
@@ -100,7 +102,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     graph_context: int = 0
     fused_attention: bool = True
     shared_keys: bool = True
-    overlapped: bool = False
+    overlaps: Literal["", "asked", "always"] = ""
     small_kernels: float = 5.0
     vector: str = ""
     narrow_sums: bool = False
@@ -142,6 +144,7 @@ class Deployment(Record, frozen=True, kw_only=True):
     the model's own kind and its head: MTP, EAGLE), ``model`` (a smaller model) or nobody that takes
     time (n-grams).
     ``adapters``: low-rank adapters loaded, of rank ``adapter_rank``, one for each sequence.
+    ``overlap``: whether a batch is worked on in two halves, where the engine does so when asked.
     """
 
     tp: int = 1
@@ -161,6 +164,7 @@ class Deployment(Record, frozen=True, kw_only=True):
     drafter: str = ""
     adapters: int = 0
     adapter_rank: int = 16
+    overlap: bool = False
 
     @property
     def accelerators(self) -> int:

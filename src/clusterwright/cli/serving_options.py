@@ -187,6 +187,9 @@ class TuneOptions:
         Of an accelerator's memory that the engine takes [default: the engine's].
     cache_tokens
         Room in a rank's cache, where the engine has printed it [default: computed].
+    overlap
+        Whether batches are worked on in two halves, one's traffic to the experts behind the other's
+        kernels (SGLang's two-batch overlap, vLLM's dual batch overlap).
     """
 
     draft: Whole = 0
@@ -198,6 +201,7 @@ class TuneOptions:
     most: Whole = 0
     memory_share: float = 0.0
     cache_tokens: Whole = 0
+    overlap: bool = False
 
     def setup(self) -> dict[str, Any]:
         """As the keyword arguments of ``ask_serving``."""

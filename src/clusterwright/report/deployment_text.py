@@ -38,4 +38,5 @@ def format_words(deployment: Deployment) -> str:
     if experts and experts != weights:
         weights += f" (experts {experts})"
     drafts = f", {deployment.drafted} drafted" if deployment.drafted else ""
-    return f"{weights}, cache {deployment.cache}{drafts}"
+    halves = ", batches in two halves" if deployment.overlap else ""
+    return f"{weights}, cache {deployment.cache}{drafts}{halves}"

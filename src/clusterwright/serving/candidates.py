@@ -47,6 +47,7 @@ def deployments(
                 yield msgspec.structs.replace(
                     one, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp,
                     weights=weights, expert_weights=experts, cache=cache,
+                    overlap=base.overlap and dp > 1,
                 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic
 from clusterwright.engines.requests.things import DECODE
+from clusterwright.formulas.halves import halved_time
 from clusterwright.serving.handheld import handheld
 from clusterwright.serving.intervals import ServingInterval, Sort, at_worst, interval_of
 from clusterwright.serving.layers import (
@@ -167,6 +168,9 @@ def step_parts(
     served = server.served(pool.deployment)
     one = np.array([sequences])
     times = pass_parts(served, one * kind.width, context, sequences=one)
+    if served.overlapped:
+        hidden = hidden_time(served, times, one * kind.width, context, sequences=one)
+        times["hidden"] = -hidden
     drafter = server.drafter(pool.deployment)
     if drafter is not None:
         drafts = pass_parts(drafter, one, context, sequences=one)
@@ -187,3 +191,14 @@ def pass_parts(
     times["head"] = float(np.ravel(head.total)[0])
     times["attention"] = float(attention_costs(served, sequences, np.array([context]))[0])
     return times
+
+
+def hidden_time(
+    served: Served, times: dict[str, float], tokens: Array, context: float, *, sequences: Array
+) -> float:
+    """Of a pass's parts, what its batch saves in two halves, where it is quicker so. [s]"""
+    half = pass_parts(served, 0.5 * tokens, context, sequences=0.5 * sequences)
+    traffic = half.pop("exchange", 0.0)
+    kernels = sum(half.values()) - half["head"]
+    apart = float(halved_time(kernels, traffic)) + times["head"]
+    return max(0.0, sum(times.values()) - apart)

@@ -63,6 +63,12 @@ class Served:
     head: Format
 
     @property
+    def overlapped(self) -> bool:
+        """Whether traffic to the experts hides: halves of a batch take turns."""
+        asked = self.deployment.overlap and self.engine.overlaps == "asked"
+        return asked or self.engine.overlaps == "always"
+
+    @property
     def kv_split(self) -> float:
         """Over how many ranks keys and values are cut."""
         return float(self.deployment.tp)

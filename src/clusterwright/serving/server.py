@@ -174,7 +174,7 @@ class Server:
             engine.kernels,
             engine.own_all_reduce,
             engine.shared_keys,
-            engine.overlapped,
+            engine.overlaps,
             engine.fused_attention,
             engine.small_kernels,
             engine.vector,
@@ -265,6 +265,11 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
         )
     if deployment.cp > 1 and not server.engine.splits_cache:
         raise InputError(f"{server.engine.name} cannot cut a sequence over ranks: leave out --cp")
+    if deployment.overlap and deployment.dp == 1:
+        raise InputError(
+            "--overlap hides traffic between the data-parallel ranks that share experts, of which "
+            "there is one: leave it out, or give --dp and --ep"
+        )
     if deployment.cache not in CACHE_BYTES:
         known = " or ".join(CACHE_BYTES)
         raise InputError(f"the cache is {deployment.cache!r}, but must be {known}")

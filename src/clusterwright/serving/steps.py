@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from clusterwright.engines.requests.simulator import ReplicaKind, StepTimes
+from clusterwright.formulas.halves import halved_time
 from clusterwright.inference import Correction, InferenceEngine
 from clusterwright.serving.capacity import Memory, passed_bytes, sequence_bytes
 from clusterwright.serving.layers import (
-    Costs,
     Served,
     attention_costs,
     head_costs,
@@ -70,16 +70,13 @@ def device_times(served: Served, drafter: Served | None = None) -> DeviceTimes:
         whole_costs(served, TOKENS),
         head_costs(served, rows),
     )
-    alone = lane_costs(served, np.maximum(1.0, rows * width / lanes)).total
-    alone = alone + whole_costs(served, rows * width).total
-    alone = alone + (head_costs(served, rows * width).total if width > 1 else head.total)
-    batch, context = np.meshgrid(rows, CONTEXT, indexing="ij")
-    attention = attention_costs(served, batch.ravel(), context.ravel()).reshape(batch.shape)
+    alone, attention = _decoding(served, rows, width)
+    hidden = np.minimum(*_parted(served, TOKENS)) if served.overlapped else 0.0
     bandwidth = served.kernels.accelerator.memory_bandwidth or np.inf
     each = np.array([sequence_bytes(served, float(tokens)) for tokens in CONTEXT])
     found = DeviceTimes(
         lane=lane.total,
-        whole=whole.total - (_hidden(served, whole) if served.engine.overlapped else 0.0),
+        whole=whole.total - hidden,
         rows=rows,
         alone=alone,
         head=head.total,
@@ -91,6 +88,38 @@ def device_times(served: Served, drafter: Served | None = None) -> DeviceTimes:
         cached=np.outer(rows / lanes, each * deployment.pp / bandwidth),
     )
     return found if drafter is None else _with_drafts(found, device_times(drafter), width - 1)
+
+
+def _decoding(served: Served, rows: Array, width: int) -> tuple[Array, Array]:
+    """A step that only decodes, without attention (rows) and what that adds (rows, `CONTEXT`). [s]
+
+    Where the engine works in two halves, it does so if that is quicker: small batches are not cut.
+    """
+    head = head_costs(served, rows * width).total
+    kernels, traffic = _parted(served, rows * width)
+    alone, attention = kernels + traffic + head, _attended(served, rows)
+    if not served.overlapped:
+        return alone, attention
+    kernels, traffic = _parted(served, 0.5 * rows * width)
+    apart = halved_time(kernels, traffic) + head
+    seen = halved_time(kernels[:, None] + _attended(served, 0.5 * rows), traffic[:, None])
+    whole = np.minimum(alone[:, None] + attention, seen + head[:, None])
+    alone = np.minimum(alone, apart)
+    return alone, whole - alone[:, None]
+
+
+def _parted(served: Served, tokens: Array) -> tuple[Array, Array]:
+    """Kernels, and traffic to the experts, of a pass of so many tokens without attention. [s]"""
+    whole = whole_costs(served, tokens)
+    traffic = whole.parts.get("exchange", 0.0 * tokens)
+    lane = lane_costs(served, np.maximum(1.0, tokens / served.deployment.lanes)).total
+    return lane + whole.total - traffic, traffic
+
+
+def _attended(served: Served, rows: Array) -> Array:
+    """Attention of so many sequences while decoding, (rows, `CONTEXT`). [s]"""
+    batch, context = np.meshgrid(rows, CONTEXT, indexing="ij")
+    return attention_costs(served, batch.ravel(), context.ravel()).reshape(batch.shape)
 
 
 def _with_drafts(steps: DeviceTimes, drafts: DeviceTimes, drafted: int) -> DeviceTimes:
@@ -106,13 +135,6 @@ def _with_drafts(steps: DeviceTimes, drafts: DeviceTimes, drafted: int) -> Devic
         read=steps.read + drafted * drafts.read,
         cached=steps.cached + drafted * drafts.cached,
     )
-
-
-def _hidden(served: Served, whole: Costs) -> Array:
-    """Of the traffic to the experts, over `TOKENS`, what two halves hide behind kernels. [s]"""
-    traffic = whole.parts.get("exchange", 0.0)
-    kernels = lane_costs(served, np.maximum(1.0, TOKENS / served.deployment.lanes)).total
-    return np.minimum(traffic, whole.total - traffic + kernels)
 
 
 def step_times(device: DeviceTimes, engine: InferenceEngine, fitted: Correction) -> StepTimes:

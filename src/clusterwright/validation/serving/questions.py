@@ -23,7 +23,6 @@ from clusterwright.validation.serving.rows import ServeRun
 
 ENGINE_FLAGS = (
     "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys", "rows",
-    "overlapped",
 )  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
@@ -233,6 +232,7 @@ def _flagged(
     """A pool's deployment with the format of its cache and the flags that were set."""
     deployment = pool.deployment
     changes: dict[str, Any] = {"cache": _cache(run, deployment, engine, flags.get("cache", ""))}
+    changes["overlap"] = flags.get("overlap", False)
     if "budget" in flags and pool.role != "decode":
         changes["budget"] = flags["budget"]
     if pool.role != "prefill":

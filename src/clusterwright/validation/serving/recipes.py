@@ -52,7 +52,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     warm: bool | None = None
     moe: str | None = None
     shared_keys: bool | None = None
-    overlapped: bool | None = None
+    overlap: bool | None = None
     runs: str | None = None
     instances: int | None = None
     rows: bool | None = None
@@ -83,7 +83,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
-    "wait_share", "graph_rows", "shared_keys", "overlapped", "runs", "instances", "rows", "spread",
+    "wait_share", "graph_rows", "shared_keys", "overlap", "runs", "instances", "rows", "spread",
 )  # fmt: skip
 """What changes a prediction."""
 
