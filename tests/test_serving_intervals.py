@@ -11,7 +11,6 @@ from serving_cases import STATIC, asked
 
 from clusterwright.calibrate.intervals import LEVEL
 from clusterwright.calibrate.serving_intervals import (
-    LEAST_ROWS,
     ServeResidual,
     fit_serving_intervals,
 )
@@ -58,7 +57,7 @@ def test_an_interval_covers_its_share_of_runs_like_its_own(count):
     if count > 1:
         assert abs(np.mean(covered) - LEVEL) < 0.03
     else:
-        [one] = fit_serving_intervals([residual(0.2)])
+        [one, *_] = fit_serving_intervals([residual(0.2)])
         assert one.low == one.high == pytest.approx(np.exp(0.2), rel=5e-3)
 
 
@@ -70,13 +69,26 @@ def test_a_sweep_does_not_speak_for_everybody():
     assert one.sources == 11
 
 
-def test_groups_of_their_own_need_rows_enough():
-    few = [residual(0.1 * i) for i in range(LEAST_ROWS - 1)]
-    assert {(one.engine, one.profile) for one in fit_serving_intervals(few)} == {("", "")}
-    enough = [*few, residual(0.0)]
-    assert {(one.engine, one.profile) for one in fit_serving_intervals(enough)} == {
-        ("", ""), ("vllm", ""), ("vllm", "hopper"),
-    }  # fmt: skip
+def test_few_rows_of_a_group_move_its_interval_a_little_and_many_set_it():
+    spread = np.linspace(-1.0, 1.0, 101)
+    rest = [residual(x, engine="other", source=f"o{i}") for i, x in enumerate(spread)]
+
+    def highest(count: int) -> float:
+        rows = rest + [residual(0.0, source=f"s{i}") for i in range(count)]
+        found = fit_serving_intervals(rows)
+        return float(np.log(interval_of(found, "TTFT", engine="vllm", profile="hopper").high))  # type: ignore[union-attr]
+
+    few, more, many = highest(2), highest(12), highest(1000)
+    assert 0.7 < few <= 0.9
+    assert few > more > many
+    assert many == pytest.approx(0.0, abs=1e-3)
+
+
+def test_what_was_never_seen_has_the_interval_of_its_sort():
+    found = fit_serving_intervals([residual(x) for x in np.linspace(-1.0, 1.0, 30)])
+    other = interval_of(found, "TTFT", engine="another", profile="ampere")
+    assert other is not None
+    assert (other.engine, other.profile) == ("", "")
 
 
 def test_the_most_special_interval_that_holds_is_chosen():
@@ -140,7 +152,7 @@ def test_the_command_fits_and_sets_and_writes_files_of_the_catalogue(tmp_path, c
     assert main(["calibrate", "serving", str(runs), "--intervals", str(intervals)]) == 0
     said = capsys.readouterr().out
     assert "1 engines fitted" in said
-    assert "1 intervals set" in said
+    assert "3 intervals set" in said
     own = shipped().with_files([intervals])
     assert len(read_serve_runs(runs)) == 6
     assert intervals_in(own)[-1].rows == 1

@@ -33,6 +33,9 @@ from clusterwright.validation.questions import Question, Unasked, question_of
 from clusterwright.validation.runs import Run
 from clusterwright.validation.scoring import Predict, answer
 
+Pairs = list[tuple[float, float]]
+"""Values and their weights."""
+
 LEVEL = 0.8
 LEAST_ROWS, LEAST_SOURCES = 20, 3
 OWN_ROWS = 40
@@ -199,16 +202,29 @@ def quantiles_of(rows: Sequence[tuple[str, float]], level: float) -> tuple[float
 
     ``rows``: each one's source and its logarithm of measured over predicted. [1]
     """
+    return bounds_of(weighed(rows), level)
+
+
+def weighed(rows: Sequence[tuple[str, float]], *, power: float = 0.5) -> Pairs:
+    """Each value and its weight, less where its source has many rows; by ``power`` 1 once each."""
     counts = Counter(source for source, _ in rows)
-    pairs = sorted((value, counts[source] ** -0.5) for source, value in rows)
-    weight = sum(w for _, w in pairs)
-    effective = weight**2 / sum(w * w for _, w in pairs)
+    return [(value, counts[source] ** -power) for source, value in rows]
+
+
+def effective(pairs: Pairs) -> float:
+    """Rows of equal weight that say as much as these, after Kish. [1]"""
+    return sum(w for _, w in pairs) ** 2 / sum(w * w for _, w in pairs)
+
+
+def bounds_of(pairs: Pairs, level: float) -> tuple[float, float]:
+    """Bounds that hold a share ``level`` of values alike, one more among them. [1]"""
     tail = (1.0 - level) / 2.0
-    upper = min(1.0, (1.0 - tail) * (1.0 + 1.0 / effective))
-    return math.exp(_quantile(pairs, 1.0 - upper)), math.exp(_quantile(pairs, upper))
+    upper = min(1.0, (1.0 - tail) * (1.0 + 1.0 / effective(pairs)))
+    ordered = sorted(pairs)
+    return math.exp(_quantile(ordered, 1.0 - upper)), math.exp(_quantile(ordered, upper))
 
 
-def _quantile(pairs: Sequence[tuple[float, float]], share: float) -> float:
+def _quantile(pairs: Pairs, share: float) -> float:
     """Weighted quantile of sorted (value, weight) pairs."""
     wanted = share * sum(w for _, w in pairs)
     passed = 0.0

@@ -2,7 +2,9 @@
 
 A second tenth of the published runs is used. In each group (sort of metric; with the engine; with
 the generation of chips as well) the interval is the 10 % to 90 % quantile of the logarithm of
-measured over predicted, a row weighing the less, the more rows its source has in the group.
+measured over predicted, each source weighing the same, as in the mean error over sources. A group
+also has the rows of the one that it is a part of, which together weigh as much as `BORROWED` of
+its own: few rows move it a little, many set it.
 
 References
 ----------
@@ -17,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from clusterwright.calibrate.intervals import LEVEL, quantiles_of
+from clusterwright.calibrate.intervals import LEVEL, Pairs, bounds_of, effective, weighed
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
 from clusterwright.serving.intervals import ServingInterval, Sort
@@ -27,8 +29,8 @@ from clusterwright.validation.serving.rows import ServeRun
 from clusterwright.validation.serving.scoring import sort_of_metric
 from clusterwright.validation.serving.tenths import INTERVALS, fitted_keys, run_key
 
-LEAST_ROWS = 20
-"""Rows that a group of its own needs. [1]"""
+BORROWED = 20.0
+"""Rows of its own that the rows of the larger group weigh as much as. [1]"""
 LEVELS: tuple[tuple[str, ...], ...] = ((), ("engine",), ("engine", "profile"))
 
 
@@ -68,27 +70,47 @@ def serving_residuals(runs: Iterable[ServeRun], known: ServeLookup) -> list[Serv
     return found
 
 
-def fit_serving_intervals(residuals: Sequence[ServeResidual]) -> list[ServingInterval]:
-    """Intervals of every group with rows enough, from general to special."""
+def fit_serving_intervals(
+    residuals: Sequence[ServeResidual], *, borrowed: float = BORROWED
+) -> list[ServingInterval]:
+    """Intervals of every group, from general to special.
+
+    Parameters
+    ----------
+    borrowed
+        Rows of its own that the rows of the larger group weigh as much as. [1]
+    """
     found = []
+    pooled: dict[tuple[str, ...], Pairs] = {}
     for level in LEVELS:
         groups: dict[tuple[str, ...], list[ServeResidual]] = {}
         for one in residuals:
             key = (one.sort, *(getattr(one, name) for name in level))
             groups.setdefault(key, []).append(one)
         for key, members in sorted(groups.items()):
-            if level and len(members) < LEAST_ROWS:
-                continue
-            low, high = quantiles_of([(one.source, one.log_ratio) for one in members], LEVEL)
-            place: dict[str, Any] = dict(zip(level, key[1:], strict=True))
-            found.append(
-                ServingInterval(
-                    sort=members[0].sort,
-                    low=round(low, 3),
-                    high=round(high, 3),
-                    rows=len(members),
-                    sources=len({one.source for one in members}),
-                    **place,
-                )
-            )
+            pairs = weighed([(one.source, one.log_ratio) for one in members], power=1.0)
+            pooled[key] = _scaled(pairs, effective(pairs))
+            if level:
+                pooled[key] += _scaled(pooled[key[:-1]], borrowed)
+            found.append(_interval(members, bounds_of(pooled[key], LEVEL), level))
     return found
+
+
+def _scaled(pairs: Pairs, total: float) -> Pairs:
+    """Pairs of value and weight, with so much weight in all."""
+    weight = sum(w for _, w in pairs)
+    return [(value, w * total / weight) for value, w in pairs]
+
+
+def _interval(
+    members: Sequence[ServeResidual], bounds: tuple[float, float], level: tuple[str, ...]
+) -> ServingInterval:
+    place: dict[str, Any] = {name: getattr(members[0], name) for name in level}
+    return ServingInterval(
+        sort=members[0].sort,
+        low=round(bounds[0], 3),
+        high=round(bounds[1], 3),
+        rows=len(members),
+        sources=len({one.source for one in members}),
+        **place,
+    )
