@@ -7,7 +7,6 @@ import pytest
 from serving_cases import asked
 
 from clusterwright.asking_serving import ask_serving
-from clusterwright.device import Span
 from clusterwright.errors import InfeasibleError, InputError, UnknownNameError
 from clusterwright.facts import device_named, shipped
 from clusterwright.inference import Deployment
@@ -178,7 +177,6 @@ def test_every_device_names_what_stands_in_for_its_blanks(name):
     blank += ["app"] * (entry.figure("app_memory") is None)
     assert len(device.assumed) == len(blank)
     assert 0.0 < device.app_memory.low <= device.app_memory.high
-    assert Span(low=1.0, high=3.0).middle == 2.0
 
 
 def test_an_estimate_with_a_device_is_read_back_as_it_was_saved():

@@ -80,9 +80,13 @@ def test_a_version_tells_the_engine_where_no_date_does(engine, version, date, fo
         ("soc-sdxelite-gpu", "llama-cpp-opencl"),
         ("soc-sdxelite-cpu", "llama-cpp-processor"),
         ("nv-gb10", "llama-cpp"),
+        ("mi300x", "vllm"),
+        ("tpu-v5p", "vllm-tpu"),
+        ("aws-trn2", "nxd-inference"),
+        ("hw-910c", "generic"),
     ],
 )
-def test_a_small_chip_runs_the_backend_made_for_it(chip, engine):
+def test_a_chip_runs_the_engine_that_is_usual_for_it(chip, engine):
     assert asked(chip=chip).engine.id == engine
 
 

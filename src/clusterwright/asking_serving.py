@@ -12,18 +12,12 @@ from clusterwright.asking_load import make_load
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.device import Device
 from clusterwright.errors import InputError
-from clusterwright.facts import device_named, engine_named, shipped
+from clusterwright.facts import device_named, engine_named, shipped, usual_engine
 from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
 from clusterwright.serving.plan import Objective, ServingPlan, ServingQuestion, Split
 from clusterwright.serving.server import HELD, Pool
-
-USUAL_ENGINE = {"NVIDIA": "vllm", "AMD": "vllm", "Google": "vllm-tpu", "Intel": "vllm"}
-"""Vendor → the engine assumed; others get the generic one, small chips llama.cpp."""
-SMALL_ENGINE = {"Apple": "llama-cpp-metal", "Qualcomm": "llama-cpp-opencl"}
-"""Vendor of a small chip → the backend of llama.cpp that runs on it; processors have their own."""
-
 
 OTHERS = 10.0
 """Requests a second of all who ask a cluster that a device sends its question to. [1/s]"""
@@ -279,10 +273,7 @@ def _usual_load(load: dict[str, Any], assumed: list[str]) -> dict[str, Any]:
 def _engine(
     name: str | None, chip: Accelerator, facts: Catalogue, assumed: list[str]
 ) -> InferenceEngine:
-    usual = USUAL_ENGINE.get(chip.vendor, "generic")
-    if chip.kind in HELD:
-        usual = SMALL_ENGINE.get(chip.vendor, "llama-cpp")
-        usual = "llama-cpp-processor" if chip.profile.startswith("processor") else usual
+    usual = usual_engine(facts, chip, small=chip.kind in HELD)
     if name is None:
         assumed.append(f"engine: {usual}")
     found = engine_named(facts, name or usual)

@@ -16,11 +16,6 @@ class Span(Record, frozen=True, kw_only=True):
     low: float
     high: float
 
-    @property
-    def middle(self) -> float:
-        """Half-way between both."""
-        return 0.5 * (self.low + self.high)
-
 
 class Device(Record, frozen=True, kw_only=True):
     """A phone, laptop or desktop as its owner has it.

@@ -13,7 +13,7 @@ from clusterwright.communication import CommunicationLibrary
 from clusterwright.device import Device, DeviceKind, Span
 from clusterwright.efficiency import PROVENANCE, EfficiencyProfile
 from clusterwright.errors import CatalogueError, InputError, nearest_names
-from clusterwright.hardware import Cluster
+from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import InferenceEngine
 from clusterwright.links import Links, links_of
 from clusterwright.records import Record
@@ -101,6 +101,25 @@ def engine_named(catalogue: Catalogue, name: str) -> InferenceEngine:
         return msgspec.convert(data, InferenceEngine)
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{entry.noun} {entry.id!r}: {error}") from None
+
+
+def usual_engine(catalogue: Catalogue, chip: Accelerator, *, small: bool) -> str:
+    """Id of the engine that a chip usually runs: the one named for it most closely.
+
+    ``small``: whether it is a chip of a phone or laptop.
+    """
+
+    def closeness(entry: Entry) -> tuple[bool, bool] | None:
+        named = entry.data.get("usual_small" if small else "usual", ())
+        profiles = entry.data.get("profiles", ())
+        own = chip.vendor in named
+        if not (own or "any" in named) or (profiles and chip.profile not in profiles):
+            return None
+        return bool(profiles), own
+
+    every = catalogue.entries("inference").values()
+    ranked = [(close, entry.id) for entry in every if (close := closeness(entry)) is not None]
+    return max(ranked)[1]
 
 
 def span_of(figure: Figure) -> Span:

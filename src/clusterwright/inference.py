@@ -44,6 +44,8 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     """What an inference engine does by default, as far as it changes time and memory.
 
     ``match``: lower-case fragments by which a published engine is recognised (the longest wins);
+    ``usual``, ``usual_small``: vendors of whose accelerators, and of whose chips in phones and
+    laptops, it is the usual engine (``any``: where no other is);
     ``since``, ``until``: dates (ISO) of an era that has an entry of its own; ``vendors``,
     ``profiles``: of the accelerators it runs on (none: any).
     ``kernels``: whose measured kernels are nearest to its own, in that order; ``own_all_reduce``:
@@ -80,6 +82,8 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     id: str
     name: str
     match: tuple[str, ...] = ()
+    usual: tuple[str, ...] = ()
+    usual_small: tuple[str, ...] = ()
     since: str = ""
     until: str = ""
     vendors: tuple[str, ...] = ()

@@ -238,6 +238,12 @@ class KernelTimes:
         measured = None if self._vector else self._measured("experts", form.experts, table)
         if measured is not None:
             return measured
+        return self._computed_experts(table, form, hidden, width / tp, gated=gated)
+
+    def _computed_experts(
+        self, table: Table, form: Format, hidden: float, inner: float, *, gated: bool
+    ) -> Array:
+        """Routed experts by the profile, each cut to a width ``inner``: by tiles or by rows. [s]"""
         single = self.profile.grouped_for(_class_of(form.experts))
         common: dict[str, Any] = {
             "num_groups": table["touched"],
@@ -250,26 +256,25 @@ class KernelTimes:
             "activation_passes": 1.0,
             "floor": EXPERT_KERNELS * single.floor,
         }
-        tiled = experts_time(
-            table["rows"],
-            hidden,
-            width / tp,
+        shape = table["rows"], hidden, inner
+        by_rows = experts_time(
+            *shape,
+            peak_flops=self.vector_peak,
+            peak_efficiency=VECTOR_EFFICIENCY,
+            half_tile=0.0,
+            **common,
+        )
+        if self._vector:
+            return by_rows
+        by_tiles = experts_time(
+            *shape,
             peak_flops=self._product_peak(form.experts),
             peak_efficiency=single.peak_efficiency,
             half_tile=single.half_tile,
             fill_area=single.fill_area,
             **common,
         )
-        rows = experts_time(
-            table["rows"],
-            hidden,
-            width / tp,
-            peak_flops=self.vector_peak,
-            peak_efficiency=VECTOR_EFFICIENCY,
-            half_tile=0.0,
-            **common,
-        )
-        return rows if self._vector else np.minimum(tiled, rows)
+        return np.minimum(by_tiles, by_rows)
 
     @property
     def vector_peak(self) -> float:
