@@ -228,6 +228,30 @@ def test_a_server_s_limits_may_follow_from_users_and_prompt():
     assert alone["most"] == 1
 
 
+def test_a_client_that_measures_in_windows_sees_no_burst_and_nobody_leaving():
+    loop = {**SCENARIOS["closed loop"], "batch_or_concurrency": "16", "input_len": 8000.0}
+    loop |= {"output_len": 200.0}
+    first, rate = {"measured_metric": "ttft_ms"}, {"measured_metric": "output_tokens_per_s"}
+    assert asked(source="nim18").settled
+    assert not asked().settled
+    assert predicted(**loop, **first, source="nim18") < 0.9 * predicted(**loop, **first)
+    assert predicted(**loop, **rate, source="nim18") > predicted(**loop, **rate)
+
+
+def test_requests_and_attention_of_one_s_own_are_taken_from_recipes():
+    assert asked(source="inferencex-exp").requests == 20
+    row = {"source": "tpu-recipes", "model_name": "Qwen3.5-397B-A17B", "accelerator": "TPU7x"}
+    [pool] = asked(**row, n_accel=4, tp=8, weight_precision="fp8").pools
+    assert (pool.deployment.tp, pool.deployment.dp, pool.deployment.most) == (1, 8, 64)
+
+
+def test_a_printed_cut_and_a_printed_cache_are_taken_at_their_word():
+    note = "Parallelism type column: Hybird Tensor (2) and Pipeline (2) Parallelism"
+    [pool] = asked(tp=1, pp=4, n_accel=4, notes=note).pools
+    assert (pool.deployment.tp, pool.deployment.pp) == (2, 2)
+    assert asked(kv_precision="int8").pools[0].deployment.cache == "int8"
+
+
 @pytest.mark.parametrize(
     ("selector", "holds", "fails"),
     [
