@@ -17,7 +17,7 @@ from clusterwright.cli import main
 from clusterwright.errors import InputError, TableError
 from clusterwright.facts import shipped
 from clusterwright.validation.serving import scoring
-from clusterwright.validation.serving.predicting import asked_of
+from clusterwright.validation.serving.predicting import asked_of, lengths_of
 from clusterwright.validation.serving.questions import ServeQuestion, question_of
 from clusterwright.validation.serving.recipes import flags_of, read_recipes
 from clusterwright.validation.serving.rows import (
@@ -236,6 +236,15 @@ def test_a_client_that_measures_in_windows_sees_no_burst_and_nobody_leaving():
     assert not asked().settled
     assert predicted(**loop, **first, source="nim18") < 0.9 * predicted(**loop, **first)
     assert predicted(**loop, **rate, source="nim18") > predicted(**loop, **rate)
+
+
+def test_conversations_of_all_lengths_are_drawn_around_a_printed_mean():
+    row = run_of(notes="500 requests; input/output lengths are dataset means", input_len=202.0)
+    assert lengths_of(row, spread=1.0) == (202.0, row.output_len, 1.0)
+    assert lengths_of(run_of(input_len=202.0), spread=1.0)[0] == 101.0
+    assert asked(
+        source="trtllm014", engine="TensorRT-LLM", input_len=202.0, output_len=214.0
+    ).spread
 
 
 def test_requests_and_attention_of_one_s_own_are_taken_from_recipes():

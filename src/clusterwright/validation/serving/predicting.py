@@ -125,6 +125,8 @@ def lengths_of(
 ) -> tuple[float, float, float]:
     """Mean prompt, mean output, and how far random lengths spread.
 
+    The lengths of a row are the longest, unless it says that they are means.
+
     ``spread``: where the row does not say it. ``whole_context``: steps attend to all that the model
     was compiled for, so that an unknown prompt is taken to fill it.
     """
@@ -134,7 +136,7 @@ def lengths_of(
     prompt = run.input_len if run.input_len is not None else unknown
     ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
     spread = SPREAD if ratio else spread
-    middle = 1.0 - 0.5 * spread
+    middle = 1.0 if "are dataset means" in run.notes else 1.0 - 0.5 * spread
     return max(1.0, prompt * middle), max(1.0, output * middle), spread
 
 
@@ -162,7 +164,7 @@ def traffic_of(
         if not run.request_rate:
             raise InputError("an open loop without its rate")
         count = asked or POISSON_REQUESTS
-        return poisson(run.request_rate, prompt, output, requests=count, entry=entry)
+        return poisson(run.request_rate, prompt, output, requests=count, spread=spread, entry=entry)
     if "max throughput" in scenario or "burst" in scenario:
         if run.batch is not None and run.batch > 1:
             return burst(max(asked or run.batch, 4), prompt, output)
