@@ -35,11 +35,29 @@ def test_before_xqa_heads_that_share_keys_read_each_its_own():
     assert attention("llama-2-7b", "trtllm-2023") == attention("llama-2-7b", "trtllm")
 
 
+def test_chips_without_8_bit_floats_widen_a_cache_of_them_and_integers_need_not():
+    times = {
+        (chip, cache): server(chip=chip).device(Deployment(cache=cache)).attention[-1, -1]
+        for chip in ("a100", "h100")
+        for cache in ("bf16", "fp8", "int8")
+    }
+    assert times["a100", "fp8"] > 2.0 * times["a100", "bf16"] > 2.0 * times["a100", "int8"]
+    assert times["h100", "fp8"] == times["h100", "int8"] < times["h100", "bf16"]
+
+
+def test_engines_that_do_not_cut_prompts_take_the_longest_on_every_lane():
+    pool = Pool(role="both", count=1, deployment=Deployment(dp=4, ep=4, weights="fp8-block"))
+    tokens = {name: server("qwen3-30b-a3b", engine=name) for name in ("trtllm-pytorch", "vllm")}
+    budgets = {name: bound.replica(pool, 40_000.0).budget for name, bound in tokens.items()}
+    assert budgets == {"trtllm-pytorch": 40_000, "vllm": 8192}
+
+
 @pytest.mark.parametrize(
     ("words", "date", "vendor", "found"),
     [
         ("TensorRT-LLM", "2023-11", "NVIDIA", "trtllm-2023"),
-        ("TensorRT-LLM", "2023-12", "NVIDIA", "trtllm"),
+        ("TensorRT-LLM", "2024-04", "NVIDIA", "trtllm-2024"),
+        ("TensorRT-LLM", "2024-06", "NVIDIA", "trtllm"),
         ("llama.cpp", "2024-05", "NVIDIA", "llama-cpp-2024"),
         ("llama.cpp", "2025-01", "NVIDIA", "llama-cpp"),
         ("llama.cpp", "", "Apple", "llama-cpp-metal"),

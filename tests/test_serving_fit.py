@@ -68,6 +68,13 @@ def test_an_entry_is_what_the_catalogue_adds_to_an_engine():
     assert min(getattr(engine, name) for name in ("step_time", "launch_time", "entry_time")) > 0.0
 
 
+def test_an_engine_of_one_row_is_left_as_documented():
+    alone = [run for run in made_runs(10) if run.measured_metric == "tpot_ms"]
+    told: list[str] = []
+    assert fit_serving(alone, lookup(), tell=told.append) == []
+    assert "left as documented" in told[0]
+
+
 def test_runs_that_cannot_be_asked_about_are_not_fitted_on():
     unknown = made_runs(20, model_name="Llama-9-1B")
     partial = [msgspec.structs.replace(run, config_complete=False) for run in made_runs(20)]

@@ -135,12 +135,12 @@ def test_an_estimate_says_how_sure_it_is():
     assert all(one.low < one.high for one in found.intervals)
 
 
-def table(path: Path, count: int = 6) -> Path:
+def table(path: Path, count: int = 16) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         for number in range(count):
-            changed = {"id": f"made-{number}.tpot_ms", "batch_or_concurrency": 2**number}
+            changed = {"id": f"made-{number}.tpot_ms", "batch_or_concurrency": 1 + number}
             writer.writerow({**STATIC, **changed, "measured_value": 9.0 + number})
     return path
 
@@ -154,8 +154,8 @@ def test_the_command_fits_and_sets_and_writes_files_of_the_catalogue(tmp_path, c
     assert "1 engines fitted" in said
     assert "3 intervals set" in said
     own = shipped().with_files([intervals])
-    assert len(read_serve_runs(runs)) == 6
-    assert intervals_in(own)[-1].rows == 1
+    assert len(read_serve_runs(runs)) == 16
+    assert intervals_in(own)[-1].rows == 2
     assert 'id = "vllm' in stacks.read_text()
 
 

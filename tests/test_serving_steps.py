@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from serving_cases import FACTS, asked, server
 
 from clusterwright.errors import InfeasibleError, InputError
+from clusterwright.hardware import Cluster
 from clusterwright.inference import Correction, Deployment
 from clusterwright.model.parameters import count_parameters
+from clusterwright.model.records import Model
 from clusterwright.serving.capacity import Memory, sequence_bytes, weight_bytes
 from clusterwright.serving.estimating import step_parts
 from clusterwright.serving.layers import whole_costs
@@ -334,6 +336,29 @@ def test_two_halves_decode_only_where_that_is_quicker():
     assert np.all(in_halves[large] < one_by_one[large])
     assert np.all(in_halves > 0.5 * one_by_one)  # nothing but waiting is saved
     assert np.all(np.diff(asked.attention, axis=1) >= -1e-12)
+
+
+def test_a_router_with_one_group_of_all_experts_sends_tokens_as_far_as_one_without():
+    spread, tokens = Deployment(dp=32, ep=32, weights="fp8-block"), np.array([8192.0])
+
+    def exchange(groups: int, top: int) -> float:
+        bound = Server(*_in_groups(groups, top), server(chip="h200").engine, FACTS)
+        return float(whole_costs(bound.served(spread), tokens).parts["exchange"][0])
+
+    assert exchange(1, 1) == exchange(1, 0)
+    assert exchange(8, 1) < exchange(8, 4) <= exchange(1, 0)
+
+
+def _in_groups(groups: int, top: int) -> tuple[Model, Cluster]:
+    """DeepSeek-V3 with other groups of experts, on four nodes of H200."""
+    question = asked("deepseek-v3", "h200", accelerators=32)
+    blocks = []
+    for block in question.model.blocks:
+        experts = block.experts
+        if experts is not None:
+            experts = msgspec.structs.replace(experts, num_groups=groups, top_groups=top)
+        blocks.append(msgspec.structs.replace(block, experts=experts))
+    return msgspec.structs.replace(question.model, blocks=tuple(blocks)), question.cluster
 
 
 def test_the_most_special_correction_that_holds_is_taken():

@@ -17,7 +17,7 @@ from clusterwright.cli import main
 from clusterwright.errors import InputError, TableError
 from clusterwright.facts import shipped
 from clusterwright.validation.serving import scoring
-from clusterwright.validation.serving.predicting import asked_of
+from clusterwright.validation.serving.predicting import asked_of, lengths_of
 from clusterwright.validation.serving.questions import ServeQuestion, question_of
 from clusterwright.validation.serving.recipes import flags_of, read_recipes
 from clusterwright.validation.serving.rows import (
@@ -226,6 +226,39 @@ def test_a_server_s_limits_may_follow_from_users_and_prompt():
     assert flags_of(run_of(), recipes)["spread"] == 1.0
     alone = flags_of(run_of(input_len=256.0, batch_or_concurrency="1"), recipes)
     assert alone["most"] == 1
+
+
+def test_a_client_that_measures_in_windows_sees_no_burst_and_nobody_leaving():
+    loop = {**SCENARIOS["closed loop"], "batch_or_concurrency": "16", "input_len": 8000.0}
+    loop |= {"output_len": 200.0}
+    first, rate = {"measured_metric": "ttft_ms"}, {"measured_metric": "output_tokens_per_s"}
+    assert asked(source="nim18").settled
+    assert not asked().settled
+    assert predicted(**loop, **first, source="nim18") < 0.9 * predicted(**loop, **first)
+    assert predicted(**loop, **rate, source="nim18") > predicted(**loop, **rate)
+
+
+def test_conversations_of_all_lengths_are_drawn_around_a_printed_mean():
+    row = run_of(notes="500 requests; input/output lengths are dataset means", input_len=202.0)
+    assert lengths_of(row, spread=1.0) == (202.0, row.output_len, 1.0)
+    assert lengths_of(run_of(input_len=202.0), spread=1.0)[0] == 101.0
+    assert asked(
+        source="trtllm014", engine="TensorRT-LLM", input_len=202.0, output_len=214.0
+    ).spread
+
+
+def test_requests_and_attention_of_one_s_own_are_taken_from_recipes():
+    assert asked(source="inferencex-exp").requests == 20
+    row = {"source": "tpu-recipes", "model_name": "Qwen3.5-397B-A17B", "accelerator": "TPU7x"}
+    [pool] = asked(**row, n_accel=4, tp=8, weight_precision="fp8").pools
+    assert (pool.deployment.tp, pool.deployment.dp, pool.deployment.most) == (1, 8, 64)
+
+
+def test_a_printed_cut_and_a_printed_cache_are_taken_at_their_word():
+    note = "Parallelism type column: Hybird Tensor (2) and Pipeline (2) Parallelism"
+    [pool] = asked(tp=1, pp=4, n_accel=4, notes=note).pools
+    assert (pool.deployment.tp, pool.deployment.pp) == (2, 2)
+    assert asked(kv_precision="int8").pools[0].deployment.cache == "int8"
 
 
 @pytest.mark.parametrize(

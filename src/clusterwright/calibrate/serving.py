@@ -36,6 +36,8 @@ PROMPT_NUMBERS = (("launch_time", "prompt", "entry_time"), ("prompt", "launch_ti
 and the deeper one counts."""
 DOUBT = 0.3
 """What moving a number by a factor of e must gain, times the rows it rests on. [1]"""
+FEWEST_ROWS = 2
+"""One row cannot tell steps that decode from steps with prompts, nor the host from the device."""
 HOST = ("step_time", "launch_time", "sequence_time", "entry_time")
 STEPS = (0.5, 0.71, 0.84, 0.93, 1.08, 1.19, 1.41, 2.0)
 LEAST = {"sequence_time": 1e-6}
@@ -81,6 +83,9 @@ def fit_serving(
     entries = []
     for name in sorted(by_engine):
         cases = by_engine[name]
+        if len(cases) < FEWEST_ROWS:
+            tell(f"{name:22s} {len(cases):4d} row, left as documented")
+            continue
         fitted, before, after = _fit_engine(cases, predictor)
         tell(f"{name:22s} {len(cases):4d} rows  {before:.3f} -> {after:.3f}")
         entries.append(_entry(fitted, cases, after))

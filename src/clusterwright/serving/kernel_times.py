@@ -43,6 +43,10 @@ VECTOR_SHARE = 1.0 / 16.0
 EXPERT_KERNELS = 4.0
 """Kernels of a layer's experts: sort, multiply, multiply, add up. [1]"""
 
+WIDENING = 24.0
+"""Instructions that widen a cached 8-bit float on chips without one for it: 14 of cuda_fp8.hpp's
+shifts, masks, comparisons and choices, 1 to take it out of its word, 1 to scale it, and to 32 bits
+and back at a quarter of the rate. [1]"""
 CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 BF16 = 2.0
 
@@ -160,7 +164,7 @@ class KernelTimes:
         measured = self._measured("attention_decode", precision, Table(shapes))
         if measured is not None:
             return measured
-        return decode_attention_time(
+        time = decode_attention_time(
             shapes["batch_size"],
             heads,
             shapes["step"] + 1.0,
@@ -174,6 +178,15 @@ class KernelTimes:
             window=window,
             **usual_arguments(self.profile),
         )
+        if cache == "fp8" and not self.accelerator.peaks.get("fp8"):
+            seen = np.minimum(shapes["step"] + 1.0, window or np.inf)
+            # Kernels that share keys take none that must be widened: each head widens its own.
+            time = time + self._widen(shapes["batch_size"] * seen * heads * 2.0 * width)
+        return time
+
+    def _widen(self, elements: Array) -> Array:
+        """Widen 8-bit floats by the vector units' integer instructions. [s]"""
+        return elements * WIDENING / (VECTOR_EFFICIENCY * 0.5 * self.vector_peak)
 
     def latent(
         self, batch: Array, context: Array, *, heads: float, rank: float, rope: float, cache: str

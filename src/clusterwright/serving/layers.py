@@ -296,7 +296,9 @@ def _exchanges(served: Served, experts: Experts, tokens: Array) -> tuple[Array, 
     # 8 bits on the way there, 16 back: a copy for each expert, or one for each node.
     direct = served.links.direct_dispatch(ranks, 1.0)
     sent = direct.time(own * experts.top_k) + direct.time(own * experts.top_k * BF16)
-    domains = float(experts.top_groups or experts.top_k)
+    domains = max(1.0, ranks / served.links.sizes[0])
+    if experts.top_groups:  # a group of all experts bars none
+        domains = min(domains, experts.top_groups * max(1.0, domains / experts.num_groups))
     once = served.links.dispatch(ranks, 1.0, top_k=float(experts.top_k), max_domains=domains)
     return gathered, np.minimum(sent, once.time(own) + once.time(own * BF16))
 

@@ -211,6 +211,8 @@ class Server:
             self.served(deployment), self.device(deployment), memory, count=pool.count
         )
         kind = replace(kind, role=ROLES[pool.role])
+        if not kind.chunked:  # then each lane must be able to take the longest prompt in a step
+            kind = replace(kind, budget=max(kind.budget, round(tokens)))
         if pool.role == "prefill":
             start, per_token = self._handover(deployment, memory, tokens)
             kind = replace(kind, tail=start, tail_token=per_token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ Array = Any
 UNKNOWN_PROMPT = 250.0
 """Tokens of a prompt whose length was not published but is known to be short."""
 WAVES = 10
+SETTLING = 3
+"""Rounds of users until a load has settled: one to spread them, two to be sure."""
 OUTPUT_SPREAD = 0.7
 """Standard deviation of answers' lengths over their mean, where models reason: assumed. [1]"""
 MOST_PROMPTS = 1000
@@ -86,12 +89,15 @@ class Predictor:
             run.batch_or_concurrency,
             run.request_rate,
             lengths,
-            asked_of(run),
+            asked := question.requests or asked_of(run),
         )
         if key not in self._played:
-            traffic = traffic_of(run, kinds, lengths, question.engine.entry_time)
+            traffic = traffic_of(run, kinds, lengths, question.engine.entry_time, asked)
             self._played[key] = play_requests(traffic, kinds, compile_loop=has_numba())
-        return metric_of(run, self._played[key], prompt)
+        played = self._played[key]
+        if question.settled:
+            return metric_of(run, *settled_part(played, run.batch or 1), prompt)
+        return metric_of(run, played, played.duration, prompt)
 
     def kinds(self, question: ServeQuestion, tokens: float) -> list[ReplicaKind]:
         """The question's replicas for requests of so many tokens.
@@ -119,6 +125,8 @@ def lengths_of(
 ) -> tuple[float, float, float]:
     """Mean prompt, mean output, and how far random lengths spread.
 
+    The lengths of a row are the longest, unless it says that they are means.
+
     ``spread``: where the row does not say it. ``whole_context``: steps attend to all that the model
     was compiled for, so that an unknown prompt is taken to fill it.
     """
@@ -128,7 +136,7 @@ def lengths_of(
     prompt = run.input_len if run.input_len is not None else unknown
     ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
     spread = SPREAD if ratio else spread
-    middle = 1.0 - 0.5 * spread
+    middle = 1.0 if "are dataset means" in run.notes else 1.0 - 0.5 * spread
     return max(1.0, prompt * middle), max(1.0, output * middle), spread
 
 
@@ -143,11 +151,11 @@ def traffic_of(
     kinds: list[ReplicaKind],
     lengths: tuple[float, float, float],
     entry: float,
+    asked: int | None = None,
 ) -> Traffic:
-    """The load of a run's scenario; ``lengths`` as `lengths_of` has them."""
+    """The load of a run's scenario; ``lengths`` as `lengths_of` has them, ``asked`` in all."""
     prompt, output, spread = lengths
     batch = run.batch or 1
-    asked = asked_of(run)
     scenario = run.scenario
     if "closed-loop" in scenario or "steady state" in scenario:
         count = asked or int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))
@@ -156,7 +164,7 @@ def traffic_of(
         if not run.request_rate:
             raise InputError("an open loop without its rate")
         count = asked or POISSON_REQUESTS
-        return poisson(run.request_rate, prompt, output, requests=count, entry=entry)
+        return poisson(run.request_rate, prompt, output, requests=count, spread=spread, entry=entry)
     if "max throughput" in scenario or "burst" in scenario:
         if run.batch is not None and run.batch > 1:
             return burst(max(asked or run.batch, 4), prompt, output)
@@ -170,11 +178,23 @@ def traffic_of(
     return burst(batch, prompt, max(2.0, output))
 
 
-def metric_of(run: ServeRun, played: Played, prompt: float) -> float:
-    """A run's metric of what was played, in its unit and per what it counts."""
+def settled_part(played: Played, users: int) -> tuple[Played, float]:
+    """What ended while all users were at work, the first rounds left out, and how long it took [s].
+
+    Clients that measure in windows see no burst of first prompts, and nobody leaving.
+    """
+    end = float(played.sent.max())
+    begin = float(np.sort(played.sent)[min(SETTLING * users, len(played.sent) - 2)])
+    inside = (played.finish > begin) & (played.finish <= end)
+    of_requests = ("sent", "first", "finish", "prompt", "output")
+    parts = {name: getattr(played, name)[inside] for name in of_requests}
+    return replace(played, **parts), end - begin
+
+
+def metric_of(run: ServeRun, played: Played, duration: float, prompt: float) -> float:
+    """A run's metric of what was played in a time [s], in its unit and per what it counts."""
     metric = run.measured_metric
     output = played.output.astype(float)
-    duration = played.duration
     if metric == "ttft_ms":
         return 1e3 * statistic(played.ttft, run.percentile)
     if metric == "tpot_ms":

@@ -31,6 +31,8 @@ SPLIT = re.compile(
     r"(\d+) decode worker\(s\) x (\d+) GPU \(([^)]*)\)"
 )
 THREADS = re.compile(r"\((\d+) threads?\)")
+CUT = re.compile(r"Tensor \((\d+)\) and Pipeline \((\d+)\)")
+"""Tensor and pipeline parallelism as notes print them."""
 AXES = re.compile(r"(DP-attn|TP|EP|DP)(\d+)")
 
 
@@ -38,7 +40,9 @@ class ServeQuestion(Record, frozen=True, kw_only=True):
     """What a run asks: a model on a machine, its pools and its load.
 
     ``spread``: of random lengths, as a share of the longest, where the row does not say it. [1]
-    ``eager``: whether graphs were turned off.
+    ``eager``: whether graphs were turned off. ``requests``: that were sent in all, where the row
+    does not say it (0: unknown). ``settled``: whether what users find at the start, and what they
+    leave at the end, was not measured.
     """
 
     model: Model
@@ -48,6 +52,8 @@ class ServeQuestion(Record, frozen=True, kw_only=True):
     spread: float = 0.0
     filled: tuple[str, ...] = ()
     eager: bool = False
+    requests: int = 0
+    settled: bool = False
 
 
 class ServeLookup:
@@ -147,6 +153,8 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
         spread=flags.get("spread", 0.0),
         filled=tuple(filled),
         eager=flags.get("graph_rows") == 0,
+        requests=flags.get("requests", 0),
+        settled=flags.get("settled", False),
     )
 
 
@@ -198,6 +206,8 @@ def _pools(
             Pool(role="decode", count=int(sizes[3]), deployment=decode),
         ), run.n_accel
     tp, pp, dp = run.tp or 1, run.pp or 1, run.dp or 1
+    if printed := CUT.search(run.notes):
+        tp, pp = int(printed[1]), int(printed[2])
     if flags.get("rows"):
         tp, pp = tp * pp, 1
     instances = flags.get("instances", 1)
@@ -208,6 +218,8 @@ def _pools(
     if dp > 1 and not has_experts:
         deployment = msgspec.structs.replace(formats, tp=tp, pp=pp)
         return (Pool(role="both", count=dp, deployment=deployment),), tp * pp * dp
+    if flags.get("own_attention"):
+        tp, dp = 1, tp * dp
     ep = min(run.ep or 1, tp * dp)
     deployment = msgspec.structs.replace(formats, tp=tp, pp=pp, dp=dp, ep=ep)
     ranks = tp * pp * dp
@@ -247,7 +259,7 @@ def _cache(run: ServeRun, deployment: Deployment, engine: InferenceEngine, flag:
     """Format of the cache: as printed, as set, or as the engine chooses by the weights."""
     said = run.kv_precision or flag
     if said:
-        return "fp8" if "8" in said else "bf16"
+        return "int8" if "int8" in said else "fp8" if "8" in said else "bf16"
     narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4")
     return "fp8" if narrow and engine.narrow_cache else "bf16"
 

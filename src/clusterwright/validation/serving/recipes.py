@@ -21,7 +21,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     tokens more than one prompt and one of each user. ``runs``: engine of the catalogue, where the
     row's name of it leaves that open; ``instances``: copies of it that share the accelerators;
     ``rows``: whether each product was cut over the accelerators, not the layers. ``spread``:
-    lengths are drawn evenly from what it leaves of the nominal one to all of it.
+    lengths are drawn evenly from what it leaves of the nominal one to all of it. ``requests``: that
+    the client sent in all; ``settled``: whether it measured in windows once its users were at work;
+    ``own_attention``: whether tensor-parallel ranks split sequences between them for attention.
     """
 
     source: str
@@ -56,6 +58,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     runs: str | None = None
     instances: int | None = None
     rows: bool | None = None
+    requests: int | None = None
+    settled: bool | None = None
+    own_attention: bool | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -84,6 +89,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
     "wait_share", "graph_rows", "shared_keys", "overlap", "runs", "instances", "rows", "spread",
+    "requests", "settled", "own_attention",
 )  # fmt: skip
 """What changes a prediction."""
 
