@@ -11,11 +11,12 @@ from serving_cases import STATIC, asked, run_of, server
 
 from clusterwright.engines.requests.simulator import play_requests
 from clusterwright.errors import InputError
-from clusterwright.facts import engine_named, shipped
+from clusterwright.facts import engine_named, profile_of, shipped
 from clusterwright.inference import Deployment, InferenceEngine
 from clusterwright.serving.capacity import memory_of
 from clusterwright.serving.layers import attention_costs, lane_costs, prefill_costs, whole_costs
 from clusterwright.serving.server import Pool, Server
+from clusterwright.validation.machines import split
 from clusterwright.validation.serving.predicting import lengths_of
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import ServeRun
@@ -172,7 +173,40 @@ def test_two_instances_on_two_sockets_share_nothing():
     [pool] = question_of(run_of(**row), KNOWN).pools
     assert (pool.count, pool.deployment.tp) == (2, 1)
     [pool] = question_of(run_of(**{**row, "engine": "SGLang"}), KNOWN).pools
-    assert (pool.count, pool.deployment.tp) == (1, 2)
+    assert (pool.count, pool.deployment.tp) == (1, 6)
+
+
+def test_all_threads_of_a_processor_meet_after_a_kernel():
+    whole = shipped().any_cluster("intel-xeon-6980p", 1)
+    third = split(whole, 3)
+    floors = [profile_of(shipped(), one).memory.floor for one in (whole, third)]
+    assert floors == pytest.approx([128 * 0.27e-6, 42 * 0.27e-6])
+    gpus = shipped().any_cluster("nv-h100-sxm", 1)
+    assert profile_of(shipped(), gpus).barrier == 0.0
+
+
+def test_filled_up_experts_are_all_read_whatever_is_chosen():
+    usual = server("qwen3-235b-a22b", "h100", "vllm-2025")
+    engine = msgspec.structs.replace(usual.engine, expert_rows=128)
+    filled = Server(usual.model, usual.cluster, engine, usual.facts)
+    cut = Deployment(tp=4, ep=4, weights="fp8-block", expert_weights="fp8-block")
+    few, many = (
+        [float(x) for x in whole_costs(one.served(cut), np.array([1.0, 256.0])).parts["experts"]]
+        for one in (usual, filled)
+    )
+    assert many[0] > 3.0 * few[0]
+    assert few[1] < many[1] < 1.5 * few[1]
+
+
+def test_weights_count_as_what_they_were_widened_to():
+    row = {"model_name": "gpt-oss-120b", "weight_precision": "bf16 (dequantised from mxfp4)"}
+    [pool] = question_of(run_of(**row), KNOWN).pools
+    assert (pool.deployment.weights, pool.deployment.expert_weights) == ("bf16", "bf16")
+
+
+def test_a_recipe_may_say_how_many_requests_were_sent():
+    assert question_of(run_of(source="inferencex-exp"), KNOWN).asked == 20
+    assert question_of(run_of(), KNOWN).asked is None
 
 
 def test_products_cut_by_rows_share_each_layer():

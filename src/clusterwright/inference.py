@@ -66,7 +66,9 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     products of 16 bits add up in 16 bits. ``rows``: whether tensor-parallel ranks copy the inputs
     and results of each product to and from the first rank, in turn, instead of adding up.
     ``beside``: format of what is not experts where only that of experts is said (empty: bf16).
-    ``alone_below``: tokens of a step below which each reads its experts anew. ``whole_context``:
+    ``alone_below``: tokens of a step below which each reads its experts anew. ``expert_rows``: rows
+    to which those of each expert are filled up, whether a token chose it or not (0: they are not).
+    ``whole_context``:
     whether a step attends to all of the context that it was compiled for.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
@@ -107,6 +109,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     rows: bool = False
     beside: str = ""
     alone_below: int = 0
+    expert_rows: int = 0
     whole_context: bool = False
     poll_steps: int = 1
     wait_steps: int = 0

@@ -252,16 +252,37 @@ def _hops(served: Served, costs: Costs, tokens: Array) -> None:
 
 
 def _experts(served: Served, experts: Experts, tokens: Array, *, sorted_out: bool = False) -> Array:
-    together = _experts_together(served, experts, tokens, sorted_out=sorted_out)
+    load = LEVELLED if sorted_out else LOAD
+    together = _experts_together(served, experts, tokens, load, sorted_out=sorted_out)
+    if served.engine.expert_rows and not sorted_out:
+        return _filled_up(served, experts, tokens, together)
     few = served.engine.alone_below
     if not few:
         return together
-    one = _experts_together(served, experts, np.array([1.0]), sorted_out=sorted_out)
+    one = _experts_together(served, experts, np.array([1.0]), load, sorted_out=sorted_out)
     return np.where(tokens < few, np.maximum(1.0, tokens) * one, together)
 
 
+def _filled_up(served: Served, experts: Experts, tokens: Array, together: Array) -> Array:
+    """Experts each of which is given whole tiles of rows, so that none is passed over.
+
+    All weights are loaded as if each expert had a row. Rows of filling, and room for those of
+    experts elsewhere, pass the memory as others do: inputs in 8 bits read, results of the first
+    product written and read, activations written, read, cast to 8 bits and read, results written.
+    """
+    deployment = served.deployment
+    each = np.array([np.ceil(experts.num_experts / experts.top_k)])
+    least = _experts_together(served, experts, each, LEVELLED, sorted_out=False)
+    hidden = float(experts.inputs or served.model.hidden_size)
+    width = experts.width * deployment.ep / (deployment.tp * deployment.dp)
+    row = 3.0 * hidden + (6.0 + (8.0 if experts.gated else 4.0)) * width
+    here = experts.num_experts / deployment.ep * (served.engine.expert_rows - 1.0)
+    elsewhere = tokens * experts.top_k * (1.0 - 1.0 / deployment.ep)
+    return np.maximum(together, least) + served.kernels.stream((here + elsewhere) * row)
+
+
 def _experts_together(
-    served: Served, experts: Experts, tokens: Array, *, sorted_out: bool
+    served: Served, experts: Experts, tokens: Array, load: str, *, sorted_out: bool
 ) -> Array:
     deployment = served.deployment
     ranks = deployment.tp * deployment.dp
@@ -276,7 +297,7 @@ def _experts_together(
         tp=float(ranks / deployment.ep),
         ep=float(deployment.ep),
         form=served.expert_weights,
-        distribution=LEVELLED if sorted_out else LOAD,
+        distribution=load,
         sorted_out=sorted_out,
     )
 

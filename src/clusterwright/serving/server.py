@@ -181,6 +181,7 @@ class Server:
             engine.narrow_sums,
             engine.rows,
             engine.alone_below,
+            engine.expert_rows,
             shape,
         )
         if key not in self.facts.devices:

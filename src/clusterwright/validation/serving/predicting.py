@@ -77,6 +77,7 @@ class Predictor:
             and (run.batch or 0) > MOST_PROMPTS
         ):
             return _prompts(run, kinds[0], prompt)
+        asked = question.asked or asked_of(run)
         key = (
             question.model.name,
             question.cluster.accelerator.name,
@@ -86,10 +87,10 @@ class Predictor:
             run.batch_or_concurrency,
             run.request_rate,
             lengths,
-            asked_of(run),
+            asked,
         )
         if key not in self._played:
-            traffic = traffic_of(run, kinds, lengths, question.engine.entry_time)
+            traffic = traffic_of(run, kinds, lengths, question.engine.entry_time, asked)
             self._played[key] = play_requests(traffic, kinds, compile_loop=has_numba())
         return metric_of(run, self._played[key], prompt)
 
@@ -143,11 +144,11 @@ def traffic_of(
     kinds: list[ReplicaKind],
     lengths: tuple[float, float, float],
     entry: float,
+    asked: int | None,
 ) -> Traffic:
-    """The load of a run's scenario; ``lengths`` as `lengths_of` has them."""
+    """The load of a run's scenario; ``lengths`` as `lengths_of`, ``asked`` as `asked_of` has it."""
     prompt, output, spread = lengths
     batch = run.batch or 1
-    asked = asked_of(run)
     scenario = run.scenario
     if "closed-loop" in scenario or "steady state" in scenario:
         count = asked or int(min(max(WAVES * batch, 10), max(MOST_REQUESTS, 3 * batch)))

@@ -23,7 +23,7 @@ from clusterwright.validation.serving.rows import ServeRun
 
 ENGINE_FLAGS = (
     "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys", "rows",
-    "overlapped",
+    "overlapped", "expert_rows",
 )  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
@@ -39,7 +39,8 @@ class ServeQuestion(Record, frozen=True, kw_only=True):
     """What a run asks: a model on a machine, its pools and its load.
 
     ``spread``: of random lengths, as a share of the longest, where the row does not say it. [1]
-    ``eager``: whether graphs were turned off.
+    ``eager``: whether graphs were turned off. ``asked``: requests that were sent in all, where that
+    is known.
     """
 
     model: Model
@@ -49,6 +50,7 @@ class ServeQuestion(Record, frozen=True, kw_only=True):
     spread: float = 0.0
     filled: tuple[str, ...] = ()
     eager: bool = False
+    asked: int | None = None
 
 
 class ServeLookup:
@@ -84,7 +86,7 @@ class ServeLookup:
 
     def formats_of(self, run: ServeRun, model: Model, beside: str = "") -> tuple[str, str]:
         """Formats of dense and of experts' weights; ``beside``: as the engine has it."""
-        text = run.weight_precision.lower()
+        text = run.weight_precision.lower().split("(dequantised from")[0]
         beside = beside or "bf16"
         name = self._format(text)
         has_experts = any(block.experts for block in model.blocks)
@@ -148,6 +150,7 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
         spread=flags.get("spread", 0.0),
         filled=tuple(filled),
         eager=flags.get("graph_rows") == 0,
+        asked=flags.get("asked"),
     )
 
 
@@ -202,8 +205,9 @@ def _pools(
     if flags.get("rows"):
         tp, pp = tp * pp, 1
     instances = flags.get("instances", 1)
-    if run.tp is None and pp * dp == 1 and run.n_accel > instances:
-        tp = run.n_accel // instances
+    parts = flags.get("parts", 1)
+    if run.tp is None and pp * dp == 1 and run.n_accel * parts > instances:
+        tp = run.n_accel * parts // instances
         filled.append(f"tp={tp}, as one engine runs on all its accelerators")
     has_experts = any(block.experts for block in model.blocks)
     if dp > 1 and not has_experts:

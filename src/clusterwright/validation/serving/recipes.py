@@ -20,8 +20,10 @@ class Recipe(Record, frozen=True, kw_only=True):
     word ``users``, as many as the row has, or ``users - 1``. ``beside``: a step takes so many
     tokens more than one prompt and one of each user. ``runs``: engine of the catalogue, where the
     row's name of it leaves that open; ``instances``: copies of it that share the accelerators;
-    ``rows``: whether each product was cut over the accelerators, not the layers. ``spread``:
-    lengths are drawn evenly from what it leaves of the nominal one to all of it.
+    ``rows``: whether each product was cut over the accelerators, not the layers; ``parts``: ranks
+    that each accelerator was cut into. ``spread``:
+    lengths are drawn evenly from what it leaves of the nominal one to all of it. ``asked``:
+    requests that were sent in all.
     """
 
     source: str
@@ -56,6 +58,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     runs: str | None = None
     instances: int | None = None
     rows: bool | None = None
+    parts: int | None = None
+    asked: int | None = None
+    expert_rows: int | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -84,6 +89,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
     "wait_share", "graph_rows", "shared_keys", "overlapped", "runs", "instances", "rows", "spread",
+    "parts", "asked", "expert_rows",
 )  # fmt: skip
 """What changes a prediction."""
 
