@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clusterwright.communication import CommunicationLibrary
+from clusterwright.communication import CommunicationLibrary, OwnAllReduce
 from clusterwright.errors import CatalogueError
 from clusterwright.records import Record
 
@@ -162,12 +162,14 @@ class LinkEfficiency(Record, frozen=True, kw_only=True):
     """Share of a link's line rate that large collectives reach (bus bandwidth). [1]
 
     ``scaleup``: ring inside the scale-up domain. ``scaleout``: ring over the network.
-    Used where no communication library of the catalogue serves the chips.
+    Used where no communication library of the catalogue serves the chips. ``own``: all-reduces of
+    inference engines.
     """
 
     scaleup: float
     scaleout: float
     evidence: Evidence
+    own: dict[str, OwnAllReduce] = {}
 
 
 class EfficiencyProfile(Record, frozen=True, kw_only=True):
