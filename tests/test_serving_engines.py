@@ -177,6 +177,15 @@ def test_two_instances_on_two_sockets_share_nothing():
     assert (pool.count, pool.deployment.tp) == (1, 6)
 
 
+@pytest.mark.parametrize(
+    ("engine", "format_"), [("llama.cpp", "q8-0"), ("SGLang", "int8-both"), ("vLLM", "int8")]
+)
+def test_a_recipe_says_which_8_bits(engine, format_):
+    row = {"source": "sglang-xeon", "weight_precision": "int8", "accelerator": "Xeon 6980P"}
+    [pool] = question_of(run_of(engine=engine, **row), KNOWN).pools
+    assert pool.deployment.weights == pool.deployment.expert_weights == format_
+
+
 def test_all_threads_of_a_processor_meet_after_a_kernel():
     whole = shipped().any_cluster("intel-xeon-6980p", 1)
     third = split(whole, 3)

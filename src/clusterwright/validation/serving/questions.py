@@ -134,7 +134,8 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
     flags = flags_of(run, known.recipes)
     engine = _engine(run, known, chip, flags)
     filled: list[str] = []
-    formats = known.formats_of(run, model, engine.beside)
+    said = flags.get("weights", "")
+    formats = (said, said) if said else known.formats_of(run, model, engine.beside)
     pools, ranks = _pools(run, model, formats, flags, filled)
     cluster = known.facts.any_cluster(device.accelerator, run.n_accel)
     cluster = _ranked(cluster, run.n_accel, ranks, device.devices)

@@ -23,7 +23,8 @@ class Recipe(Record, frozen=True, kw_only=True):
     ``rows``: whether each product was cut over the accelerators, not the layers; ``parts``: ranks
     that each accelerator was cut into. ``spread``:
     lengths are drawn evenly from what it leaves of the nominal one to all of it. ``asked``:
-    requests that were sent in all.
+    requests that were sent in all. ``weights``: their format, where the row's word for it leaves
+    open which.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     rows: bool | None = None
     parts: int | None = None
     asked: int | None = None
+    weights: str | None = None
     expert_rows: int | None = None
     note: str = ""
 
@@ -89,7 +91,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
     "wait_share", "graph_rows", "shared_keys", "overlapped", "runs", "instances", "rows", "spread",
-    "parts", "asked", "expert_rows",
+    "parts", "asked", "expert_rows", "weights",
 )  # fmt: skip
 """What changes a prediction."""
 
