@@ -247,6 +247,28 @@ def test_an_unknown_library_is_one_ring():
     assert float(plain.gather(8.0, 8.0).inverses[0]) == pytest.approx(7 / 8 / 40e9)
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "engine", "ranks", "size", "measured"),
+    [
+        # vllm-project/vllm pull request 39080 (MI355X), aiter 801 and sglang 6619 (MI300X), us.
+        ("mi355x", "aiter", 8, 24 << 10, 6.4),
+        ("mi355x", "aiter", 8, 192 << 10, 7.0),
+        ("mi355x", "aiter", 8, 768 << 10, 9.6),
+        ("mi355x", "aiter", 8, 1536 << 10, 12.9),
+        ("mi355x", "vllm", 8, 192 << 10, 10.0),
+        ("mi355x", "vllm", 8, 1536 << 10, 24.2),
+        ("mi300x", "aiter", 2, 2 << 20, 54.9),
+        ("mi300x", "aiter", 2, 4 << 20, 99.3),
+        ("mi300x", "vllm", 2, 2 << 20, 49.7),
+        ("mi300x", "sglang", 4, 1 << 20, 22.9),
+        ("mi300x", "sglang", 4, 4 << 20, 63.9),
+    ],
+)
+def test_all_reduces_of_engines_over_links_of_each_pair(accelerator, engine, ranks, size, measured):
+    lines = links(accelerator, 8).own_all_reduce(engine, float(ranks))
+    assert float(lines.time(float(size))) == pytest.approx(measured * 1e-6, rel=0.12)
+
+
 def test_a_library_without_a_way_is_refused():
     ring = Protocol(name="r", base=0.0, hop=0.0, network_hop=0.0, share=1.0, network_share=1.0)
     fixed = {"id": "x", "name": "x", "hop_reference": 0.0, "network_hop_reference": 0.0}

@@ -11,11 +11,13 @@ from serving_cases import STATIC, asked, run_of, server
 
 from clusterwright.engines.requests.simulator import play_requests
 from clusterwright.errors import InputError
-from clusterwright.facts import engine_named, shipped
-from clusterwright.inference import Deployment, InferenceEngine
+from clusterwright.facts import engine_named, profile_of, shipped
+from clusterwright.inference import Correction, Deployment, InferenceEngine
 from clusterwright.serving.capacity import memory_of
 from clusterwright.serving.layers import attention_costs, lane_costs, prefill_costs, whole_costs
 from clusterwright.serving.server import Pool, Server
+from clusterwright.serving.steps import step_times
+from clusterwright.validation.machines import split
 from clusterwright.validation.serving.predicting import lengths_of
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import ServeRun
@@ -194,7 +196,90 @@ def test_two_instances_on_two_sockets_share_nothing():
     [pool] = question_of(run_of(**row), KNOWN).pools
     assert (pool.count, pool.deployment.tp) == (2, 1)
     [pool] = question_of(run_of(**{**row, "engine": "SGLang"}), KNOWN).pools
-    assert (pool.count, pool.deployment.tp) == (1, 2)
+    assert (pool.count, pool.deployment.tp) == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("engine", "format_"), [("llama.cpp", "q8-0"), ("SGLang", "int8-both"), ("vLLM", "int8")]
+)
+def test_a_recipe_says_which_8_bits(engine, format_):
+    row = {"source": "sglang-xeon", "weight_precision": "int8", "accelerator": "Xeon 6980P"}
+    [pool] = question_of(run_of(engine=engine, **row), KNOWN).pools
+    assert pool.deployment.weights == pool.deployment.expert_weights == format_
+
+
+def test_all_threads_of_a_processor_meet_after_a_kernel():
+    whole = shipped().any_cluster("intel-xeon-6980p", 1)
+    third = split(whole, 3)
+    floors = [profile_of(shipped(), one).memory.floor for one in (whole, third)]
+    assert floors == pytest.approx([128 * 0.27e-6, 42 * 0.27e-6])
+    gpus = shipped().any_cluster("nv-h100-sxm", 1)
+    assert profile_of(shipped(), gpus).barrier == 0.0
+
+
+def test_heads_are_dealt_whole():
+    served = server("llama-2-13b", "aws-trn1", "neuronx")
+    cut = [served.served(Deployment(tp=tp)) for tp in (20, 32, 40)]
+    half, some, one = (float(attention_costs(each, SEQUENCES, CONTEXT)[0]) for each in cut)
+    assert half == some > one
+
+
+def test_a_context_of_the_next_power_of_two_is_read():
+    usual = server("llama-2-7b", "aws-trn1", "neuronx")
+    engine = msgspec.structs.replace(usual.engine, doubling_context=False)
+    exact = Server(usual.model, usual.cluster, engine, usual.facts)
+    times = [
+        float(attention_costs(one.served(Deployment()), SEQUENCES, CONTEXT)[0])
+        for one in (usual, exact)
+    ]
+    assert times[0] == pytest.approx(times[1] * 4.0 / 3.0, rel=0.05)
+
+
+def test_one_workgroup_for_a_head_is_slow_until_there_are_many():
+    usual = server("minimax-m2.5", "mi355x", "atom")
+    engine = msgspec.structs.replace(usual.engine, cuts_keys=True)
+    whole = Server(usual.model, usual.cluster, engine, usual.facts)
+    few, many = (
+        [
+            float(
+                attention_costs(one.served(Deployment(tp=2)), np.array([batch]), 8.0 * CONTEXT)[0]
+            )
+            for one in (usual, whole)
+        ]
+        for batch in (1.0, 512.0)
+    )
+    assert few[0] > 5.0 * few[1]
+    assert many[0] < 1.2 * many[1]
+
+
+def test_a_processor_launches_its_own_kernels():
+    usual = server("llama-3.2-3b", "intel-xeon-6980p", "sglang-processor")
+    hidden = msgspec.structs.replace(usual.engine, launches_itself=False)
+    device = usual.device(Deployment())
+    own, beside = (
+        float(step_times(device, engine, Correction()).decode[0])
+        for engine in (usual.engine, hidden)
+    )
+    assert own - beside == pytest.approx(usual.engine.launch_time * device.kernels)
+
+
+def test_filled_up_experts_are_all_read_whatever_is_chosen():
+    usual = server("qwen3-235b-a22b", "h100", "vllm-2025")
+    engine = msgspec.structs.replace(usual.engine, expert_rows=128)
+    filled = Server(usual.model, usual.cluster, engine, usual.facts)
+    cut = Deployment(tp=4, ep=4, weights="fp8-block", expert_weights="fp8-block")
+    few, many = (
+        [float(x) for x in whole_costs(one.served(cut), np.array([1.0, 256.0])).parts["experts"]]
+        for one in (usual, filled)
+    )
+    assert many[0] > 3.0 * few[0]
+    assert few[1] < many[1] < 1.5 * few[1]
+
+
+def test_weights_count_as_what_they_were_widened_to():
+    row = {"model_name": "gpt-oss-120b", "weight_precision": "bf16 (dequantised from mxfp4)"}
+    [pool] = question_of(run_of(**row), KNOWN).pools
+    assert (pool.deployment.weights, pool.deployment.expert_weights) == ("bf16", "bf16")
 
 
 def test_products_cut_by_rows_share_each_layer():

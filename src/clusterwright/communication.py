@@ -37,13 +37,15 @@ class Protocol(Record, frozen=True, kw_only=True):
 class OwnAllReduce(Record, frozen=True, kw_only=True):
     """An inference engine's own all-reduce inside a domain: one-shot, and two-shot beyond.
 
-    ``base_…``: barrier and kernel. [s] ``share_…``: of the line rate. [1]
+    ``base_…``: barrier and kernel. [s] ``share_…``: of the line rate. [1] ``mesh``: each pair of
+    ranks has links of its own, so that a part of the domain has a part of the rate.
     """
 
     base_one_shot: float
     share_one_shot: float
     base_two_shot: float
     share_two_shot: float
+    mesh: bool = False
     rows: int = 0
     residual: float | None = None
 
@@ -104,7 +106,9 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, ring=ring, tree=tree)
 
 
-def plain_library(scaleup: float, scaleout: float, *, hop: float) -> CommunicationLibrary:
+def plain_library(
+    scaleup: float, scaleout: float, *, hop: float, own: dict[str, OwnAllReduce] | None = None
+) -> CommunicationLibrary:
     """Return what is assumed of a library that nobody measured: one ring, one exchange.
 
     Parameters
@@ -113,6 +117,8 @@ def plain_library(scaleup: float, scaleout: float, *, hop: float) -> Communicati
         Share of the line rate that large transfers reach inside a domain and between. [1]
     hop
         One hop through the innermost level. [s]
+    own
+        All-reduces of engines, where those were measured.
     """
     shares = {"share": scaleup, "network_share": scaleout}
     hops = {"base": 0.0, "hop": hop, "network_hop": hop}
@@ -125,4 +131,5 @@ def plain_library(scaleup: float, scaleout: float, *, hop: float) -> Communicati
         exchange=(Protocol(name="exchange", **hops, **shares),),
         hop_reference=hop,
         network_hop_reference=hop,
+        own=own or {},
     )

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clusterwright.communication import CommunicationLibrary
+from clusterwright.communication import CommunicationLibrary, OwnAllReduce
 from clusterwright.errors import CatalogueError
 from clusterwright.records import Record
 
@@ -162,12 +162,14 @@ class LinkEfficiency(Record, frozen=True, kw_only=True):
     """Share of a link's line rate that large collectives reach (bus bandwidth). [1]
 
     ``scaleup``: ring inside the scale-up domain. ``scaleout``: ring over the network.
-    Used where no communication library of the catalogue serves the chips.
+    Used where no communication library of the catalogue serves the chips. ``own``: all-reduces of
+    inference engines.
     """
 
     scaleup: float
     scaleout: float
     evidence: Evidence
+    own: dict[str, OwnAllReduce] = {}
 
 
 class EfficiencyProfile(Record, frozen=True, kw_only=True):
@@ -178,6 +180,8 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     fields are what a framework uses unless told otherwise. ``sustained``: rate that arithmetic
     keeps up for hours over what short benchmarks reach (clocks fall under power and heat); 1 where
     nothing is published. ``sustained_low``: the same of products below 16 bits, where it differs.
+    ``barrier``: for which each of a processor's threads keeps the others waiting after a kernel, in
+    place of fixed floors (0: there are no threads that meet). [s]
     ``communication``: the library that carries its collectives, where one is known; ``links``
     otherwise.
     """
@@ -194,6 +198,7 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
     sustained: float = 1.0
     sustained_low: float | None = None
     sustained_source: str = ""
+    barrier: float = 0.0
     communication: CommunicationLibrary | None = None
 
     def __post_init__(self) -> None:
@@ -244,6 +249,19 @@ class EfficiencyProfile(Record, frozen=True, kw_only=True):
             if candidate in self.matmul:
                 return candidate
         return min(self.matmul)
+
+    def met_by(self, threads: int | None) -> EfficiencyProfile:
+        """Return this profile with the floors that so many threads make, where they meet."""
+        if not self.barrier or not threads:
+            return self
+        floor, replace = self.barrier * threads, msgspec.structs.replace
+        return replace(
+            self,
+            matmul={key: replace(one, floor=floor) for key, one in self.matmul.items()},
+            attention_forward=replace(self.attention_forward, floor=floor),
+            attention_backward=replace(self.attention_backward, floor=floor),
+            memory=replace(self.memory, floor=floor),
+        )
 
     def attention_for(self, kernel: str = "") -> AttentionKernel:
         """Return a named attention kernel, or the usual one where it was not measured here."""

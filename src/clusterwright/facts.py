@@ -69,7 +69,8 @@ def library_of(catalogue: Catalogue, profile: str) -> CommunicationLibrary | Non
 
 def profile_of(catalogue: Catalogue, cluster: Cluster) -> EfficiencyProfile:
     """The efficiency profile that the cluster's accelerator follows."""
-    return _profile(catalogue, cluster.accelerator.profile or "generic-gpu")
+    chip = cluster.accelerator
+    return _profile(catalogue, chip.profile or "generic-gpu").met_by(chip.num_units)
 
 
 def links_on(cluster: Cluster, *, catalogue: Catalogue | None = None) -> Links:

@@ -63,20 +63,26 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     ``graph_context``: tokens of a sequence up to which it is (0: any).
     ``fused_attention``: whether the scores of prompts stay on the chip, else they are written and
     read again. ``shared_keys``: whether query heads that share keys read them together while
-    decoding, else each reads them anew. ``overlaps``: whether a batch is worked on in two halves,
-    the one's traffic to the experts behind the other's kernels: ``always``, ``asked`` or never
-    (empty). ``small_kernels``: memory-bound kernels of a layer beside products and attention.
-    ``vector``: precision at which vector units take its products, where it leaves matrix units
-    alone. ``narrow_sums``: whether products of 16 bits add up in 16 bits. ``rows``: whether
-    tensor-parallel ranks copy the inputs and results of each product to and from the first rank, in
-    turn, instead of adding up. ``beside``: format of what is not experts where only that of experts
-    is said (empty: bf16). ``alone_below``: tokens of a step below which each reads its experts
-    anew. ``whole_context``: whether a step attends to all of the context that it was compiled for.
+    decoding, else each reads them anew. ``cuts_keys``: whether the keys of a head are cut over
+    multiprocessors while decoding, else one has them all. ``overlaps``: whether a batch is worked
+    on in two halves, the one's traffic to the experts behind the other's kernels: ``always``,
+    ``asked`` or never (empty). ``small_kernels``: memory-bound kernels of a layer beside products
+    and attention. ``vector``: precision at which vector units take its products, where it leaves
+    matrix units alone. ``narrow_sums``: whether products of 16 bits add up in 16 bits. ``rows``:
+    whether tensor-parallel ranks copy the inputs and results of each product to and from the first
+    rank, in turn, instead of adding up. ``beside``: format of what is not experts where only that
+    of experts is said (empty: bf16). ``alone_below``: tokens of a step below which each reads its
+    experts anew. ``expert_rows``: rows to which those of each expert are filled up, whether a token
+    chose it or not (0: they are not). ``whole_context``: whether a step attends to all of the
+    context that it was compiled for; ``doubling_context``: whether it is compiled for powers of
+    two, and attends to all of the next one.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
-    sequence; ``launch_time``: of a kernel outside graphs; ``entry_time``: from a client to the
-    queue and back. [s] ``corrections``: by chips and formats, from general to special.
+    sequence; ``launch_time``: of a kernel outside graphs, which hides behind kernels unless
+    ``launches_itself``: the processor that launches them runs them too; ``entry_time``: from a
+    client to the queue and back. [s] ``corrections``: by chips and formats, from general to
+    special.
     """
 
     id: str
@@ -106,6 +112,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     graph_context: int = 0
     fused_attention: bool = True
     shared_keys: bool = True
+    cuts_keys: bool = True
     overlaps: Literal["", "asked", "always"] = ""
     small_kernels: float = 5.0
     vector: str = ""
@@ -113,13 +120,16 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     rows: bool = False
     beside: str = ""
     alone_below: int = 0
+    expert_rows: int = 0
     whole_context: bool = False
+    doubling_context: bool = False
     poll_steps: int = 1
     wait_steps: int = 0
     wait_share: float = 0.0
     step_time: float = 1e-3
     sequence_time: float = 0.0
     launch_time: float = 5e-6
+    launches_itself: bool = False
     entry_time: float = 0.01
     corrections: tuple[Correction, ...] = ()
 

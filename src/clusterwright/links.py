@@ -134,11 +134,16 @@ class Links:
             start = np.where(group_size <= self.sizes[0], plain.base + 2.0 * steps, np.inf)
             return Lines((start, *lines.latencies), (2.0 * inverse, *lines.inverses))
         rate = self._levels[0].bandwidth
+        if own.mesh:
+            rate = rate * (group_size - 1.0) / (self.sizes[0] - 1.0)
         one = protocols.one_shot_inverse_bandwidth(
             group_size, level_bandwidth=rate * own.share_one_shot
         )
         two = 2.0 * (group_size - 1.0) / group_size / (rate * own.share_two_shot)
         within = group_size <= self.sizes[0]
+        if own.mesh:  # nor has the library more inside the domain than these ranks' own links
+            beside = tuple(np.where(within, np.inf, one) for one in lines.latencies)
+            lines = Lines(beside, lines.inverses)
         bases = [np.where(within, b, np.inf) for b in (own.base_one_shot, own.base_two_shot)]
         return Lines((*bases, *lines.latencies), (one, two, *lines.inverses))
 
@@ -253,7 +258,7 @@ def links_of(
     if found is None:
         shares = profile.links
         hop = cluster.levels[0].latency
-        found = plain_library(shares.scaleup, shares.scaleout, hop=hop)
+        found = plain_library(shares.scaleup, shares.scaleout, hop=hop, own=shares.own)
     inside, *beyond = cluster.levels
     slowed = [
         msgspec.structs.replace(

@@ -45,6 +45,15 @@ class Core(Record, frozen=True, kw_only=True):
     stride: int = 1
 
 
+def heads_here(heads: int, ranks: int) -> float:
+    """Heads on the busiest of the ranks that they are dealt to, whole ones.
+
+    >>> heads_here(40, 32), heads_here(8, 64)
+    (2.0, 1.0)
+    """
+    return float(-(-heads // ranks))
+
+
 class Mlp(Record, frozen=True, kw_only=True):
     """A feed-forward network ``hidden → width → hidden``; ``gated`` has two matrices going up."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from clusterwright.inference import Deployment
 from clusterwright.model.parameters import count_block
-from clusterwright.model.records import Block, Model
+from clusterwright.model.records import Block, Model, heads_here
 from clusterwright.records import Record
 from clusterwright.serving.kernel_times import BF16, CACHE_BYTES
 from clusterwright.serving.layers import Served, adapter_shapes, latent_of
@@ -105,7 +105,7 @@ def _block_cache(block: Block, context: float, deployment: Deployment, element: 
             total += kept * sum(latent) * element
         else:
             kept = min(kept, core.window / cp) if core.window else kept
-            heads = max(1.0, core.num_kv_heads * cp / tp)
+            heads = heads_here(core.num_kv_heads * cp, tp)
             total += kept * heads * (core.query_key_dim + core.value_dim) * element
     return total
 

@@ -70,6 +70,8 @@ class KernelTimes:
         Precision at which vector units take all products (empty: matrix units take them too).
     narrow_sums
         Whether products of 16 bits add up in 16 bits.
+    cuts_keys
+        Whether the keys of a head are cut over units while decoding.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class KernelTimes:
         *,
         vector: str = "",
         narrow_sums: bool = False,
+        cuts_keys: bool = True,
     ) -> None:
         self.accelerator = accelerator
         self.profile = profile
@@ -88,6 +91,7 @@ class KernelTimes:
         self._engines = tuple(engines)
         self._vector = vector
         self._narrow_sums = narrow_sums
+        self._cuts_keys = cuts_keys
 
     def matmul(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
         """Product of (m, k) inputs with (k, n) weights."""
@@ -175,6 +179,7 @@ class KernelTimes:
             peak_flops=self.peak("bf16"),
             memory_bandwidth=self.accelerator.memory_bandwidth,
             element_bytes=CACHE_BYTES[cache],
+            key_time=self._key_time(2.0 * width * CACHE_BYTES[cache]),
             window=window,
             **usual_arguments(self.profile),
         )
@@ -187,6 +192,16 @@ class KernelTimes:
     def _widen(self, elements: Array) -> Array:
         """Widen 8-bit floats by the vector units' integer instructions. [s]"""
         return elements * WIDENING / (VECTOR_EFFICIENCY * 0.5 * self.vector_peak)
+
+    def _key_time(self, num_bytes: float) -> float:
+        """Time that one unit takes for a key and its value where it has all of a head's. [s]
+
+        A unit alone is given its share of the memory's rate.
+        """
+        units, rate = self.accelerator.num_units, self.accelerator.memory_bandwidth
+        if self._cuts_keys or not units or not rate:
+            return 0.0
+        return num_bytes * units / (rate * self.profile.memory.efficiency)
 
     def latent(
         self, batch: Array, context: Array, *, heads: float, rank: float, rope: float, cache: str

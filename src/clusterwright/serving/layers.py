@@ -16,7 +16,7 @@ import numpy as np
 
 from clusterwright.inference import Deployment, Format, InferenceEngine
 from clusterwright.links import Links
-from clusterwright.model.records import Block, Core, Experts, Model
+from clusterwright.model.records import Block, Core, Experts, Model, heads_here
 from clusterwright.serving.kernel_times import BF16, KernelTimes
 
 Array = Any
@@ -26,6 +26,9 @@ LOAD = "power_law_1.01"
 LEVELLED = "balanced"
 """How they spread where tokens are sent to experts, whose copies are placed to even the load."""
 
+
+OVER_HALF = 4.0 / 3.0
+"""Next power of two over a length, on average over a doubling of it. [1]"""
 
 SCORE_BYTES = 16.0
 """Traffic of a score that leaves the chip: 4 bytes written, twice read, written again. [B]"""
@@ -134,6 +137,8 @@ def attention_costs(served: Served, sequences: Array, context: Array) -> Array:
     """Attention of all layers while decoding; (shapes,) sequences on all lanes. [s]"""
     batch = np.maximum(1.0, np.asarray(sequences, dtype=float) / served.deployment.lanes)
     context = np.asarray(context, dtype=float)
+    if served.engine.doubling_context:
+        context = OVER_HALF * context
     total: Array = np.zeros(np.broadcast(batch, context).shape)
     for block, count in zip(served.model.blocks, served.model.count_of, strict=True):
         latent = latent_of(block)
@@ -163,12 +168,14 @@ def latent_of(block: Block) -> tuple[float, float] | None:
 
 def _projections(served: Served, costs: Costs, block: Block, tokens: Array) -> None:
     tp = served.deployment.tp
+    heads = max((core.num_heads for core in block.cores), default=tp)
+    share = heads_here(heads, tp) / heads  # of the projections to and from whole heads
     for projection in block.projections:
         columns, depth = float(projection.outputs), float(projection.inputs)
         if projection.split == "column":
-            columns /= tp
+            columns *= share
         elif projection.split == "row":
-            depth /= tp
+            depth *= share
         time = served.kernels.matmul(tokens, columns, depth, served.weights)
         costs.add("projections", time, 1.0)
 
@@ -258,16 +265,37 @@ def _hops(served: Served, costs: Costs, tokens: Array) -> None:
 
 
 def _experts(served: Served, experts: Experts, tokens: Array, *, sorted_out: bool = False) -> Array:
-    together = _experts_together(served, experts, tokens, sorted_out=sorted_out)
+    load = LEVELLED if sorted_out else LOAD
+    together = _experts_together(served, experts, tokens, load, sorted_out=sorted_out)
+    if served.engine.expert_rows and not sorted_out:
+        return _filled_up(served, experts, tokens, together)
     few = served.engine.alone_below
     if not few:
         return together
-    one = _experts_together(served, experts, np.array([1.0]), sorted_out=sorted_out)
+    one = _experts_together(served, experts, np.array([1.0]), load, sorted_out=sorted_out)
     return np.where(tokens < few, np.maximum(1.0, tokens) * one, together)
 
 
+def _filled_up(served: Served, experts: Experts, tokens: Array, together: Array) -> Array:
+    """Experts each of which is given whole tiles of rows, so that none is passed over.
+
+    All weights are loaded as if each expert had a row. Rows of filling, and room for those of
+    experts elsewhere, pass the memory as others do: inputs in 8 bits read, results of the first
+    product written and read, activations written, read, cast to 8 bits and read, results written.
+    """
+    deployment = served.deployment
+    each = np.array([np.ceil(experts.num_experts / experts.top_k)])
+    least = _experts_together(served, experts, each, LEVELLED, sorted_out=False)
+    hidden = float(experts.inputs or served.model.hidden_size)
+    width = experts.width * deployment.ep / (deployment.tp * deployment.dp)
+    row = 3.0 * hidden + (6.0 + (8.0 if experts.gated else 4.0)) * width
+    here = experts.num_experts / deployment.ep * (served.engine.expert_rows - 1.0)
+    elsewhere = tokens * experts.top_k * (1.0 - 1.0 / deployment.ep)
+    return np.maximum(together, least) + served.kernels.stream((here + elsewhere) * row)
+
+
 def _experts_together(
-    served: Served, experts: Experts, tokens: Array, *, sorted_out: bool
+    served: Served, experts: Experts, tokens: Array, load: str, *, sorted_out: bool
 ) -> Array:
     deployment = served.deployment
     ranks = deployment.tp * deployment.dp
@@ -282,7 +310,7 @@ def _experts_together(
         tp=float(ranks / deployment.ep),
         ep=float(deployment.ep),
         form=served.expert_weights,
-        distribution=LEVELLED if sorted_out else LOAD,
+        distribution=load,
         sorted_out=sorted_out,
     )
 
@@ -307,7 +335,7 @@ def _decode_core(
     served: Served, core: Core, latent: tuple[float, float] | None, batch: Array, context: Array
 ) -> Array:
     tp, cp, cache = served.deployment.tp, served.deployment.cp, served.deployment.cache
-    heads = max(1.0, core.num_heads / tp)
+    heads = heads_here(core.num_heads, tp)
     if core.kind == "linear":
         state = heads * core.state_dim * core.value_dim
         return served.kernels.stream(batch * state * 2.0 * 4.0 + 0.0 * context, kernels=2.0)
@@ -325,7 +353,7 @@ def _decode_core(
         batch,
         keys,
         heads=heads,
-        kv_heads=max(1.0, core.num_kv_heads / tp) if served.engine.shared_keys else heads,
+        kv_heads=heads_here(core.num_kv_heads, tp) if served.engine.shared_keys else heads,
         width=0.5 * (core.query_key_dim + core.value_dim),
         window=float(core.window or 0),
         cache=cache,
@@ -346,14 +374,14 @@ def _decode_cut(
     shared = replace(served, deployment=whole)
     time = _decode_core(shared, narrow, latent, batch, context / cp)
     asked, given = (sum(latent), latent[0]) if latent else (core.query_key_dim, core.value_dim)
-    heads = max(1.0, core.num_heads * cp / deployment.tp)
+    heads = heads_here(core.num_heads * cp, deployment.tp)
     lines = served.links.gather(float(cp), 1.0)
     return time + sum(lines.time(batch * heads * width * BF16) for width in (asked, given))
 
 
 def _prefill_core(served: Served, core: Core, length: Array) -> Array:
     tp = served.deployment.tp
-    heads = max(1.0, core.num_heads / tp)
+    heads = heads_here(core.num_heads, tp)
     if core.kind == "linear":
         moved = length * heads * (2.0 * core.state_dim + 2.0 * core.value_dim) * 4.0
         return served.kernels.stream(moved, kernels=6.0)
@@ -365,7 +393,7 @@ def _prefill_core(served: Served, core: Core, length: Array) -> Array:
     time = served.kernels.prefill(
         keys,
         heads=heads,
-        kv_heads=max(1.0, core.num_kv_heads / tp),
+        kv_heads=heads_here(core.num_kv_heads, tp),
         width=0.5 * (core.query_key_dim + core.value_dim),
         window=float(core.window or 0),
     )

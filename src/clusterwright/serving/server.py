@@ -154,6 +154,7 @@ class Server:
             engine.kernels,
             vector=engine.vector,
             narrow_sums=engine.narrow_sums,
+            cuts_keys=engine.cuts_keys,
         )
 
     def memory(self, deployment: Deployment, tokens: float) -> Memory:
@@ -174,6 +175,7 @@ class Server:
             engine.kernels,
             engine.own_all_reduce,
             engine.shared_keys,
+            engine.cuts_keys,
             engine.overlaps,
             engine.fused_attention,
             engine.small_kernels,
@@ -181,6 +183,8 @@ class Server:
             engine.narrow_sums,
             engine.rows,
             engine.alone_below,
+            engine.expert_rows,
+            engine.doubling_context,
             shape,
         )
         if key not in self.facts.devices:

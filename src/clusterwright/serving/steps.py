@@ -142,7 +142,7 @@ def step_times(device: DeviceTimes, engine: InferenceEngine, fitted: Correction)
     launched = engine.launch_time * device.kernels
     decode, prompt = fitted.decode, fitted.prompt
     replayed = np.maximum(decode * device.alone, np.minimum(device.alone, device.read))
-    eager = np.maximum(replayed, launched)
+    eager = replayed + launched if engine.launches_itself else np.maximum(replayed, launched)
     in_graph = device.rows / device.lanes <= engine.graph_rows
     alone = np.where(in_graph, replayed, eager)
     attention = np.maximum(decode * device.attention, np.minimum(device.attention, device.cached))

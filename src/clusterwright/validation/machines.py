@@ -140,6 +140,7 @@ def _share(chip: Accelerator, devices: int) -> Accelerator:
         memory_bandwidth=_part(chip.memory_bandwidth, devices),
         board_power=_part(chip.board_power, devices),
         scaleup_bandwidth=_part(chip.scaleup_bandwidth, devices),
+        num_units=max(1, chip.num_units // devices) if chip.num_units else None,
         scaleup_domain=chip.scaleup_domain * devices if chip.scaleup_domain else None,
         scaleout_bandwidth=_part(chip.scaleout_bandwidth, devices),
         price=_part(chip.price, devices),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import msgspec
@@ -27,6 +29,9 @@ SETTLING = 3
 """Rounds of users until a load has settled: one to spread them, two to be sure."""
 OUTPUT_SPREAD = 0.7
 """Standard deviation of answers' lengths over their mean, where models reason: assumed. [1]"""
+IN_FLIGHT = math.sqrt(4.0 / 3.0 * (1.0 + OUTPUT_SPREAD**2) - 1.0)
+"""Standard deviation over the mean of what sequences at work have answered so far, at an even
+place in answers that are log-normal and met in proportion to their length. [1]"""
 MOST_PROMPTS = 1000
 """A larger batch of prompts alone counts tokens, not prompts."""
 STEADY_METRICS = ("tpot_ms", "itl_ms", "decode_tokens_per_s", "output_tokens_per_s")
@@ -80,6 +85,7 @@ class Predictor:
             and (run.batch or 0) > MOST_PROMPTS
         ):
             return _prompts(run, kinds[0], prompt)
+        asked = question.requests or asked_of(run)
         key = (
             question.model.name,
             question.cluster.accelerator.name,
@@ -89,7 +95,7 @@ class Predictor:
             run.batch_or_concurrency,
             run.request_rate,
             lengths,
-            asked := question.requests or asked_of(run),
+            asked,
         )
         if key not in self._played:
             traffic = traffic_of(run, kinds, lengths, question.engine.entry_time, asked)
@@ -151,7 +157,7 @@ def traffic_of(
     kinds: list[ReplicaKind],
     lengths: tuple[float, float, float],
     entry: float,
-    asked: int | None = None,
+    asked: int | None,
 ) -> Traffic:
     """The load of a run's scenario; ``lengths`` as `lengths_of` has them, ``asked`` in all."""
     prompt, output, spread = lengths
@@ -263,8 +269,11 @@ def _steady(run: ServeRun, kind: ReplicaKind, prompt: float, output: float) -> f
     """A server whose batch stays as it is: steps of decoding, some with prompts among them."""
     batch = float(run.batch_or_concurrency) / kind.count
     only = "decode only" in run.scenario
+    level = None if only else level_of(run.percentile)
     # Of the sequences at work the long ones are more: the mean context is above the half.
-    context = prompt + 0.5 * output * (1.0 if only else 1.0 + OUTPUT_SPREAD**2)
+    mean = 0.5 * output * (1.0 if only else 1.0 + OUTPUT_SPREAD**2)
+    spread = 0.0 if level is None else NormalDist().inv_cdf(level) * IN_FLIGHT / math.sqrt(batch)
+    context = prompt + mean * (1.0 + spread)
     step = float(decode_step(kind, np.array(batch), context))
     if only:
         if run.measured_metric in PER_TOKEN:
@@ -274,10 +283,36 @@ def _steady(run: ServeRun, kind: ReplicaKind, prompt: float, output: float) -> f
     prompts = float(prompt_time(kind, at_work, prompt, np.array([step]))[0])
     share = batch / output
     if run.measured_metric in PER_TOKEN:
-        late = run.percentile == "p99" and share > 0.01 * (1.0 + share)
-        return 1e3 * (step + prompts if late else step)
+        among = share if level is None else arrivals_at(share, level)
+        return 1e3 * (step + among * prompts)
     rate = kind.count * batch / (step + share * prompts)
     return shared(run, rate, round(kind.count * batch))
+
+
+def level_of(percentile: str) -> float | None:
+    """The share of values below a percentile; none for a mean. [1]
+
+    >>> level_of("p99"), level_of("median"), level_of("mean")
+    (0.99, 0.5, None)
+    """
+    if percentile == "median":
+        return 0.5
+    return float(percentile[1:]) / 100.0 if percentile.startswith("p") else None
+
+
+def arrivals_at(mean: float, level: float) -> int:
+    """Prompts in a step at a level of all steps, where they come independently of each other.
+
+    >>> [arrivals_at(0.5, level) for level in (0.5, 0.9, 0.99)]
+    [0, 1, 3]
+    """
+    count, term = 0, math.exp(-mean)
+    below = term
+    while below < level:
+        count += 1
+        term *= mean / count
+        below += term
+    return count
 
 
 def _prompts(run: ServeRun, kind: ReplicaKind, prompt: float) -> float:

@@ -23,6 +23,7 @@ from clusterwright.validation.serving.rows import ServeRun
 
 ENGINE_FLAGS = (
     "free_share", "poll_steps", "wait_steps", "wait_share", "graph_rows", "shared_keys", "rows",
+    "expert_rows",
 )  # fmt: skip
 """Flags that change an engine; the others change a deployment."""
 
@@ -89,7 +90,7 @@ class ServeLookup:
 
     def formats_of(self, run: ServeRun, model: Model, beside: str = "") -> tuple[str, str]:
         """Formats of dense and of experts' weights; ``beside``: as the engine has it."""
-        text = run.weight_precision.lower()
+        text = run.weight_precision.lower().split("(dequantised from")[0]
         beside = beside or "bf16"
         name = self._format(text)
         has_experts = any(block.experts for block in model.blocks)
@@ -137,7 +138,8 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
     flags = flags_of(run, known.recipes)
     engine = _engine(run, known, chip, flags)
     filled: list[str] = []
-    formats = known.formats_of(run, model, engine.beside)
+    said = flags.get("weights", "")
+    formats = (said, said) if said else known.formats_of(run, model, engine.beside)
     pools, ranks = _pools(run, model, formats, flags, filled)
     cluster = known.facts.any_cluster(device.accelerator, run.n_accel)
     cluster = _ranked(cluster, run.n_accel, ranks, device.devices)
@@ -211,8 +213,9 @@ def _pools(
     if flags.get("rows"):
         tp, pp = tp * pp, 1
     instances = flags.get("instances", 1)
-    if run.tp is None and pp * dp == 1 and run.n_accel > instances:
-        tp = run.n_accel // instances
+    parts = flags.get("parts", 1)
+    if run.tp is None and pp * dp == 1 and run.n_accel * parts > instances:
+        tp = run.n_accel * parts // instances
         filled.append(f"tp={tp}, as one engine runs on all its accelerators")
     has_experts = any(block.experts for block in model.blocks)
     if dp > 1 and not has_experts:

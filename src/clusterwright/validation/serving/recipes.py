@@ -20,10 +20,12 @@ class Recipe(Record, frozen=True, kw_only=True):
     word ``users``, as many as the row has, or ``users - 1``. ``beside``: a step takes so many
     tokens more than one prompt and one of each user. ``runs``: engine of the catalogue, where the
     row's name of it leaves that open; ``instances``: copies of it that share the accelerators;
-    ``rows``: whether each product was cut over the accelerators, not the layers. ``spread``:
-    lengths are drawn evenly from what it leaves of the nominal one to all of it. ``requests``: that
-    the client sent in all; ``settled``: whether it measured in windows once its users were at work;
-    ``own_attention``: whether tensor-parallel ranks split sequences between them for attention.
+    ``rows``: whether each product was cut over the accelerators, not the layers; ``parts``: ranks
+    that each accelerator was cut into. ``spread``: lengths are drawn evenly from what it leaves of
+    the nominal one to all of it. ``requests``: that the client sent in all; ``settled``: whether it
+    measured in windows once its users were at work; ``own_attention``: whether tensor-parallel
+    ranks split sequences between them for attention. ``weights``: their format, where the row's
+    word for it leaves open which.
     """
 
     source: str
@@ -61,6 +63,9 @@ class Recipe(Record, frozen=True, kw_only=True):
     requests: int | None = None
     settled: bool | None = None
     own_attention: bool | None = None
+    parts: int | None = None
+    weights: str | None = None
+    expert_rows: int | None = None
     note: str = ""
 
     def holds(self, run: ServeRun) -> bool:
@@ -90,6 +95,7 @@ SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
     "wait_share", "graph_rows", "shared_keys", "overlap", "runs", "instances", "rows", "spread",
     "requests", "settled", "own_attention",
+    "parts", "expert_rows", "weights",
 )  # fmt: skip
 """What changes a prediction."""
 
