@@ -62,12 +62,14 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     decoding, else each reads them anew. ``overlapped``: whether prompts are worked on in two
     halves, the one's traffic to the experts behind the other's kernels. ``small_kernels``:
     memory-bound kernels of a layer beside products and attention. ``vector``: precision at which
-    vector units take its products, where it leaves matrix units alone. ``narrow_sums``: whether
+    vector units take its products, where it leaves matrix units alone; ``tables``: they look
+    products with few bits up. ``narrow_sums``: whether
     products of 16 bits add up in 16 bits. ``rows``: whether tensor-parallel ranks copy the inputs
     and results of each product to and from the first rank, in turn, instead of adding up.
     ``beside``: format of what is not experts where only that of experts is said (empty: bf16).
     ``alone_below``: tokens of a step below which each reads its experts anew. ``whole_context``:
-    whether a step attends to all of the context that it was compiled for.
+    whether a step attends to all of the context that it was compiled for. ``wide_windows``: whether
+    decoding reads as many keys beside a window as a step may have tokens.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
@@ -108,6 +110,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     beside: str = ""
     alone_below: int = 0
     whole_context: bool = False
+    wide_windows: bool = False
     poll_steps: int = 1
     wait_steps: int = 0
     wait_share: float = 0.0

@@ -40,6 +40,13 @@ VECTOR_EFFICIENCY = 0.5
 """Of their peak that vector units reach on products, half of the instructions being loads. [1]"""
 VECTOR_SHARE = 1.0 / 16.0
 """Their rate over that of the matrix units, where nobody published it. [1]"""
+TABLES = "tables"
+"""Vector units that look products up instead of multiplying."""
+TABLE_BITS = 2.0
+"""Bits of a weight at which looking up takes as long as multiplying 8-bit integers: an instruction
+looks up 16 sums of four bits, another adds them, where one takes 16 products. [1]"""
+NARROW_BITS = 4.0
+"""Wider weights have no tables. [1]"""
 EXPERT_KERNELS = 4.0
 """Kernels of a layer's experts: sort, multiply, multiply, add up. [1]"""
 
@@ -63,7 +70,8 @@ class KernelTimes:
     engines
         Whose kernels to take, the nearest first.
     vector
-        Precision at which vector units take all products (empty: matrix units take them too).
+        Precision at which vector units take all products, or ``tables`` (empty: matrix units take
+        them too).
     narrow_sums
         Whether products of 16 bits add up in 16 bits.
     """
@@ -103,7 +111,7 @@ class KernelTimes:
         )
         # Few rows go row by row through the vector units, which have no tiles to fill.
         by_rows: dict[str, Any] = {**profile, **UNTILED, "peak_efficiency": VECTOR_EFFICIENCY}
-        rows = roofline.matmul_time(m, n, k, peak_flops=self.vector_peak, **chip, **by_rows)
+        rows = roofline.matmul_time(m, n, k, peak_flops=self._row_peak(form), **chip, **by_rows)
         return rows if self._vector else np.minimum(tiled, rows)
 
     def prefill(
@@ -264,7 +272,7 @@ class KernelTimes:
             table["rows"],
             hidden,
             width / tp,
-            peak_flops=self.vector_peak,
+            peak_flops=self._row_peak(form),
             peak_efficiency=VECTOR_EFFICIENCY,
             half_tile=0.0,
             **common,
@@ -274,8 +282,15 @@ class KernelTimes:
     @property
     def vector_peak(self) -> float:
         """Rate of the vector units, or what is usual beside the matrix units. [FLOP/s]"""
-        precision = self._vector or "fp32"
+        precision = "fp32" if self._vector in ("", TABLES) else self._vector
         return self.accelerator.peaks.get(precision) or VECTOR_SHARE * self.peak("bf16")
+
+    def _row_peak(self, form: Format) -> float:
+        """Rate of products row by row; tables are looked up bit by bit of a weight. [FLOP/s]"""
+        bits = max(1.0, float(np.floor(8.0 * form.weight_bytes)))
+        if self._vector == TABLES and bits <= NARROW_BITS:
+            return self.peak("int8") * TABLE_BITS / bits
+        return self.vector_peak
 
     def stream(self, num_bytes: Array, *, kernels: float = 1.0) -> Array:
         """Memory-bound kernels that move ``num_bytes`` in all."""

@@ -319,9 +319,16 @@ def _decode_core(
         heads=heads,
         kv_heads=max(1.0, core.num_kv_heads / tp) if served.engine.shared_keys else heads,
         width=0.5 * (core.query_key_dim + core.value_dim),
-        window=float(core.window or 0),
+        window=_window(served, core),
         cache=cache,
     )
+
+
+def _window(served: Served, core: Core) -> float:
+    """Keys that decoding reads of a window; 0: it sees all. [tokens]"""
+    engine = served.engine
+    beside = (served.deployment.budget or engine.budget) if engine.wide_windows else 0
+    return float(core.window + beside) if core.window else 0.0
 
 
 def _decode_cut(

@@ -63,7 +63,10 @@ class Predictor:
             What stops the deployment: it does not fit, or a figure is missing.
         """
         prompt, output, _ = lengths = lengths_of(
-            run, spread=question.spread, whole_context=question.engine.whole_context
+            run,
+            spread=question.spread,
+            unknown=question.prompt or UNKNOWN_PROMPT,
+            whole_context=question.engine.whole_context,
         )
         if "decode only" in run.scenario and run.measured_metric in PROMPT_METRICS:
             raise InputError("decoding alone says nothing of prompts")
@@ -115,16 +118,21 @@ def _replica(server: Server, pool: Pool, tokens: float) -> ReplicaKind:
 
 
 def lengths_of(
-    run: ServeRun, *, spread: float = 0.0, whole_context: bool = False
+    run: ServeRun,
+    *,
+    spread: float = 0.0,
+    unknown: float = UNKNOWN_PROMPT,
+    whole_context: bool = False,
 ) -> tuple[float, float, float]:
     """Mean prompt, mean output, and how far random lengths spread.
 
-    ``spread``: where the row does not say it. ``whole_context``: steps attend to all that the model
-    was compiled for, so that an unknown prompt is taken to fill it.
+    ``spread``, ``unknown``: the spread and the prompt where the row does not say them.
+    ``whole_context``: steps attend to all that the model was compiled for, so that an unknown
+    prompt is taken to fill it.
     """
     output = run.output_len if run.output_len is not None else 32.0
     compiled = COMPILED.search(run.notes) if whole_context else None
-    unknown = float(compiled[1]) - output if compiled else UNKNOWN_PROMPT
+    unknown = float(compiled[1]) - output if compiled else unknown
     prompt = run.input_len if run.input_len is not None else unknown
     ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
     spread = SPREAD if ratio else spread

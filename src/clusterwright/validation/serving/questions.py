@@ -38,7 +38,8 @@ AXES = re.compile(r"(DP-attn|TP|EP|DP)(\d+)")
 class ServeQuestion(Record, frozen=True, kw_only=True):
     """What a run asks: a model on a machine, its pools and its load.
 
-    ``spread``: of random lengths, as a share of the longest, where the row does not say it. [1]
+    ``spread``: of random lengths, as a share of the longest, ``prompt``: tokens of prompts (0:
+    unknown), where the row does not say them.
     ``eager``: whether graphs were turned off.
     """
 
@@ -47,6 +48,7 @@ class ServeQuestion(Record, frozen=True, kw_only=True):
     engine: InferenceEngine
     pools: tuple[Pool, ...]
     spread: float = 0.0
+    prompt: float = 0.0
     filled: tuple[str, ...] = ()
     eager: bool = False
 
@@ -146,6 +148,7 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
         engine=engine,
         pools=pools,
         spread=flags.get("spread", 0.0),
+        prompt=flags.get("prompt", 0.0),
         filled=tuple(filled),
         eager=flags.get("graph_rows") == 0,
     )
@@ -248,7 +251,7 @@ def _cache(run: ServeRun, deployment: Deployment, engine: InferenceEngine, flag:
     said = run.kv_precision or flag
     if said:
         return "fp8" if "8" in said else "bf16"
-    narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4")
+    narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4", "w4a16-npu")
     return "fp8" if narrow and engine.narrow_cache else "bf16"
 
 

@@ -21,7 +21,8 @@ class Recipe(Record, frozen=True, kw_only=True):
     tokens more than one prompt and one of each user. ``runs``: engine of the catalogue, where the
     row's name of it leaves that open; ``instances``: copies of it that share the accelerators;
     ``rows``: whether each product was cut over the accelerators, not the layers. ``spread``:
-    lengths are drawn evenly from what it leaves of the nominal one to all of it.
+    lengths are drawn evenly from what it leaves of the nominal one to all of it. ``prompt``: tokens
+    of prompts, where the row does not say them.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     stream_steps: int | None = None
     graph_rows: int | str | None = None
     spread: float | None = None
+    prompt: float | None = None
     warm: bool | None = None
     moe: str | None = None
     shared_keys: bool | None = None
@@ -84,6 +86,7 @@ class Recipe(Record, frozen=True, kw_only=True):
 SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
     "wait_share", "graph_rows", "shared_keys", "overlapped", "runs", "instances", "rows", "spread",
+    "prompt",
 )  # fmt: skip
 """What changes a prediction."""
 
