@@ -243,6 +243,12 @@ def test_caches_of_an_npu_are_as_wide_as_its_activations_are_exact():
     ]
 
 
+def test_the_last_layer_is_as_narrow_as_an_engine_s_checkpoints_have_it():
+    for engine, head in (("trtllm-edge", "nvfp4"), ("vllm", "bf16")):
+        served = server("llama-3.1-8b", "nv-agx-thor", engine).served(Deployment(weights="nvfp4"))
+        assert served.head.id == head
+
+
 def test_a_prompt_that_a_row_does_not_say_is_as_its_source_says():
     row = {"input_len": None, "scenario": "single-stream", "batch_or_concurrency": "1"}
     told = [

@@ -55,6 +55,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     ``splits_cache``: whether ranks that would hold the same keys can cut a sequence between them.
     ``reuse``: whether the cache of a prompt's beginning serves others that begin alike.
     ``narrow_cache``: whether the cache is in 8 bits where the weights are in no more.
+    ``narrow_heads``: formats of weights that the last layer shares, whatever is usual of them.
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
     ``fused_attention``: whether the scores of prompts stay on the chip, else they are written and
@@ -98,6 +99,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     splits_cache: bool = False
     reuse: bool = True
     narrow_cache: bool = False
+    narrow_heads: tuple[str, ...] = ()
     graph_rows: int = 512
     graph_context: int = 0
     fused_attention: bool = True

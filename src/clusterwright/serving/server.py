@@ -133,6 +133,7 @@ class Server:
     def served(self, deployment: Deployment, model: Model | None = None) -> Served:
         """The model, or another one, in a deployment, as formulas want it."""
         weights = self.facts.format_named(deployment.weights)
+        usual = "" if weights.id in self.engine.narrow_heads else weights.head
         return Served(
             model=model or self.model,
             deployment=deployment,
@@ -141,7 +142,7 @@ class Server:
             links=links_of(self.cluster, self.profile),
             weights=weights,
             expert_weights=self.facts.format_named(deployment.expert_weights or weights.id),
-            head=self.facts.format_named(weights.head or weights.id),
+            head=self.facts.format_named(usual or weights.id),
         )
 
     def _kernels(self) -> KernelTimes:
