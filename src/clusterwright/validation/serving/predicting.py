@@ -43,6 +43,10 @@ COMPILED = re.compile(r"context length (\d+)")
 """Context that a model was compiled for, in the notes of a run."""
 
 
+DEPTH = re.compile(r"at context depth ([1-9]\d*) ")
+"""Tokens that were in the cache before a prompt, in the notes of a run."""
+
+
 class Predictor:
     """Predicts runs; what many rows share is built once."""
 
@@ -70,6 +74,9 @@ class Predictor:
         )
         if "decode only" in run.scenario and run.measured_metric in PROMPT_METRICS:
             raise InputError("decoding alone says nothing of prompts")
+        depth = DEPTH.search(run.notes)
+        if depth and run.measured_metric == "prefill_tokens_per_s":
+            return self._beyond(run, question, float(depth[1]))
         kinds = self.kinds(question, prompt + output)
         steady = "steady state" in run.scenario or "decode only" in run.scenario
         if steady and len(kinds) == 1 and run.measured_metric in STEADY_METRICS and run.batch:
@@ -95,6 +102,16 @@ class Predictor:
             traffic = traffic_of(run, kinds, lengths, question.engine.entry_time)
             self._played[key] = play_requests(traffic, kinds, compile_loop=has_numba())
         return metric_of(run, self._played[key], prompt)
+
+    def _beyond(self, run: ServeRun, question: ServeQuestion, depth: float) -> float:
+        """Rate at which a prompt is taken that goes on from where an earlier one ended. [1/s]"""
+        prompt = run.input_len or 0.0
+        early, late = (
+            length
+            / self.predict(msgspec.structs.replace(run, input_len=length, notes=""), question)
+            for length in (depth, depth + prompt)
+        )
+        return prompt / (late - early)
 
     def kinds(self, question: ServeQuestion, tokens: float) -> list[ReplicaKind]:
         """The question's replicas for requests of so many tokens.
