@@ -163,6 +163,16 @@ def test_on_metal_few_tokens_read_their_experts_one_by_one():
     assert many < 32.0 * one
 
 
+def test_narrow_weights_that_are_written_out_first_cost_their_traffic_and_16_bits():
+    served = server("llama-3.1-8b", "nv-rtx3090", "llama-cpp-2024").served(Deployment())
+    form = KNOWN.formats["q4-k-m"]
+    few, many = served.kernels.matmul(np.array([64.0, 65.0]), 4096.0, 4096.0, form)
+    moved = 4096.0 * 4096.0 * (form.weight_bytes + 2.0)
+    assert many - few > moved / served.kernels.accelerator.memory_bandwidth
+    wide = served.kernels.matmul(np.array([65.0]), 4096.0, 4096.0, KNOWN.formats["fp16"])
+    assert many > wide[0]
+
+
 def test_windows_of_llama_cpp_are_wider_by_a_step_s_tokens():
     def seen(engine: str, budget: int) -> float:
         served = server("gemma-3-4b", "nv-gb10", engine).served(Deployment(budget=budget))

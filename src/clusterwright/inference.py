@@ -64,9 +64,10 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     halves, the one's traffic to the experts behind the other's kernels. ``small_kernels``:
     memory-bound kernels of a layer beside products and attention. ``vector``: precision at which
     vector units take its products, where it leaves matrix units alone; ``tables``: they look
-    products with few bits up. ``narrow_sums``: whether
-    products of 16 bits add up in 16 bits. ``rows``: whether tensor-parallel ranks copy the inputs
-    and results of each product to and from the first rank, in turn, instead of adding up.
+    products with few bits up. ``narrow_sums``: whether products of 16 bits add up in 16 bits.
+    ``widened_from``: rows of a product from which narrow weights are first written out in 16 bits
+    (0: never). ``rows``: whether tensor-parallel ranks copy the inputs and results of each product
+    to and from the first rank, in turn, instead of adding up.
     ``beside``: format of what is not experts where only that of experts is said (empty: bf16).
     ``alone_below``: tokens of a step below which each reads its experts anew. ``whole_context``:
     whether a step attends to all of the context that it was compiled for. ``wide_windows``: whether
@@ -108,6 +109,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     small_kernels: float = 5.0
     vector: str = ""
     narrow_sums: bool = False
+    widened_from: int = 0
     rows: bool = False
     beside: str = ""
     alone_below: int = 0

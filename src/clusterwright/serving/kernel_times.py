@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from clusterwright.efficiency import EfficiencyProfile
@@ -52,6 +53,7 @@ EXPERT_KERNELS = 4.0
 
 CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 BF16 = 2.0
+BF16_PRODUCTS = "bf16"
 
 ENVELOPE = ("gemm",)
 """Kinds of kernels that engines take from the same libraries: tables differ in how they were
@@ -74,6 +76,8 @@ class KernelTimes:
         them too).
     narrow_sums
         Whether products of 16 bits add up in 16 bits.
+    widened_from
+        Rows from which narrow weights are first written out in 16 bits (0: never).
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class KernelTimes:
         *,
         vector: str = "",
         narrow_sums: bool = False,
+        widened_from: int = 0,
     ) -> None:
         self.accelerator = accelerator
         self.profile = profile
@@ -92,9 +97,20 @@ class KernelTimes:
         self._engines = tuple(engines)
         self._vector = vector
         self._narrow_sums = narrow_sums
+        self._widened_from = widened_from
 
     def matmul(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
         """Product of (m, k) inputs with (k, n) weights."""
+        direct = self._product(rows, columns, depth, form)
+        if not self._widened_from or form.weight_bytes >= BF16:
+            return direct
+        wide = msgspec.structs.replace(form, weight_bytes=BF16, dense=BF16_PRODUCTS)
+        written = self.stream(columns * depth * (form.weight_bytes + BF16))
+        widened = self._product(rows, columns, depth, wide) + written
+        return np.where(np.asarray(rows) < self._widened_from, direct, widened)
+
+    def _product(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
+        """The same, with the weights as they are stored."""
         shapes = _columns(m=np.maximum(rows, 1.0), n=columns, k=depth)
         measured = None if self._vector else self._measured("gemm", form.dense, Table(shapes))
         if measured is not None:

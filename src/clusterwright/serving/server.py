@@ -155,6 +155,7 @@ class Server:
             engine.kernels,
             vector=engine.vector,
             narrow_sums=engine.narrow_sums,
+            widened_from=engine.widened_from,
         )
 
     def memory(self, deployment: Deployment, tokens: float) -> Memory:
