@@ -13,8 +13,9 @@ from clusterwright.engines.requests.simulator import play_requests
 from clusterwright.errors import InputError
 from clusterwright.facts import engine_named, profile_of, shipped
 from clusterwright.inference import Correction, Deployment, InferenceEngine
+from clusterwright.serving.attending import attention_costs, prefill_costs
 from clusterwright.serving.capacity import memory_of
-from clusterwright.serving.layers import attention_costs, lane_costs, prefill_costs, whole_costs
+from clusterwright.serving.layers import lane_costs, whole_costs
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steps import step_times
 from clusterwright.validation.machines import split
@@ -110,6 +111,13 @@ def test_a_chip_runs_the_engine_that_is_usual_for_it(chip, engine):
     assert asked(chip=chip).engine.id == engine
 
 
+def test_llama_cpp_on_a_desktop_card_of_amd_is_not_of_the_kernels_for_cuda():
+    run = run_of(engine="llama.cpp", date="2026-07", accelerator="RX 7900 XT", n_accel=1, tp=1)
+    assert question_of(run, KNOWN).engine.id == "llama-cpp-vulkan"
+    old = msgspec.structs.replace(run, date="2024-07")
+    assert question_of(old, KNOWN).engine.id == "llama-cpp-2024"
+
+
 def test_an_engine_for_other_chips_is_refused():
     with pytest.raises(InputError, match=r"processors does not run on .*leave out --engine"):
         asked(chip="m4-pro", engine="llama-cpp-processor")
@@ -146,6 +154,17 @@ def test_an_engine_without_matrix_units_takes_prompts_at_the_vector_rate():
     assert lane(vector, "h100", 1.0) == pytest.approx(lane(usual, "h100", 1.0), rel=0.2)
 
 
+def test_tables_are_looked_up_bit_by_bit_where_weights_have_few():
+    served = server("llama-2-7b", "soc-sdxelite-cpu", "t-mac").served(Deployment())
+    rows = np.array([512.0])  # the more rows, the less the memory matters
+
+    def taken(form: str) -> float:
+        return float(served.kernels.matmul(rows, 4096.0, 4096.0, KNOWN.formats[form])[0])
+
+    assert taken("int4") == pytest.approx(2.0 * taken("int2"), rel=1e-2)
+    assert taken("bf16") > 1.5 * taken("int4")
+
+
 def test_sums_in_16_bits_are_twice_as_quick_on_desktop_cards_alone():
     usual = engine_named(shipped(), "llama-cpp")
     wide = msgspec.structs.replace(usual, narrow_sums=False)
@@ -167,6 +186,25 @@ def test_on_metal_few_tokens_read_their_experts_one_by_one():
     one, eight, many = whole_costs(served, np.array([1.0, 8.0, 64.0])).total
     assert eight == pytest.approx(8.0 * one)
     assert many < 32.0 * one
+
+
+def test_narrow_weights_that_are_written_out_first_cost_their_traffic_and_16_bits():
+    served = server("llama-3.1-8b", "nv-rtx3090", "llama-cpp-2024").served(Deployment())
+    form = KNOWN.formats["q4-k-m"]
+    few, many = served.kernels.matmul(np.array([64.0, 65.0]), 4096.0, 4096.0, form)
+    moved = 4096.0 * 4096.0 * (form.weight_bytes + 2.0)
+    assert many - few > moved / served.kernels.accelerator.memory_bandwidth
+    wide = served.kernels.matmul(np.array([65.0]), 4096.0, 4096.0, KNOWN.formats["fp16"])
+    assert many > wide[0]
+
+
+def test_windows_of_llama_cpp_are_wider_by_a_step_s_tokens():
+    def seen(engine: str, budget: int) -> float:
+        served = server("gemma-3-4b", "nv-gb10", engine).served(Deployment(budget=budget))
+        return float(attention_costs(served, SEQUENCES, np.array([8192.0]))[0])
+
+    assert seen("llama-cpp", 2048) > 1.3 * seen("llama-cpp", 512)
+    assert seen("vllm", 2048) == seen("vllm", 512)
 
 
 def test_a_model_compiled_for_a_context_attends_to_all_of_it():
@@ -310,6 +348,34 @@ def test_notes_say_which_kernels_ran():
         for notes in ("GEMV kernel, batch 1", "GEMM kernel, batch 1")
     ]
     assert found == ["autoawq-gemv", "autoawq"]
+
+
+def test_caches_of_an_npu_are_as_wide_as_its_activations_are_exact():
+    found = [
+        question_of(run_of(engine="Genie", weight_precision=words), KNOWN).pools[0].deployment
+        for words in ("int4 (w4a16)", "int4 (w4, float activations)")
+    ]
+    assert [(one.weights, one.cache) for one in found] == [
+        ("w4a16-npu", "fp8"),
+        ("w4-npu", "bf16"),
+    ]
+
+
+def test_the_last_layer_is_as_narrow_as_an_engine_s_checkpoints_have_it():
+    for engine, head in (("trtllm-edge", "nvfp4"), ("vllm", "bf16")):
+        served = server("llama-3.1-8b", "nv-agx-thor", engine).served(Deployment(weights="nvfp4"))
+        assert served.head.id == head
+
+
+def test_a_prompt_that_a_row_does_not_say_is_as_its_source_says():
+    row = {"input_len": None, "scenario": "single-stream", "batch_or_concurrency": "1"}
+    told = [
+        question_of(run_of(source=source, **row), KNOWN).prompt for source in ("llmfit", "made")
+    ]
+    assert told == [40.0, 0.0]
+    run = run_of(source="llmfit", **row)
+    assert lengths_of(run, unknown=told[0])[0] == 40.0
+    assert lengths_of(run)[0] == 250.0
 
 
 def test_what_stands_beside_experts_is_as_the_engine_stores_it():

@@ -101,3 +101,21 @@ def test_the_same_rows_are_heard_once_however_finely_they_could_be_grouped():
     rested = [one["rows"] for one in entry["corrections"] if one.get("profile") == "nvidia-ampere"]
     assert rested == [6]
     assert not [one for one in entry["corrections"] if "a100" in one.get("accelerator", "")]
+
+
+def test_a_chip_of_which_only_prompts_were_measured_decodes_like_its_generation():
+    runs = []
+    for chip, metric, scenario, slower in (
+        ("H100-SXM", "tpot_ms", "decode only", 1.6),
+        ("L40S", "tpot_ms", "decode only", 1.0),
+        ("RTX 4090", "ttft_ms", "prefill only", 1.3),
+    ):
+        for run in made_runs(60, chip, scenario=scenario, accelerator=chip):
+            if run.measured_metric == metric:
+                value = predictor().predict(run, question_of(run, lookup())) * slower
+                runs.append(msgspec.structs.replace(run, measured_value=value))
+    [entry] = fit_serving(runs, lookup(), tell=lambda _: None)
+    engine = engine_of(entry, question_of(runs[0], lookup()).engine)
+    place = {"profile": "nvidia-ada", "weights": "bf16"}
+    known, prompts = (engine.correction(accelerator=a, **place) for a in ("nv-l40s", "nv-rtx4090"))
+    assert prompts.decode == known.decode

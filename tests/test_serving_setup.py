@@ -25,8 +25,8 @@ from clusterwright.planner_serving import (
     replay_serving,
 )
 from clusterwright.saving import save_plan
+from clusterwright.serving.attending import attention_costs
 from clusterwright.serving.estimating import limits_of, verdict_of
-from clusterwright.serving.layers import attention_costs
 from clusterwright.serving.plan import ServingEstimate
 from clusterwright.serving.server import Pool, most_copies
 from clusterwright.serving.steady import decode_step, most_sequences

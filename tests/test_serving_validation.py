@@ -323,6 +323,19 @@ def test_rates_and_times_of_one_run_agree():
     assert p50 <= p99
 
 
+def test_a_prompt_at_a_depth_takes_what_it_adds_to_an_earlier_one():
+    row = {"scenario": "prefill only", "measured_metric": "prefill_tokens_per_s", "per": "system"}
+    row |= {"batch_or_concurrency": "1", "output_len": 0.0}
+    rates = [
+        predicted(**row, input_len=2048.0, notes=f"pp2048 at context depth {depth} (tokens)")
+        for depth in (0, 4096, 32768)
+    ]
+    assert rates[0] > rates[1] > rates[2]
+    whole = predicted(**row, input_len=6144.0)
+    first = predicted(**row, input_len=4096.0)
+    assert 2048.0 / rates[1] == pytest.approx(6144.0 / whole - 4096.0 / first)
+
+
 def test_a_harder_row_takes_longer():
     assert predicted(output_len=16.0, input_len=2048.0, measured_metric="ttft_ms") > predicted(
         measured_metric="ttft_ms"

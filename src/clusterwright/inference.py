@@ -59,6 +59,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     ``splits_cache``: whether ranks that would hold the same keys can cut a sequence between them.
     ``reuse``: whether the cache of a prompt's beginning serves others that begin alike.
     ``narrow_cache``: whether the cache is in 8 bits where the weights are in no more.
+    ``narrow_heads``: formats of weights that the last layer shares, whatever is usual of them.
     ``graph_rows``: sequences up to which decoding is replayed from graphs (0: never);
     ``graph_context``: tokens of a sequence up to which it is (0: any).
     ``fused_attention``: whether the scores of prompts stay on the chip, else they are written and
@@ -68,14 +69,17 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     on in two halves, the one's traffic to the experts behind the other's kernels: ``always``,
     ``asked`` or never (empty). ``small_kernels``: memory-bound kernels of a layer beside products
     and attention. ``vector``: precision at which vector units take its products, where it leaves
-    matrix units alone. ``narrow_sums``: whether products of 16 bits add up in 16 bits. ``rows``:
-    whether tensor-parallel ranks copy the inputs and results of each product to and from the first
-    rank, in turn, instead of adding up. ``beside``: format of what is not experts where only that
-    of experts is said (empty: bf16). ``alone_below``: tokens of a step below which each reads its
-    experts anew. ``expert_rows``: rows to which those of each expert are filled up, whether a token
-    chose it or not (0: they are not). ``whole_context``: whether a step attends to all of the
-    context that it was compiled for; ``doubling_context``: whether it is compiled for powers of
-    two, and attends to all of the next one.
+    matrix units alone; ``tables``: they look products with few bits up. ``narrow_sums``: whether
+    products of 16 bits add up in 16 bits. ``widened_from``: rows of a product from which narrow
+    weights are first written out in 16 bits (0: never). ``rows``: whether tensor-parallel ranks
+    copy the inputs and results of each product to and from the first rank, in turn, instead of
+    adding up. ``beside``: format of what is not experts where only that of experts is said (empty:
+    bf16). ``alone_below``: tokens of a step below which each reads its experts anew.
+    ``expert_rows``: rows to which those of each expert are filled up, whether a token chose it or
+    not (0: they are not). ``whole_context``: whether a step attends to all of the context that it
+    was compiled for; ``doubling_context``: whether it is compiled for powers of two, and attends to
+    all of the next one. ``wide_windows``: whether decoding reads as many keys beside a window as a
+    step may have tokens.
     ``poll_steps``: steps between two looks at what has arrived. ``wait_steps``: steps for which
     prompts wait until they fill ``wait_share`` of the budget.
     ``step_time``: host time of a step that the device waits for; ``sequence_time``: of each
@@ -108,6 +112,7 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     splits_cache: bool = False
     reuse: bool = True
     narrow_cache: bool = False
+    narrow_heads: tuple[str, ...] = ()
     graph_rows: int = 512
     graph_context: int = 0
     fused_attention: bool = True
@@ -117,12 +122,14 @@ class InferenceEngine(Record, frozen=True, kw_only=True):
     small_kernels: float = 5.0
     vector: str = ""
     narrow_sums: bool = False
+    widened_from: int = 0
     rows: bool = False
     beside: str = ""
     alone_below: int = 0
     expert_rows: int = 0
     whole_context: bool = False
     doubling_context: bool = False
+    wide_windows: bool = False
     poll_steps: int = 1
     wait_steps: int = 0
     wait_share: float = 0.0

@@ -265,9 +265,8 @@ def _loss(cases: list[Case], engine: InferenceEngine, predictor: Predictor) -> f
     errors = _errors(cases, engine, predictor).values()
     means = [float(np.mean(_capped(np.abs(v)))) for v in errors]
     weights = [len(v) ** 0.5 for v in errors]
-    return float(np.average(means, weights=weights)) + DOUBT * _moves(
-        engine, cases[0][1].engine
-    ) / len(cases)
+    doubt = DOUBT * _moves(engine, cases[0][1]) / len(cases)
+    return float(np.average(means, weights=weights)) + doubt
 
 
 def _capped(errors: Any) -> Any:  # noqa: ANN401 - an array
@@ -275,14 +274,19 @@ def _capped(errors: Any) -> Any:  # noqa: ANN401 - an array
     return np.minimum(CAP, errors) + BEYOND * np.maximum(0.0, errors - CAP)
 
 
-def _moves(engine: InferenceEngine, documented: InferenceEngine) -> float:
-    """How far host times are from those documented, and the last factors from their parent's."""
+def _moves(engine: InferenceEngine, question: ServeQuestion) -> float:
+    """How far host times are from those documented, and the last factors from their parent's.
+
+    ``question``: of a run that the last factors are for, so that their parent is found.
+    """
     total = 0.0
     for name in HOST:
         least = LEAST.get(name, 0.0)
-        start, end = (max(getattr(one, name), least) for one in (documented, engine))
+        start, end = (max(getattr(one, name), least) for one in (question.engine, engine))
         total += abs(float(np.log(end / start))) if start > 0.0 else 0.0
-    *_, parent, last = (Correction(), *engine.corrections)
+    *others, last = engine.corrections
+    above = msgspec.structs.replace(engine, corrections=tuple(others))
+    parent = above.correction(**_whereabouts(question))
     for name in ("decode", "prompt"):
         total += abs(float(np.log(getattr(last, name) / getattr(parent, name))))
     return total

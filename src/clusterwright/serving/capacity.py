@@ -9,8 +9,9 @@ from clusterwright.inference import Deployment
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Block, Model, heads_here
 from clusterwright.records import Record
+from clusterwright.serving.attending import latent_of
 from clusterwright.serving.kernel_times import BF16, CACHE_BYTES
-from clusterwright.serving.layers import Served, adapter_shapes, latent_of
+from clusterwright.serving.layers import Served, adapter_shapes
 
 Array = Any
 

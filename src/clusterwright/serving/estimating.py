@@ -11,15 +11,10 @@ import numpy as np
 from clusterwright.engines.requests.simulator import Played, ReplicaKind, Traffic
 from clusterwright.engines.requests.things import DECODE
 from clusterwright.formulas.halves import halved_time
+from clusterwright.serving.attending import attention_costs
 from clusterwright.serving.handheld import handheld
 from clusterwright.serving.intervals import ServingInterval, Sort, at_worst, interval_of
-from clusterwright.serving.layers import (
-    Served,
-    attention_costs,
-    head_costs,
-    lane_costs,
-    whole_costs,
-)
+from clusterwright.serving.layers import Served, head_costs, lane_costs, whole_costs
 from clusterwright.serving.loads import longest, reused_tokens
 from clusterwright.serving.plan import Latency, Part, ServingEstimate, ServingQuestion, Verdict
 from clusterwright.serving.playing import keeps, kinds_of, play, saturation_of, settled, summary

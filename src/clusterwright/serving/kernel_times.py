@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from clusterwright.efficiency import EfficiencyProfile
@@ -14,7 +14,7 @@ from clusterwright.formulas.attention import attention_time
 from clusterwright.formulas.decoding import decode_attention_time
 from clusterwright.formulas.experts import experts_time
 from clusterwright.hardware import Accelerator
-from clusterwright.inference import Format
+from clusterwright.inference import Format, InferenceEngine
 from clusterwright.kernels.columns import ENGINE, Table
 from clusterwright.kernels.decode import usual_arguments
 from clusterwright.kernels.experts import prepared
@@ -40,6 +40,13 @@ VECTOR_EFFICIENCY = 0.5
 """Of their peak that vector units reach on products, half of the instructions being loads. [1]"""
 VECTOR_SHARE = 1.0 / 16.0
 """Their rate over that of the matrix units, where nobody published it. [1]"""
+TABLES = "tables"
+"""Vector units that look products up instead of multiplying."""
+TABLE_BITS = 2.0
+"""Bits of a weight at which looking up takes as long as multiplying 8-bit integers: an instruction
+looks up 16 sums of four bits, another adds them, where one takes 16 products. [1]"""
+NARROW_BITS = 4.0
+"""Wider weights have no tables. [1]"""
 EXPERT_KERNELS = 4.0
 """Kernels of a layer's experts: sort, multiply, multiply, add up. [1]"""
 
@@ -49,6 +56,7 @@ shifts, masks, comparisons and choices, 1 to take it out of its word, 1 to scale
 and back at a quarter of the rate. [1]"""
 CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 BF16 = 2.0
+BF16_PRODUCTS = "bf16"
 
 ENVELOPE = ("gemm",)
 """Kinds of kernels that engines take from the same libraries: tables differ in how they were
@@ -64,14 +72,8 @@ class KernelTimes:
         Where they run, and what its generation makes of its peaks where no kernel was measured.
     library
         Measured kernels.
-    engines
-        Whose kernels to take, the nearest first.
-    vector
-        Precision at which vector units take all products (empty: matrix units take them too).
-    narrow_sums
-        Whether products of 16 bits add up in 16 bits.
-    cuts_keys
-        Whether the keys of a head are cut over units while decoding.
+    engine
+        Whose kernels to take, and which it has at all.
     """
 
     def __init__(
@@ -79,24 +81,29 @@ class KernelTimes:
         accelerator: Accelerator,
         profile: EfficiencyProfile,
         library: KernelLibrary,
-        engines: Sequence[str],
-        *,
-        vector: str = "",
-        narrow_sums: bool = False,
-        cuts_keys: bool = True,
+        engine: InferenceEngine,
     ) -> None:
         self.accelerator = accelerator
         self.profile = profile
         self._library = library
-        self._engines = tuple(engines)
-        self._vector = vector
-        self._narrow_sums = narrow_sums
-        self._cuts_keys = cuts_keys
+        self._engine = engine
 
     def matmul(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
         """Product of (m, k) inputs with (k, n) weights."""
+        direct = self._product(rows, columns, depth, form)
+        if not self._engine.widened_from or form.weight_bytes >= BF16:
+            return direct
+        wide = msgspec.structs.replace(form, weight_bytes=BF16, dense=BF16_PRODUCTS)
+        written = self.stream(columns * depth * (form.weight_bytes + BF16))
+        widened = self._product(rows, columns, depth, wide) + written
+        return np.where(np.asarray(rows) < self._engine.widened_from, direct, widened)
+
+    def _product(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
+        """The same, with the weights as they are stored."""
         shapes = _columns(m=np.maximum(rows, 1.0), n=columns, k=depth)
-        measured = None if self._vector else self._measured("gemm", form.dense, Table(shapes))
+        measured = (
+            None if self._engine.vector else self._measured("gemm", form.dense, Table(shapes))
+        )
         if measured is not None:
             return measured
         chip: dict[str, Any] = {
@@ -111,8 +118,8 @@ class KernelTimes:
         )
         # Few rows go row by row through the vector units, which have no tiles to fill.
         by_rows: dict[str, Any] = {**profile, **UNTILED, "peak_efficiency": VECTOR_EFFICIENCY}
-        rows = roofline.matmul_time(m, n, k, peak_flops=self.vector_peak, **chip, **by_rows)
-        return rows if self._vector else np.minimum(tiled, rows)
+        rows = roofline.matmul_time(m, n, k, peak_flops=self._row_peak(form), **chip, **by_rows)
+        return rows if self._engine.vector else np.minimum(tiled, rows)
 
     def prefill(
         self, length: Array, *, heads: float, kv_heads: float, width: float, window: float
@@ -199,7 +206,7 @@ class KernelTimes:
         A unit alone is given its share of the memory's rate.
         """
         units, rate = self.accelerator.num_units, self.accelerator.memory_bandwidth
-        if self._cuts_keys or not units or not rate:
+        if self._engine.cuts_keys or not units or not rate:
             return 0.0
         return num_bytes * units / (rate * self.profile.memory.efficiency)
 
@@ -258,12 +265,14 @@ class KernelTimes:
         )
         size = len(shapes["topk"])
         shapes["distribution"] = np.full(size, distribution)
-        engine = next((e for e in self._engines if self._fit_of("experts", form.experts, e)), "")
-        shapes[ENGINE] = np.full(size, engine or "any")
+        named = next(
+            (e for e in self._engine.kernels if self._fit_of("experts", form.experts, e)), ""
+        )
+        shapes[ENGINE] = np.full(size, named or "any")
         table = prepared(Table(shapes))
         if sorted_out:
             table = _own_rows(table)
-        measured = None if self._vector else self._measured("experts", form.experts, table)
+        measured = None if self._engine.vector else self._measured("experts", form.experts, table)
         if measured is not None:
             return measured
         return self._computed_experts(table, form, hidden, width / tp, gated=gated)
@@ -287,12 +296,12 @@ class KernelTimes:
         shape = table["rows"], hidden, inner
         by_rows = experts_time(
             *shape,
-            peak_flops=self.vector_peak,
+            peak_flops=self._row_peak(form),
             peak_efficiency=VECTOR_EFFICIENCY,
             half_tile=0.0,
             **common,
         )
-        if self._vector:
+        if self._engine.vector:
             return by_rows
         by_tiles = experts_time(
             *shape,
@@ -307,8 +316,15 @@ class KernelTimes:
     @property
     def vector_peak(self) -> float:
         """Rate of the vector units, or what is usual beside the matrix units. [FLOP/s]"""
-        precision = self._vector or "fp32"
+        precision = "fp32" if self._engine.vector in ("", TABLES) else self._engine.vector
         return self.accelerator.peaks.get(precision) or VECTOR_SHARE * self.peak("bf16")
+
+    def _row_peak(self, form: Format) -> float:
+        """Rate of products row by row; tables are looked up bit by bit of a weight. [FLOP/s]"""
+        bits = max(1.0, float(np.floor(8.0 * form.weight_bytes)))
+        if self._engine.vector == TABLES and bits <= NARROW_BITS:
+            return self.peak("int8") * TABLE_BITS / bits
+        return self.vector_peak
 
     def stream(self, num_bytes: Array, *, kernels: float = 1.0) -> Array:
         """Memory-bound kernels that move ``num_bytes`` in all."""
@@ -345,14 +361,14 @@ class KernelTimes:
         Desktop cards add up in 32 bits at half the rate, in 16 bits and of integers at the full.
         """
         peak = self.peak(precision)
-        if self._narrow_sums and _class_of(precision) in PLAIN:
+        if self._engine.narrow_sums and _class_of(precision) in PLAIN:
             return max(peak, 0.5 * self.accelerator.peaks.get("int8", 0.0))
         return peak
 
     def _measured(self, kind: str, precision: str, table: Table) -> Array | None:
         """The quickest of the engines' kernels for each shape; ``None``: nobody measured any."""
         found = []
-        for engine in self._engines:
+        for engine in self._engine.kernels:
             fit = self._fit_of(kind, precision, engine)
             if fit is not None:
                 found.append(KINDS[kind].predict(table, self.accelerator, precision, fit.branches))

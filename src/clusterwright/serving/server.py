@@ -22,13 +22,22 @@ from clusterwright.kernels.library import KernelLibrary
 from clusterwright.links import links_of
 from clusterwright.model.records import Model
 from clusterwright.records import Record
+from clusterwright.serving.attending import latent_of
 from clusterwright.serving.capacity import Memory, memory_of
 from clusterwright.serving.intervals import intervals_in
 from clusterwright.serving.kernel_times import CACHE_BYTES, KernelTimes
-from clusterwright.serving.layers import Served, latent_of
+from clusterwright.serving.layers import Served
 from clusterwright.serving.steps import DeviceTimes, device_times, replica_of
 
 Role = Literal["both", "prefill", "decode"]
+AFTER_KERNELS: dict[str, Any] = {
+    "step_time": 0.0,
+    "sequence_time": 0.0,
+    "launch_time": 0.0,
+    "entry_time": 0.0,
+    "corrections": (),
+}
+"""Facts of an engine that change none of its kernels: what is fitted moves while these stay."""
 HELD = ("soc", "phone", "gpu-laptop")
 """Kinds of accelerators of which a device has one."""
 SPARE_BLOCKS = 2
@@ -133,28 +142,18 @@ class Server:
     def served(self, deployment: Deployment, model: Model | None = None) -> Served:
         """The model, or another one, in a deployment, as formulas want it."""
         weights = self.facts.format_named(deployment.weights)
+        usual = "" if weights.id in self.engine.narrow_heads else weights.head
         return Served(
             model=model or self.model,
             deployment=deployment,
             engine=self.engine,
-            kernels=self._kernels(),
+            kernels=KernelTimes(
+                self.cluster.accelerator, self.profile, self.facts.library, self.engine
+            ),
             links=links_of(self.cluster, self.profile),
             weights=weights,
             expert_weights=self.facts.format_named(deployment.expert_weights or weights.id),
-            head=self.facts.format_named(weights.head or weights.id),
-        )
-
-    def _kernels(self) -> KernelTimes:
-        engine, facts = self.engine, self.facts
-        chip = self.cluster.accelerator
-        return KernelTimes(
-            chip,
-            self.profile,
-            facts.library,
-            engine.kernels,
-            vector=engine.vector,
-            narrow_sums=engine.narrow_sums,
-            cuts_keys=engine.cuts_keys,
+            head=self.facts.format_named(usual or weights.id),
         )
 
     def memory(self, deployment: Deployment, tokens: float) -> Memory:
@@ -165,26 +164,15 @@ class Server:
 
     def device(self, deployment: Deployment) -> DeviceTimes:
         """What a deployment's steps take on the device; evaluated once for each shape."""
-        shape = msgspec.structs.replace(deployment, memory_share=0.0, budget=0, most=0)
-        engine = self.engine
+        shape = msgspec.structs.replace(deployment, memory_share=0.0, most=0)
+        if not self.engine.wide_windows:
+            shape = msgspec.structs.replace(shape, budget=0)
         key = (
             self.model.name,
             self.draft.name if self.draft else "",
             self.cluster.accelerator.name,
             self.cluster.levels,
-            engine.kernels,
-            engine.own_all_reduce,
-            engine.shared_keys,
-            engine.cuts_keys,
-            engine.overlaps,
-            engine.fused_attention,
-            engine.small_kernels,
-            engine.vector,
-            engine.narrow_sums,
-            engine.rows,
-            engine.alone_below,
-            engine.expert_rows,
-            engine.doubling_context,
+            msgspec.structs.replace(self.engine, **AFTER_KERNELS),
             shape,
         )
         if key not in self.facts.devices:

@@ -10,15 +10,9 @@ import numpy as np
 from clusterwright.engines.requests.simulator import ReplicaKind, StepTimes
 from clusterwright.formulas.halves import halved_time
 from clusterwright.inference import Correction, InferenceEngine
+from clusterwright.serving.attending import attention_costs, prefill_costs
 from clusterwright.serving.capacity import Memory, passed_bytes, sequence_bytes
-from clusterwright.serving.layers import (
-    Served,
-    attention_costs,
-    head_costs,
-    lane_costs,
-    prefill_costs,
-    whole_costs,
-)
+from clusterwright.serving.layers import Served, head_costs, lane_costs, whole_costs
 
 Array = Any
 

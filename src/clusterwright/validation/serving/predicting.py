@@ -51,6 +51,10 @@ COMPILED = re.compile(r"context length (\d+)")
 """Context that a model was compiled for, in the notes of a run."""
 
 
+DEPTH = re.compile(r"at context depth ([1-9]\d*) ")
+"""Tokens that were in the cache before a prompt, in the notes of a run."""
+
+
 class Predictor:
     """Predicts runs; what many rows share is built once."""
 
@@ -71,10 +75,16 @@ class Predictor:
             What stops the deployment: it does not fit, or a figure is missing.
         """
         prompt, output, _ = lengths = lengths_of(
-            run, spread=question.spread, whole_context=question.engine.whole_context
+            run,
+            spread=question.spread,
+            unknown=question.prompt or UNKNOWN_PROMPT,
+            whole_context=question.engine.whole_context,
         )
         if "decode only" in run.scenario and run.measured_metric in PROMPT_METRICS:
             raise InputError("decoding alone says nothing of prompts")
+        depth = DEPTH.search(run.notes)
+        if depth and run.measured_metric == "prefill_tokens_per_s":
+            return self._beyond(run, question, float(depth[1]))
         kinds = self.kinds(question, prompt + output)
         steady = "steady state" in run.scenario or "decode only" in run.scenario
         if steady and len(kinds) == 1 and run.measured_metric in STEADY_METRICS and run.batch:
@@ -105,6 +115,16 @@ class Predictor:
             return metric_of(run, *settled_part(played, run.batch or 1), prompt)
         return metric_of(run, played, played.duration, prompt)
 
+    def _beyond(self, run: ServeRun, question: ServeQuestion, depth: float) -> float:
+        """Rate at which a prompt is taken that goes on from where an earlier one ended. [1/s]"""
+        prompt = run.input_len or 0.0
+        early, late = (
+            length
+            / self.predict(msgspec.structs.replace(run, input_len=length, notes=""), question)
+            for length in (depth, depth + prompt)
+        )
+        return prompt / (late - early)
+
     def kinds(self, question: ServeQuestion, tokens: float) -> list[ReplicaKind]:
         """The question's replicas for requests of so many tokens.
 
@@ -127,18 +147,23 @@ def _replica(server: Server, pool: Pool, tokens: float) -> ReplicaKind:
 
 
 def lengths_of(
-    run: ServeRun, *, spread: float = 0.0, whole_context: bool = False
+    run: ServeRun,
+    *,
+    spread: float = 0.0,
+    unknown: float = UNKNOWN_PROMPT,
+    whole_context: bool = False,
 ) -> tuple[float, float, float]:
     """Mean prompt, mean output, and how far random lengths spread.
 
     The lengths of a row are the longest, unless it says that they are means.
 
-    ``spread``: where the row does not say it. ``whole_context``: steps attend to all that the model
-    was compiled for, so that an unknown prompt is taken to fill it.
+    ``spread``, ``unknown``: the spread and the prompt where the row does not say them.
+    ``whole_context``: steps attend to all that the model was compiled for, so that an unknown
+    prompt is taken to fill it.
     """
     output = run.output_len if run.output_len is not None else 32.0
     compiled = COMPILED.search(run.notes) if whole_context else None
-    unknown = float(compiled[1]) - output if compiled else UNKNOWN_PROMPT
+    unknown = float(compiled[1]) - output if compiled else unknown
     prompt = run.input_len if run.input_len is not None else unknown
     ratio = "[0.8" in run.notes or "range_ratio 0.8" in run.notes
     spread = SPREAD if ratio else spread

@@ -40,10 +40,10 @@ AXES = re.compile(r"(DP-attn|TP|EP|DP)(\d+)")
 class ServeQuestion(Record, frozen=True, kw_only=True):
     """What a run asks: a model on a machine, its pools and its load.
 
-    ``spread``: of random lengths, as a share of the longest, where the row does not say it. [1]
-    ``eager``: whether graphs were turned off. ``requests``: that were sent in all, where the row
-    does not say it (0: unknown). ``settled``: whether what users find at the start, and what they
-    leave at the end, was not measured.
+    ``spread``: of random lengths, as a share of the longest, ``prompt``: tokens of prompts (0:
+    unknown), where the row does not say them. ``eager``: whether graphs were turned off.
+    ``requests``: that were sent in all, where the row does not say it (0: unknown). ``settled``:
+    whether what users find at the start, and what they leave at the end, was not measured.
     """
 
     model: Model
@@ -51,6 +51,7 @@ class ServeQuestion(Record, frozen=True, kw_only=True):
     engine: InferenceEngine
     pools: tuple[Pool, ...]
     spread: float = 0.0
+    prompt: float = 0.0
     filled: tuple[str, ...] = ()
     eager: bool = False
     requests: int = 0
@@ -153,6 +154,7 @@ def question_of(run: ServeRun, known: ServeLookup) -> ServeQuestion:
         engine=engine,
         pools=pools,
         spread=flags.get("spread", 0.0),
+        prompt=flags.get("prompt", 0.0),
         filled=tuple(filled),
         eager=flags.get("graph_rows") == 0,
         requests=flags.get("requests", 0),
@@ -263,7 +265,7 @@ def _cache(run: ServeRun, deployment: Deployment, engine: InferenceEngine, flag:
     said = run.kv_precision or flag
     if said:
         return "int8" if "int8" in said else "fp8" if "8" in said else "bf16"
-    narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4")
+    narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4", "w4a16-npu")
     return "fp8" if narrow and engine.narrow_cache else "bf16"
 
 

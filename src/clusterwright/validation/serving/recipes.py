@@ -25,7 +25,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     the nominal one to all of it. ``requests``: that the client sent in all; ``settled``: whether it
     measured in windows once its users were at work; ``own_attention``: whether tensor-parallel
     ranks split sequences between them for attention. ``weights``: their format, where the row's
-    word for it leaves open which.
+    word for it leaves open which. ``prompt``: tokens of prompts, where the row does not say them.
     """
 
     source: str
@@ -53,6 +53,7 @@ class Recipe(Record, frozen=True, kw_only=True):
     stream_steps: int | None = None
     graph_rows: int | str | None = None
     spread: float | None = None
+    prompt: float | None = None
     warm: bool | None = None
     moe: str | None = None
     shared_keys: bool | None = None
@@ -95,7 +96,7 @@ SETS = (
     "budget", "most", "memory_share", "free_share", "cache", "poll_steps", "wait_steps",
     "wait_share", "graph_rows", "shared_keys", "overlap", "runs", "instances", "rows", "spread",
     "requests", "settled", "own_attention",
-    "parts", "expert_rows", "weights",
+    "parts", "expert_rows", "weights", "prompt",
 )  # fmt: skip
 """What changes a prediction."""
 
