@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from clusterwright.engines.requests.simulator import ReplicaKind
 from clusterwright.inference import Deployment
@@ -24,7 +25,7 @@ from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingQuest
 from clusterwright.serving.playing import keeps, kinds_of, play, run_as, saturation_of
 from clusterwright.serving.refusing import refuse_count, refuse_promise, refuse_size
 from clusterwright.serving.server import Pool, Server
-from clusterwright.serving.steady import Steady, decoding, prefill_rate, steady
+from clusterwright.serving.steady import Steady, decoding, prefill_rate, prompt_time, steady
 
 CHECKED = 4
 """Candidates that the engine plays, the best by closed form, each cut in its own way."""
@@ -150,9 +151,9 @@ def _apart(
     second: list[tuple[float, Deployment, float]] = []
     for deployment in fits:
         kind = _kind(server, deployment, "prefill", question)
-        most = prefill_rate(kind, job.prompt, reused_tokens(kind, job))
-        rate = PREFILL_LOAD * most
-        if kind.lanes / most <= job.latest:
+        reused, nobody = reused_tokens(kind, job), np.zeros(1)
+        rate = PREFILL_LOAD * prefill_rate(kind, job.prompt, reused)
+        if prompt_time(kind, nobody, job.prompt, nobody, reused)[0] <= job.latest:
             first.append((rate / deployment.accelerators, deployment, rate))
         state = decoding(_kind(server, deployment, "decode", question), job.prompt, job.output)
         place = state.at(job.slowest)
