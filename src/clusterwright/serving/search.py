@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+import numpy as np
 
 from clusterwright.engines.requests.simulator import ReplicaKind
 from clusterwright.inference import Deployment
@@ -24,12 +25,14 @@ from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingQuest
 from clusterwright.serving.playing import keeps, kinds_of, play, run_as, saturation_of
 from clusterwright.serving.refusing import refuse_count, refuse_promise, refuse_size
 from clusterwright.serving.server import Pool, Server
-from clusterwright.serving.steady import Steady, decoding, prefill_rate, steady
+from clusterwright.serving.steady import Steady, decoding, prefill_rate, prompt_time, steady
 
 CHECKED = 4
-"""Candidates that the engine plays, the best by closed form, each cut in its own way."""
+"""Candidates that keep what was promised when played, of each way, each cut in its own way."""
+TRIED = 12
+"""Candidates that the engine plays at most, of each way, where few keep it."""
 LOADS = 5
-"""Halvings in the search for the load that keeps what was promised."""
+"""Loads that are played in the search for the highest that keeps what was promised."""
 PREFILL_LOAD = 0.7
 """Share of its time that a replica for prompts works, so that prompts do not queue for long. [1]"""
 MOST_RATIO = 6
@@ -52,6 +55,10 @@ class Candidate:
     def worth(self) -> float:
         """Requests a second for each accelerator. [1/s]"""
         return self.rate / self.accelerators
+
+    def needed(self, rate: float) -> int:
+        """Accelerators for so many requests a second, in whole units."""
+        return math.ceil(rate / self.rate) * self.accelerators
 
 
 @dataclass(frozen=True)
@@ -150,9 +157,9 @@ def _apart(
     second: list[tuple[float, Deployment, float]] = []
     for deployment in fits:
         kind = _kind(server, deployment, "prefill", question)
-        most = prefill_rate(kind, job.prompt, reused_tokens(kind, job))
-        rate = PREFILL_LOAD * most
-        if kind.lanes / most <= job.latest:
+        reused, nobody = reused_tokens(kind, job), np.zeros(1)
+        rate = PREFILL_LOAD * prefill_rate(kind, job.prompt, reused)
+        if prompt_time(kind, nobody, job.prompt, nobody, reused)[0] <= job.latest:
             first.append((rate / deployment.accelerators, deployment, rate))
         state = decoding(_kind(server, deployment, "decode", question), job.prompt, job.output)
         place = state.at(job.slowest)
@@ -186,21 +193,35 @@ def _ratio(wanted: float) -> tuple[int, int]:
 def _settle(
     question: ServingQuestion, server: Server, candidates: Sequence[Candidate]
 ) -> tuple[list[ServingEstimate], int]:
-    """Play the best candidates at falling loads until what was promised is kept."""
-    chosen: list[Candidate] = []
-    for one in sorted(candidates, key=lambda one: -one.worth):
-        if len(chosen) < CHECKED and all(_differs(one, other) for other in chosen):
-            chosen.append(one)
+    """Play the best candidates at falling loads until what was promised is kept.
+
+    Those with replicas of their own for prompts do not crowd out others, nor the other way round:
+    who may have both never gets worse than who may have one.
+    """
     found, plays = [], 0
-    for one in chosen:
-        load, more = _highest_load(question, server, one)
-        plays += more
-        if load <= 0.0:
-            continue
-        units = max(1, math.ceil(question.workload.rate / (load * one.rate)))
-        found.append(estimate(question, server, one.pools, scale=units))
-        plays += 1
+    for ways in (1, 2):
+        kept = 0
+        for one in _chosen([each for each in candidates if len(each.pools) == ways], question):
+            units, more = _fewest_units(question, server, one)
+            plays += more
+            if units:
+                found.append(estimate(question, server, one.pools, scale=units))
+                plays += 1
+                kept += 1
+            if kept == CHECKED:
+                break
     return found, plays
+
+
+def _chosen(candidates: Sequence[Candidate], question: ServingQuestion) -> list[Candidate]:
+    """The best by closed form, each cut in its own way."""
+    rate = question.workload.rate
+    most = question.objective == "throughput"
+    chosen: list[Candidate] = []
+    for one in sorted(candidates, key=lambda one: (0 if most else one.needed(rate), -one.worth)):
+        if len(chosen) < TRIED and all(_differs(one, other) for other in chosen):
+            chosen.append(one)
+    return chosen
 
 
 def _differs(one: Candidate, other: Candidate) -> bool:
@@ -213,23 +234,26 @@ def _differs(one: Candidate, other: Candidate) -> bool:
     return cuts[0] != cuts[1]
 
 
-def _highest_load(
+def _fewest_units(
     question: ServingQuestion, server: Server, candidate: Candidate
-) -> tuple[float, int]:
-    """The highest load that keeps what is promised, over what the closed form says it takes. [1]"""
+) -> tuple[int, int]:
+    """How many of a candidate's pools keep what is promised, 0: none do; and loads played."""
     job = question.workload
     kinds = kinds_of(server, candidate.pools, job, question.service)
-    room = limits_of(saturation_of(kinds, job), intervals_for(server))[0] / candidate.rate
-    low, high = 0.0, min(1.0, room)
+    room = limits_of(saturation_of(kinds, job), intervals_for(server))[0]
+    # Units, and not loads, are searched: where few will do, few loads differ.
+    middle = max(math.ceil(job.rate / candidate.rate), math.floor(job.rate / room) + 1)
+    low, high = middle - 1, 0
     for played in range(1, LOADS + 1):
-        load = high if played == 1 else 0.5 * (low + high)
-        if keeps(play(question, kinds, load * candidate.rate), job):
-            low = load
-            if played == 1:
-                return load, played
+        if keeps(play(question, kinds, job.rate / middle), job):
+            high = middle
         else:
-            high = load
-    return low, LOADS
+            low = middle
+        if high and high - low <= 1:
+            return high, played
+        between = round(2.0 / (1.0 / low + 1.0 / high)) if high else 2 * low
+        middle = min(max(between, low + 1), high - 1) if high else between
+    return high, LOADS
 
 
 def _objective(one: ServingEstimate, question: ServingQuestion) -> tuple[float, float]:

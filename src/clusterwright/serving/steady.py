@@ -6,6 +6,7 @@ the request engine, which checks the best few.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +52,18 @@ def steady(kind: ReplicaKind, prompt: float, output: float, reused: float = 0.0)
     """
     sequences = _grid(kind, prompt, output, reused)
     decode = decode_step(kind, sequences, prompt + 0.5 * output)
-    own = prompt_time(kind, sequences, prompt, decode, reused)
     gained = output / kind.gain
-    step = decode + sequences / gained * own
+    # As many prompts come as answers end: beyond one a step they share steps, as far as they fit.
+    come = sequences / gained
+    together = np.clip(come, 1.0, _most_prompts(kind, prompt, reused))
+    own = prompt_time(kind, sequences, prompt, decode, reused, together=together)
+    step = decode + come / together * own
+    alone = prompt_time(kind, sequences, prompt, decode, reused)
     return Steady(
         sequences=sequences,
         step=step / kind.gain,
         rate=sequences / (gained * step),
-        prompt_time=own + decode * kind.mixed,
+        prompt_time=alone + decode * kind.mixed,
         utilisation=sequences / sequences[-1],
     )
 
@@ -78,8 +83,9 @@ def decoding(kind: ReplicaKind, prompt: float, output: float) -> Steady:
 
 def prefill_rate(kind: ReplicaKind, prompt: float, reused: float = 0.0) -> float:
     """Prompts a second that a replica works through when it does nothing else. [1/s]"""
-    nobody = np.zeros(1)
-    return float(kind.lanes / prompt_time(kind, nobody, prompt, nobody, reused)[0])
+    nobody, most = np.zeros(1), _most_prompts(kind, prompt, reused)
+    times = prompt_time(kind, nobody, prompt, nobody, reused, together=np.full(1, most))
+    return most / float(times[0])
 
 
 def decode_step(kind: ReplicaKind, sequences: Array, context: float) -> Array:
@@ -90,25 +96,60 @@ def decode_step(kind: ReplicaKind, sequences: Array, context: float) -> Array:
 
 
 def prompt_time(
-    kind: ReplicaKind, sequences: Array, prompt: float, decode: Array, reused: float = 0.0
+    kind: ReplicaKind,
+    sequences: Array,
+    prompt: float,
+    decode: Array,
+    reused: float = 0.0,
+    *,
+    together: Array | None = None,
 ) -> Array:
-    """What one prompt adds to the time of those that decode beside it. [s]"""
+    """What prompts add to the time of those that decode beside them. [s]
+
+    ``together``: how many are worked on in the same steps, behind others; by default one alone,
+    for which the stages of a pipeline must fill.
+    """
     times = kind.times
-    computed = max(1.0, prompt - reused)
-    chunk = min(computed, float(kind.budget)) if kind.chunked else computed
-    steps = np.ceil(computed / chunk)
-    lane = np.interp(
-        chunk + (sequences / kind.lanes if kind.mixed else 0.0), times.tokens, times.lane
-    )
-    whole = np.interp(chunk + (sequences if kind.mixed else 0.0), times.tokens, times.whole)
-    head = np.interp(1.0 + (sequences if kind.mixed else 0.0), times.rows, times.head)
-    attention = np.interp(prompt, times.length, times.prefill)
+    prompts = np.ones_like(sequences) if together is None else together
+    steps, piece = _pieces(kind, prompt, reused)
+    beside = sequences if kind.mixed else 0.0 * sequences
+    chunk = min(piece, float(kind.budget)) if kind.chunked else piece
+    busiest = np.maximum(chunk, prompts * piece / kind.lanes)
+    turns = np.maximum(1.0, prompts * piece * kind.depth / (kind.lanes * busiest))
+    passes = (turns + (kind.depth - 1.0 if together is None else 0.0)) / kind.depth
+    passes = np.where(beside > 0.0, np.maximum(1.0, passes), passes)
+    one = np.interp(prompt, times.length, times.prefill)
     if reused > 0.0:
-        attention = attention - np.interp(reused, times.length, times.prefill)
-    alone = np.interp(sequences, times.rows, times.decode)
-    beside = alone if kind.mixed else 0.0 * decode
-    work = np.maximum(lane + whole + attention / steps, kind.shortest)
-    return np.maximum(0.0, steps * (work + head - beside))
+        one = one - np.interp(reused, times.length, times.prefill)
+    one = one / steps
+    # Later pieces see more: of prompts somewhere on their way one is nearer its end than the mean.
+    longest = one * (1.0 + (1.0 - 1.0 / steps) * (prompts - 1.0) / (prompts + 1.0))
+    attention = np.maximum(
+        longest / np.maximum(1.0, piece / busiest),
+        prompts * one * kind.depth / (kind.lanes * turns),
+    )
+    width = beside * kind.width
+    lane = np.interp(busiest + width / kind.lanes, times.tokens, times.lane)
+    whole = np.interp(prompts * piece * kind.depth / turns + width, times.tokens, times.whole)
+    head = np.interp(prompts + beside, times.rows, times.head)
+    work = np.maximum((lane + whole + attention) * passes, kind.shortest)
+    saved = np.where(beside > 0.0, np.interp(beside, times.rows, times.decode), 0.0 * decode)
+    return np.maximum(0.0, steps * (work + head - saved))
+
+
+def _pieces(kind: ReplicaKind, prompt: float, reused: float) -> tuple[float, float]:
+    """Steps that a prompt takes, and its tokens in each of them."""
+    computed = max(1.0, prompt - reused)
+    steps = math.ceil(computed / (kind.budget * kind.depth)) if kind.chunked else 1
+    return float(steps), computed / steps
+
+
+def _most_prompts(kind: ReplicaKind, prompt: float, reused: float) -> float:
+    """Prompts that share a step at most: all that its tokens, and the cache, have room for."""
+    _, piece = _pieces(kind, prompt, reused)
+    most = kind.lanes * kind.budget / piece
+    room = (kind.blocks * kind.block - reused) / max(1.0, prompt - reused)
+    return max(1.0, min(most if kind.chunked else math.floor(most), room, float(kind.most)))
 
 
 def most_sequences(kind: ReplicaKind, prompt: float, output: float, reused: float = 0.0) -> float:
