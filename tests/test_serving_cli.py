@@ -186,7 +186,7 @@ def test_a_machine_that_cannot_is_named_beside_those_that_can(capsys):
         ([*PLAN, "--price", "free"], "--price is 'free', but must be dollars an hour"),
         ([*PLAN, "--accelerators", "0"], "--accelerators is '0'"),
         (["plan", "serve", "llama-3.1-8b", *PLACE, "--rate", "0", *LOAD[2:]], "--rate is '0'"),
-        (["plan", "serve", "llama-3.1-8b", *PLACE, "--rate=-5", *LOAD[2:]], "--rate: '-5' is neg"),
+        (["plan", "serve", "llama-3.1-8b", *PLACE, "--rate=-5", *LOAD[2:]], "--rate is '-5', but"),
         (["plan", "serve", "llama-3.1-8b", "--accelerator", "h1000", *LOAD], "did you mean h100"),
         (["plan", "serve", "llama-3.1-8b", "--accelerator", "enflame-t20", *LOAD], "bandwidth of"),
         ([*PLAN, "extra"], "nothing takes the word 'extra' here"),

@@ -263,7 +263,7 @@ def test_a_plan_is_read_back_as_it_was_saved():
     [
         ({"tp": 0}, "tp is 0, but must be 1 or more"),
         ({"tp": 2, "ep": 3}, r"ep 3 does not divide the tp\(2\) \* dp\(1\) ranks"),
-        ({"ep": 2, "tp": 2}, "ep is 2, but llama-3.1-8b has 1 experts"),
+        ({"ep": 2, "tp": 2}, "llama-3.1-8b has no experts to spread"),
         ({"pp": 64}, "pp is 64, but llama-3.1-8b has 32 layers"),
         ({"cache": "int4"}, "the cache is 'int4', but must be bf16"),
     ],
@@ -329,7 +329,7 @@ def test_a_rate_is_above_zero(rate):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"percentile": 0.0}, "--percentile is 0, but must lie between 0 and 100"),
+        ({"percentile": 0.0}, "--percentile is 0, but must be 1 or more and below 100"),
         ({"percentile": 100.0}, "--percentile is 100, but must"),
         ({"percentile": math.nan}, "--percentile is nan"),
         ({"spread": -0.1}, "--spread is -0.1"),

@@ -13,6 +13,9 @@ from clusterwright.inference import Deployment, Outage, Service
 from clusterwright.units import parse
 from clusterwright.workload import ServingWorkload
 
+FASTEST = 1e12
+"""Rates from here on are slips of the pen. [1/s]"""
+
 
 def make_load(
     *,
@@ -50,8 +53,11 @@ def make_load(
     InputError
         A number that cannot be.
     """
-    if not 0.0 < percentile < 100.0:
-        raise InputError(f"--percentile is {percentile:g}, but must lie between 0 and 100")
+    if not 1.0 <= percentile < 100.0:
+        raise InputError(
+            f"--percentile is {percentile:g}, but must be 1 or more and below 100, such as 90: of "
+            f"a hundred requests"
+        )
     if not 0.0 <= spread <= 5.0:
         raise InputError(f"--spread is {spread:g}, but must be 0 or more, and 5 at most")
     if rate is not None and users is not None:
@@ -146,7 +152,7 @@ def _outage(text: str) -> Outage:
     return Outage(at=start or 0.0, lasts=time_of(lasts, "--outage") or 0.0, replica=int(which or 0))
 
 
-def rate_of(given: str | float) -> float:
+def rate_of(given: str | float, option: str = "--rate") -> float:
     """Requests a second, from what a person types. [1/s]
 
     >>> rate_of("30k/min"), rate_of(2)
@@ -156,17 +162,20 @@ def rate_of(given: str | float) -> float:
     per = {"/s": 1.0, "/sec": 1.0, "/min": 60.0, "/h": 3600.0, "/day": 86400.0}
     for ending in sorted(per, key=len, reverse=True):
         if text.endswith(ending):
-            return _positive(text.removesuffix(ending), "--rate") / per[ending]
-    return _positive(text, "--rate")
+            return _positive(text.removesuffix(ending), option) / per[ending]
+    return _positive(text, option)
 
 
 def _positive(text: str, option: str) -> float:
+    usual = "requests a second, such as 500/s or 30k/min"
     try:
         value = parse(text.strip(), "1")
-    except UnitError as error:
-        raise UnitError(f"{option}: {error}") from None
-    if not 0.0 < value < 1e12:
-        raise InputError(f"{option} is {text!r}, but must be above 0, such as 500/s")
+    except UnitError:
+        raise UnitError(f"{option} is {text!r}, but must be {usual}") from None
+    if not 0.0 < value < FASTEST:
+        raise InputError(
+            f"{option} is {text!r}, but must be above 0 and below {FASTEST:g}: {usual}"
+        )
     return value
 
 

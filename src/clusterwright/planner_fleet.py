@@ -121,7 +121,7 @@ def plan_measured(
     InputError
         A number that cannot be.
     """
-    rate = rate_of(per_accelerator)
+    rate = rate_of(per_accelerator, "--measured")
     return size_measured(question, rate, whole_number(size, "--replica"), power=power, price=price)
 
 

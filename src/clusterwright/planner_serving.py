@@ -125,6 +125,12 @@ def estimate_serving(
         if pool.count < 1:
             raise InputError(f"replicas is {pool.count}, but must be 1 or more")
         check_sizes(server, pool.deployment)
+    taken = sum(pool.accelerators for pool in pools)
+    if taken > question.cluster.count:
+        raise InputError(
+            f"the replicas take {taken:,} accelerators, but there are {question.cluster.count:,}: "
+            f"ask for fewer replicas, or cut each over fewer"
+        )
     traffic = None
     if trace is not None:
         traffic = Traffic(

@@ -8,7 +8,7 @@ from itertools import product
 import msgspec
 
 from clusterwright.inference import Deployment
-from clusterwright.serving.server import Server, has_room, most_copies
+from clusterwright.serving.server import Server, has_room, most_copies, most_heads
 
 LARGEST_EXPERT_GROUP = 64
 """Data-parallel ranks that share experts, at most."""
@@ -69,7 +69,7 @@ def fitting(
 def _cuts(server: Server, domain: int, most: int) -> Iterator[tuple[int, int, int, int]]:
     """(tp, pp, dp, ep) of a replica."""
     model = server.model
-    heads = max((core.num_heads for block in model.blocks for core in block.cores), default=1)
+    heads = most_heads(model)
     experts = max((b.experts.num_experts for b in model.blocks if b.experts), default=0)
     for tp in _powers(domain):
         if tp > heads:

@@ -20,7 +20,7 @@ from clusterwright.engines.requests.simulator import (
 from clusterwright.engines.requests.things import DECODE, PREFILL
 from clusterwright.errors import InputError
 from clusterwright.inference import Service
-from clusterwright.serving.loads import longest, reused_tokens, traffic_of
+from clusterwright.serving.loads import TURNS, longest, reused_tokens, traffic_of
 from clusterwright.serving.plan import Latency, ServingQuestion
 from clusterwright.serving.server import Pool, Server
 from clusterwright.serving.steady import Steady, decoding, prefill_rate, steady
@@ -38,6 +38,8 @@ WARM = 0.2
 """Share of all requests that are left out at least, for the same reason. [1]"""
 MANY = 2000
 """Requests from which a compiled loop pays: a plan plays a dozen such loads."""
+MOST_REQUESTS = 20_000_000
+"""Requests that are played at most: some minutes, and a few gigabytes."""
 
 
 def run_as(kind: ReplicaKind, service: Service, weights: float) -> ReplicaKind:
@@ -120,6 +122,7 @@ def play(
     if traffic is None:
         entry, block = engine.entry_time, engine.block
         count = max(REQUESTS * replicas, math.ceil(ROUNDS * at_once_of(kinds, job, rate)))
+        check_count(max(count, TURNS * job.users))
         traffic = traffic_of(job, count, rate, entry=entry, block=block)
     usual = "least-loaded"
     if traffic.hash_tokens and any(kind.reuse for kind in kinds):
@@ -131,6 +134,21 @@ def play(
         outages=outages_of(service),
         compile_loop=True if len(traffic.arrival) >= MANY and has_numba() else None,
     )
+
+
+def check_count(count: int) -> None:
+    """Refuse to play more requests than anybody waits for.
+
+    Raises
+    ------
+    InputError
+        Says how many it would be.
+    """
+    if count > MOST_REQUESTS:
+        raise InputError(
+            f"so many users or replicas take {count:,} requests to play, of {MOST_REQUESTS:,} at "
+            f"most: ask about a part of them, such as a tenth of both"
+        )
 
 
 def outages_of(service: Service) -> Outages | None:

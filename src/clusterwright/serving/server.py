@@ -251,11 +251,16 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
             f"ranks that share the experts; {ranks} does"
         )
     model = server.model
+    heads = most_heads(model)
+    if deployment.tp > heads:
+        raise InputError(f"tp is {deployment.tp:,}, but {model.name} has {heads} heads to share")
     layers = sum(model.count_of)
     if deployment.pp > layers:
         raise InputError(f"pp is {deployment.pp}, but {model.name} has {layers} layers")
-    experts = max((block.experts.num_experts for block in model.blocks if block.experts), default=1)
-    if deployment.ep > experts:
+    experts = max((block.experts.num_experts for block in model.blocks if block.experts), default=0)
+    if deployment.ep > 1 and not experts:
+        raise InputError(f"{model.name} has no experts to spread: leave out --ep")
+    if deployment.ep > max(1, experts):
         raise InputError(f"ep is {deployment.ep}, but {model.name} has {experts} experts")
     most = most_copies(model, deployment.tp)
     if deployment.cp > 1 and (deployment.tp % deployment.cp or deployment.cp > most):
@@ -280,6 +285,11 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
         )
 
 
+def most_heads(model: Model) -> int:
+    """Heads of a model's widest attention, over which tensor parallelism cuts it at most."""
+    return max((core.num_heads for block in model.blocks for core in block.cores), default=1)
+
+
 def most_copies(model: Model, tp: int) -> int:
     """Ranks that have the same keys of a sequence when all heads are cut over ``tp``."""
     heads = [
@@ -301,21 +311,42 @@ def check_fits(server: Server, deployment: Deployment, memory: Memory, tokens: f
     """
     chip = server.cluster.accelerator
     where = f"{deployment.accelerators} x {chip.id}"
+    room = has_room(server, deployment, memory, tokens)
+    if deployment.cache_tokens and not room:
+        raise InfeasibleError(
+            f"one request of {tokens:,.0f} tokens, and {SPARE_BLOCKS} blocks to spare, do not fit "
+            f"the {deployment.cache_tokens:,.0f} of --cache-tokens: give more, or leave it out"
+        )
     if not memory.fits:
         raise InfeasibleError(
-            f"{server.model.name} in {deployment.weights} does not fit {where}: weights "
+            f"{_what(server, deployment)} in {deployment.weights} does not fit {where}: weights "
             f"{memory.weights / 1e9:.1f} GB and {(memory.activations + memory.reserve) / 1e9:.1f} "
-            f"GB beside them, of {memory.taken / 1e9:.1f} GB; {_more(server)}narrower weights"
+            f"GB beside them, of {memory.taken / 1e9:.1f} GB; {_more(server, deployment)}narrower "
+            f"weights"
         )
-    if not has_room(server, deployment, memory, tokens):
+    if not room:
         raise InfeasibleError(
-            f"one request of {tokens:,.0f} tokens does not fit beside {server.model.name} on "
-            f"{where}: there is room for {memory.cache_tokens / deployment.dp:,.0f}; "
-            f"{_more(server)}narrower weights or a narrower cache"
+            f"one request of {tokens:,.0f} tokens does not fit beside "
+            f"{_what(server, deployment)} on {where}: there is room for "
+            f"{memory.cache_tokens / deployment.dp:,.0f}; {_more(server, deployment)}narrower "
+            f"weights or a narrower cache"
         )
 
 
-def _more(server: Server) -> str:
+def _what(server: Server, deployment: Deployment) -> str:
+    """What takes the memory: the model, and what is asked for beside it."""
+    beside = []
+    if deployment.drafter == "model" and server.draft is not None:
+        beside.append(f"the drafter {server.draft.name}")
+    if deployment.adapters:
+        beside.append(f"{deployment.adapters:,} adapters")
+    return " with ".join([server.model.name, *([" and ".join(beside)] if beside else [])])
+
+
+def _more(server: Server, deployment: Deployment) -> str:
     """What would help first: accelerators, where there may be more, else a smaller model."""
     held = server.cluster.accelerator.kind in HELD
-    return "take a smaller model or " if held else "take more accelerators or "
+    first = "take a smaller model or " if held else "take more accelerators or "
+    if 0.0 < deployment.memory_share < server.engine.memory_share:
+        return f"give a larger --memory-share than {deployment.memory_share:g}, {first}"
+    return first
