@@ -7,6 +7,7 @@ import pytest
 from serving_cases import asked, server
 
 from clusterwright.inference import Deployment
+from clusterwright.planner_serving import deployment_of, estimate_serving
 from clusterwright.serving.playing import kinds_of, play, saturation_of
 from clusterwright.serving.server import Pool
 from clusterwright.serving.steady import prefill_rate, prompt_time
@@ -63,3 +64,8 @@ def test_a_prompt_longer_than_a_step_takes_its_tokens_and_no_whole_steps():
     )
     assert short < long < 1.2 * short
     assert prefill_rate(kind, 1.0) > prefill_rate(kind, 1000.0)
+
+
+def test_users_who_wait_for_answers_never_ask_more_at_once_than_there_are():
+    question = asked("deepseek-v2-lite", rate=None, users=8, prompt=5936, output=6, spread=3.0)
+    assert 1.0 < estimate_serving(question, deployment_of(question)).concurrency <= 8.0

@@ -69,6 +69,8 @@ def estimate(
     served = offered if offered <= most else answered
     output = float(np.mean(played.output))
     at_once = served * float(np.mean(played.finish[part] - played.sent[part]))
+    if job.users:  # the rate is of all requests, their time of those that count
+        at_once = min(at_once, float(job.users))
     accelerators = scale * sum(pool.accelerators for pool in pools)
     intervals = intervals_for(server)
     saturation = scale * most
