@@ -329,7 +329,7 @@ def test_a_rate_is_above_zero(rate):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"percentile": 0.0}, "--percentile is 0, but must lie between 0 and 100"),
+        ({"percentile": 0.0}, "--percentile is 0, but must be 1 or more and below 100"),
         ({"percentile": 100.0}, "--percentile is 100, but must"),
         ({"percentile": math.nan}, "--percentile is nan"),
         ({"spread": -0.1}, "--spread is -0.1"),
