@@ -168,7 +168,7 @@ CASES: dict[str, Case] = {
         num_accelerators=4096,
         peak_flops="989.4 TFLOP/s",
     ),
-    "halves.halved_time": case("s", kernels="30 ms", traffic="20 ms"),
+    "halves.halved_time": case("s", kernel_time="30 ms", traffic_time="20 ms"),
     "memory.optimizer_state_bytes_per_parameter": case(
         "B", num_moments=2, moment_bytes="4 B", master_bytes="0.004 kB"
     ),

@@ -264,6 +264,7 @@ def test_a_plan_is_read_back_as_it_was_saved():
         ({"tp": 0}, "tp is 0, but must be 1 or more"),
         ({"tp": 2, "ep": 3}, r"ep 3 does not divide the tp\(2\) \* dp\(1\) ranks"),
         ({"ep": 2, "tp": 2}, "llama-3.1-8b has no experts to spread"),
+        ({"dp": 2}, "has no experts for data-parallel ranks to share: leave out --dp"),
         ({"pp": 64}, "pp is 64, but llama-3.1-8b has 32 layers"),
         ({"cache": "int4"}, "the cache is 'int4', but must be bf16"),
     ],

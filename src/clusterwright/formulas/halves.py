@@ -15,7 +15,7 @@ import numpy as np
 Floats = Any
 
 
-def halved_time(kernels: Floats, traffic: Floats) -> Floats:
+def halved_time(kernel_time: Floats, traffic_time: Floats) -> Floats:
     r"""Seconds that a batch takes in two halves. [s]
 
     .. math:: t = 2 \max(t_k, t_x)
@@ -24,9 +24,9 @@ def halved_time(kernels: Floats, traffic: Floats) -> Floats:
 
     Parameters
     ----------
-    kernels
+    kernel_time
         :math:`t_k`, of one half on the device. [s]
-    traffic
+    traffic_time
         :math:`t_x`, of one half between devices. [s]
 
     Leaves out: the first and the last turn, in which one of them waits; units of the device that
@@ -37,4 +37,4 @@ def halved_time(kernels: Floats, traffic: Floats) -> Floats:
     >>> float(halved_time(3.0, 2.0)), float(halved_time(3.0, 4.0))
     (6.0, 8.0)
     """
-    return 2.0 * np.maximum(kernels, traffic)
+    return 2.0 * np.maximum(kernel_time, traffic_time)

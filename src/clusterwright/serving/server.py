@@ -244,7 +244,17 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
             f"ep {deployment.ep} does not divide the tp({deployment.tp}) * dp({deployment.dp}) "
             f"ranks that share the experts; {ranks} does"
         )
-    model = server.model
+    _check_shares(server.model, deployment)
+    _check_features(server, deployment)
+    count = server.cluster.count
+    if deployment.accelerators > count:
+        raise InputError(
+            f"one replica takes {deployment.accelerators:,} accelerators, but there are {count:,}"
+        )
+
+
+def _check_shares(model: Model, deployment: Deployment) -> None:
+    """Refuse more ranks than there are heads, layers or experts to share."""
     heads = most_heads(model)
     if deployment.tp > heads:
         raise InputError(f"tp is {deployment.tp:,}, but {model.name} has {heads} heads to share")
@@ -254,9 +264,18 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
     experts = max((block.experts.num_experts for block in model.blocks if block.experts), default=0)
     if deployment.ep > 1 and not experts:
         raise InputError(f"{model.name} has no experts to spread: leave out --ep")
+    if deployment.dp > 1 and not experts:
+        raise InputError(
+            f"{model.name} has no experts for data-parallel ranks to share: leave out --dp, and "
+            f"give --replicas {deployment.dp}"
+        )
     if deployment.ep > max(1, experts):
         raise InputError(f"ep is {deployment.ep}, but {model.name} has {experts} experts")
-    most = most_copies(model, deployment.tp)
+
+
+def _check_features(server: Server, deployment: Deployment) -> None:
+    """Refuse what the engine, or this cut, cannot do."""
+    most = most_copies(server.model, deployment.tp)
     if deployment.cp > 1 and (deployment.tp % deployment.cp or deployment.cp > most):
         raise InputError(
             f"cp {deployment.cp} must divide tp {deployment.tp}, and be {most} at most: so many of "
@@ -272,11 +291,6 @@ def check_sizes(server: Server, deployment: Deployment) -> None:
     if deployment.cache not in CACHE_BYTES:
         known = " or ".join(CACHE_BYTES)
         raise InputError(f"the cache is {deployment.cache!r}, but must be {known}")
-    count = server.cluster.count
-    if deployment.accelerators > count:
-        raise InputError(
-            f"one replica takes {deployment.accelerators:,} accelerators, but there are {count:,}"
-        )
 
 
 def most_heads(model: Model) -> int:
