@@ -255,7 +255,7 @@ def test_requests_and_attention_of_one_s_own_are_taken_from_recipes():
 
 
 def test_a_printed_cut_and_a_printed_cache_are_taken_at_their_word():
-    note = "Parallelism type column: Hybird Tensor (2) and Pipeline (2) Parallelism"
+    note = "Parallelism type column: Hybrid Tensor (2) and Pipeline (2) Parallelism"
     [pool] = asked(tp=1, pp=4, n_accel=4, notes=note).pools
     assert (pool.deployment.tp, pool.deployment.pp) == (2, 2)
     assert asked(kv_precision="int8").pools[0].deployment.cache == "int8"
