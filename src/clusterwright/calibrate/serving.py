@@ -26,7 +26,7 @@ from clusterwright.validation.serving.tenths import fitted_keys, run_key
 
 CAP = 0.7
 """Largest logarithm of an error that counts: beyond it something else is wrong. [1]"""
-BEYOND = 0.6
+BEYOND = 0.2
 """Share of what lies beyond it that counts all the same. [1]"""
 DRAW = 0.6
 """How hard a factor is drawn towards its parent's: as by so many rows' doubts. [1]"""
