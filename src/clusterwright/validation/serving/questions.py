@@ -262,7 +262,8 @@ def _flagged(
 
 def _cache(run: ServeRun, deployment: Deployment, engine: InferenceEngine, flag: str) -> str:
     """Format of the cache: as printed, as set, or as the engine chooses by the weights."""
-    said = run.kv_precision or flag
+    # Attention in 8 bits reads its cache in 8 bits.
+    said = run.kv_precision or flag or ("fp8" if "fp8 attention" in run.weight_precision else "")
     if said:
         return "int8" if "int8" in said else "fp8" if "8" in said else "bf16"
     narrow = deployment.expert_weights in ("fp8", "fp8-block", "nvfp4", "w4a16-npu")
