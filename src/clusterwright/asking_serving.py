@@ -18,6 +18,7 @@ from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
 from clusterwright.serving.plan import Objective, ServingPlan, ServingQuestion, Split
 from clusterwright.serving.server import HELD, Pool
+from clusterwright.workload import ServingWorkload
 
 OTHERS = 10.0
 """Requests a second of all who ask a cluster that a device sends its question to. [1/s]"""
@@ -100,24 +101,12 @@ def ask_serving(
         machine = _in_hand(held, facts, assumed)
         load = {**load, **_usual_load(load, assumed)}
     runs = _engine(engine, machine.accelerator, facts, assumed)
-    if base and base.overlap and not runs.overlaps:
-        raise InputError(f"{runs.name} does not work on batches in two halves: leave out --overlap")
+    base = base or Deployment()
     formats = _formats(weights, machine.accelerator, found, facts, assumed)
     caches = (cache,) if cache else _caches(machine.accelerator)
-    if cache and cache not in ("bf16", "fp8"):
-        raise InputError(f"--cache is {cache!r}, but must be bf16 or fp8")
     job = make_load(**load)
-    if found.max_positions and job.prompt + job.output > found.max_positions:
-        raise InputError(
-            f"{found.name} takes {found.max_positions:,} tokens, but a prompt and its answer have "
-            f"{job.prompt + job.output:,.0f}: ask for fewer"
-        )
-    for name, given, known in (
-        ("objective", objective, get_args(Objective)),
-        ("split", split, get_args(Split)),
-    ):
-        if given not in known:
-            raise InputError(f"{name} is {given!r}, but must be one of {', '.join(known)}")
+    _check_words(cache=cache, objective=objective, split=split)
+    _check_able(found, runs, job, base)
     if objective == "cost" and price is None:
         assumed.append("no price: the least cost is the fewest accelerators")
     return ServingQuestion(
@@ -132,10 +121,37 @@ def ask_serving(
         price=price_of(price),
         device=held,
         service=_service(service, facts, assumed),
-        base=base or Deployment(),
+        base=base,
         draft=find_model(draft, facts) if isinstance(draft, str) else draft,
         assumed=tuple(assumed),
     )
+
+
+def _check_words(*, cache: str | None, objective: str, split: str) -> None:
+    """Refuse words that are none of those known."""
+    if cache and cache not in ("bf16", "fp8"):
+        raise InputError(f"--cache is {cache!r}, but must be bf16 or fp8")
+    for name, given, known in (
+        ("objective", objective, get_args(Objective)),
+        ("split", split, get_args(Split)),
+    ):
+        if given not in known:
+            raise InputError(f"{name} is {given!r}, but must be one of {', '.join(known)}")
+
+
+def _check_able(
+    model: Model, engine: InferenceEngine, job: ServingWorkload, base: Deployment
+) -> None:
+    """Refuse what the model or the engine cannot do."""
+    if base.overlap and not engine.overlaps:
+        raise InputError(
+            f"{engine.name} does not work on batches in two halves: leave out --overlap"
+        )
+    if model.max_positions and job.prompt + job.output > model.max_positions:
+        raise InputError(
+            f"{model.name} takes {model.max_positions:,} tokens, but a prompt and its answer have "
+            f"{job.prompt + job.output:,.0f}: ask for fewer"
+        )
 
 
 def _service(given: Service | None, facts: Catalogue, assumed: list[str]) -> Service:
