@@ -418,3 +418,16 @@ def test_a_large_batch_is_played_until_its_load_stays():
     )
     played = play(question, kinds, 30.0, traffic)
     assert found.tpot.mean == pytest.approx(played.tpot[20_000:].mean(), rel=0.1)
+
+
+def test_latents_are_cached_in_the_format_that_the_engine_reads_quickly():
+    # On Hopper vLLM has no quick kernel for latents of 8 bits; TensorRT-LLM has one.
+    caches = {
+        engine: plan_serving(
+            asked("deepseek-v3", "h200", engine=engine, rate=20, tpot="50ms", split="no")
+        )
+        for engine in ("vllm", "trtllm-pytorch-2025")
+    }
+    found = {name: plan.best.pools[-1].deployment.cache for name, plan in caches.items()}
+    assert found == {"vllm": "bf16", "trtllm-pytorch-2025": "fp8"}
+    assert asked("deepseek-v3", "h200", cache="fp8").caches == ("fp8",)

@@ -16,6 +16,7 @@ from clusterwright.facts import device_named, engine_named, shipped, usual_engin
 from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
+from clusterwright.serving.attending import latent_of
 from clusterwright.serving.plan import Objective, ServingPlan, ServingQuestion, Split
 from clusterwright.serving.server import HELD, Pool
 from clusterwright.workload import ServingWorkload
@@ -103,7 +104,7 @@ def ask_serving(
     runs = _engine(engine, machine.accelerator, facts, assumed)
     base = base or Deployment()
     formats = _formats(weights, machine.accelerator, found, facts, assumed)
-    caches = (cache,) if cache else _caches(machine.accelerator)
+    caches = (cache,) if cache else _caches(machine.accelerator, found, runs)
     job = make_load(**load)
     _check_words(cache=cache, objective=objective, split=split)
     _check_able(found, runs, job, base)
@@ -324,7 +325,14 @@ def _formats(
     return tuple(found)
 
 
-def _caches(chip: Accelerator) -> tuple[str, ...]:
-    """Formats of the cache to choose from; what runs on devices keeps it in 16 bits."""
-    narrow = chip.peaks.get("fp8") and chip.kind not in HELD
-    return ("fp8",) if narrow else ("bf16",)
+def _caches(chip: Accelerator, model: Model, engine: InferenceEngine) -> tuple[str, ...]:
+    """Formats of the cache to choose from; what runs on devices keeps it in 16 bits.
+
+    Latents of 8 bits are half as long to read, but on some chips engines have no quick kernel for
+    them: both are tried, the engine's own choice first.
+    """
+    if not chip.peaks.get("fp8") or chip.kind in HELD:
+        return ("bf16",)
+    if not any(latent_of(block) for block in model.blocks):
+        return ("fp8",)
+    return ("fp8", "bf16") if engine.narrow_cache else ("bf16", "fp8")
