@@ -431,3 +431,14 @@ def test_latents_are_cached_in_the_format_that_the_engine_reads_quickly():
     found = {name: plan.best.pools[-1].deployment.cache for name, plan in caches.items()}
     assert found == {"vllm": "bf16", "trtllm-pytorch-2025": "fp8"}
     assert asked("deepseek-v3", "h200", cache="fp8").caches == ("fp8",)
+
+
+def test_pools_that_hand_caches_over_keep_them_in_one_format():
+    found = plan_serving(asked("deepseek-v3", "h200", rate=20, tpot="50ms", split="only"))
+    for one in (found.best, *found.alternatives):
+        assert len({pool.deployment.cache for pool in one.pools}) == 1
+    early, late = found.best.pools
+    other = msgspec.structs.replace(late.deployment, cache="fp8")
+    mixed = (early, msgspec.structs.replace(late, deployment=other))
+    with pytest.raises(InputError, match="give all pools one format of the cache"):
+        estimate_serving(found.question, mixed)

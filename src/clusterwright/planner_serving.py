@@ -125,6 +125,10 @@ def estimate_serving(
         if pool.count < 1:
             raise InputError(f"replicas is {pool.count}, but must be 1 or more")
         check_sizes(server, pool.deployment)
+    if len({pool.deployment.cache for pool in pools}) > 1:
+        raise InputError(
+            "caches are handed over as they are: give all pools one format of the cache"
+        )
     taken = sum(pool.accelerators for pool in pools)
     if taken > question.cluster.count:
         raise InputError(

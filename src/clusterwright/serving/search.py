@@ -166,17 +166,19 @@ def _apart(
         if place >= 0:
             rate = float(state.rate[place])
             second.append((rate / deployment.accelerators, deployment, rate))
-    if not first or not second:
-        return []
-    best = max(first, key=lambda one: one[0])
-    found = []
-    for _, deployment, rate in sorted(second, key=lambda one: -one[0])[:3]:
-        ahead, behind = _ratio(rate / best[2])
+    # Caches are handed over as they are: both pools keep them in one format.
+    best = {one.cache: (one, rate) for _, one, rate in sorted(first, key=lambda each: each[0])}
+    found: list[Candidate] = []
+    for _, deployment, rate in sorted(second, key=lambda each: -each[0]):
+        if deployment.cache not in best or len(found) == 3:
+            continue
+        early, prompts = best[deployment.cache]
+        ahead, behind = _ratio(rate / prompts)
         pools = (
-            Pool(role="prefill", count=ahead, deployment=best[1]),
+            Pool(role="prefill", count=ahead, deployment=early),
             Pool(role="decode", count=behind, deployment=deployment),
         )
-        found.append(Candidate(pools, min(ahead * best[2], behind * rate)))
+        found.append(Candidate(pools, min(ahead * prompts, behind * rate)))
     return found
 
 
