@@ -240,3 +240,15 @@ def test_help_names_what_can_be_said(verb, capsys):
     text = " ".join(" ".join(answer(capsys, verb, "serve", "--help")).split())
     for option in ("--rate", "--input", "--output", "--ttft", "--tpot", "--percentile", "--engine"):
         assert option in text
+
+
+def test_shares_may_be_per_cent(capsys):
+    asked = ["estimate", "serve", "llama-3.1-8b", "--accelerator", "h100", "--rate", "5"]
+    asked += ["--input", "1000", "--output", "100", "--json"]
+    answers = []
+    for share in ("90%", "0.9"):
+        assert main([*asked, "--memory-share", share]) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1]
+    assert main([*asked, "--spread", "half"]) != 0
+    assert "--spread is 'half', but must be a share, such as 0.9 or 90%" in capsys.readouterr().err

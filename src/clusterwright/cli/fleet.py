@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_serving import ask_serving, price_of
-from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.cli.options import Share, Whole, write, write_json
 from clusterwright.cli.serving_options import LoadOptions, PlaceOptions, TuneOptions
 from clusterwright.errors import InputError
 from clusterwright.planner_fleet import ask_fleet, plan_fleet, plan_measured
@@ -26,10 +26,10 @@ def plan(
     *,
     regions: str = "1",
     peak: float = 1.0,
-    headroom: float = 0.0,
+    headroom: Share = 0.0,
     lose_region: Annotated[bool, Parameter(negative=())] = False,
     spare: Whole = 0,
-    shortfall: float = 0.0,
+    shortfall: Share = 0.0,
     between: str | None = None,
     repair: str | None = None,
     measured: str | None = None,

@@ -31,6 +31,19 @@ def _whole(_kind: object, tokens: Sequence[Token]) -> int:
 
 Whole = Annotated[int, Parameter(converter=_whole)]
 
+
+def _share(_kind: object, tokens: Sequence[Token]) -> float:
+    """Read a share, as 0.9 or as 90%."""
+    text = tokens[0].value
+    try:
+        return float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError:
+        said = f"{tokens[0].keyword} is {text!r}, but must be a share, such as 0.9 or 90%"
+        raise InputError(said) from None
+
+
+Share = Annotated[float, Parameter(converter=_share)]
+
 Precision = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "mxfp8", "nvfp4"]
 
 
@@ -211,7 +224,7 @@ class PlayedOptions(CutOptions):
     """
 
     schedule: str = "1f1b"
-    jitter: float = 0.0
+    jitter: Share = 0.0
     straggler: Annotated[tuple[str, ...], Parameter(negative=())] = ()
     seed: Whole = 0
 

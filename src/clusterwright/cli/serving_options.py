@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from clusterwright.asking_load import make_base, make_service, rate_of
-from clusterwright.cli.options import Whole
+from clusterwright.cli.options import Share, Whole
 from clusterwright.errors import InputError
 from clusterwright.inference import Service
 from clusterwright.planner_serving import load_of
@@ -55,7 +55,7 @@ class LoadOptions:
     ttft: str | None = None
     tpot: str | None = None
     percentile: float = 90.0
-    spread: float = 0.0
+    spread: Share = 0.0
     prefix: str | None = None
 
     @cached_property
@@ -193,13 +193,13 @@ class TuneOptions:
     """
 
     draft: Whole = 0
-    acceptance: float | None = None
+    acceptance: Share | None = None
     drafter: str = "layer"
     adapters: Whole = 0
     adapter_rank: Whole = 16
     budget: Whole = 0
     most: Whole = 0
-    memory_share: float = 0.0
+    memory_share: Share = 0.0
     cache_tokens: Whole = 0
     overlap: bool = False
 
