@@ -135,7 +135,7 @@ class Links:
             return Lines((start, *lines.latencies), (2.0 * inverse, *lines.inverses))
         rate = self._levels[0].bandwidth
         if own.mesh:
-            rate = rate * (group_size - 1.0) / (self.sizes[0] - 1.0)
+            rate = rate * (group_size - 1.0) / max(1.0, self.sizes[0] - 1.0)
         one = protocols.one_shot_inverse_bandwidth(
             group_size, level_bandwidth=rate * own.share_one_shot
         )

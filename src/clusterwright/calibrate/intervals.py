@@ -187,7 +187,7 @@ def _enough(members: Sequence[Residual], fields: Sequence[str]) -> bool:
 
 def _group(members: Sequence[Residual], named: dict[str, str], level: float) -> IntervalGroup:
     """Quantiles of one group."""
-    low, high = quantiles_of([(r.source, r.log_ratio) for r in members], level)
+    low, high = bounds_of(weighed([(r.source, r.log_ratio) for r in members]), level)
     return IntervalGroup(
         low=round(low, 3),
         high=round(high, 3),
@@ -195,14 +195,6 @@ def _group(members: Sequence[Residual], named: dict[str, str], level: float) -> 
         sources=len({r.source for r in members}),
         **named,  # type: ignore[arg-type]
     )
-
-
-def quantiles_of(rows: Sequence[tuple[str, float]], level: float) -> tuple[float, float]:
-    """Bounds of measured over predicted that hold a share ``level`` of rows alike. [1]
-
-    ``rows``: each one's source and its logarithm of measured over predicted. [1]
-    """
-    return bounds_of(weighed(rows), level)
 
 
 def weighed(rows: Sequence[tuple[str, float]], *, power: float = 0.5) -> Pairs:
@@ -217,7 +209,10 @@ def effective(pairs: Pairs) -> float:
 
 
 def bounds_of(pairs: Pairs, level: float) -> tuple[float, float]:
-    """Bounds that hold a share ``level`` of values alike, one more among them. [1]"""
+    """Bounds of measured over predicted that hold a share ``level`` of rows alike. [1]
+
+    ``pairs``: logarithms of it, and their weights. One row more is reckoned with.
+    """
     tail = (1.0 - level) / 2.0
     upper = min(1.0, (1.0 - tail) * (1.0 + 1.0 / effective(pairs)))
     ordered = sorted(pairs)

@@ -70,16 +70,8 @@ def serving_residuals(runs: Iterable[ServeRun], known: ServeLookup) -> list[Serv
     return found
 
 
-def fit_serving_intervals(
-    residuals: Sequence[ServeResidual], *, borrowed: float = BORROWED
-) -> list[ServingInterval]:
-    """Intervals of every group, from general to special.
-
-    Parameters
-    ----------
-    borrowed
-        Rows of its own that the rows of the larger group weigh as much as. [1]
-    """
+def fit_serving_intervals(residuals: Sequence[ServeResidual]) -> list[ServingInterval]:
+    """Intervals of every group, from general to special."""
     found = []
     pooled: dict[tuple[str, ...], Pairs] = {}
     for level in LEVELS:
@@ -91,7 +83,7 @@ def fit_serving_intervals(
             pairs = weighed([(one.source, one.log_ratio) for one in members], power=1.0)
             pooled[key] = _scaled(pairs, effective(pairs))
             if level:
-                pooled[key] += _scaled(pooled[key[:-1]], borrowed)
+                pooled[key] += _scaled(pooled[key[:-1]], BORROWED)
             found.append(_interval(members, bounds_of(pooled[key], LEVEL), level))
     return found
 

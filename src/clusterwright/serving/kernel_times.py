@@ -56,7 +56,6 @@ shifts, masks, comparisons and choices, 1 to take it out of its word, 1 to scale
 and back at a quarter of the rate. [1]"""
 CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
 BF16 = 2.0
-BF16_PRODUCTS = "bf16"
 
 ENVELOPE = ("gemm",)
 """Kinds of kernels that engines take from the same libraries: tables differ in how they were
@@ -93,7 +92,7 @@ class KernelTimes:
         direct = self._product(rows, columns, depth, form)
         if not self._engine.widened_from or form.weight_bytes >= BF16:
             return direct
-        wide = msgspec.structs.replace(form, weight_bytes=BF16, dense=BF16_PRODUCTS)
+        wide = msgspec.structs.replace(form, weight_bytes=BF16, dense="bf16")
         written = self.stream(columns * depth * (form.weight_bytes + BF16))
         widened = self._product(rows, columns, depth, wide) + written
         return np.where(np.asarray(rows) < self._engine.widened_from, direct, widened)
@@ -101,9 +100,8 @@ class KernelTimes:
     def _product(self, rows: Array, columns: Array, depth: Array, form: Format) -> Array:
         """The same, with the weights as they are stored."""
         shapes = _columns(m=np.maximum(rows, 1.0), n=columns, k=depth)
-        measured = (
-            None if self._engine.vector else self._measured("gemm", form.dense, Table(shapes))
-        )
+        plain = not self._engine.vector
+        measured = self._measured("gemm", form.dense, Table(shapes)) if plain else None
         if measured is not None:
             return measured
         chip: dict[str, Any] = {

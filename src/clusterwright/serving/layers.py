@@ -63,11 +63,6 @@ class Served:
         asked = self.deployment.overlap and self.engine.overlaps == "asked"
         return asked or self.engine.overlaps == "always"
 
-    @property
-    def kv_split(self) -> float:
-        """Over how many ranks keys and values are cut."""
-        return float(self.deployment.tp)
-
 
 def lane_costs(served: Served, tokens: Array) -> Costs:
     """Time of all layers on one lane's tokens, without attention and routed experts. [s]"""

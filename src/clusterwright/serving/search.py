@@ -195,7 +195,7 @@ def _ratio(wanted: float) -> tuple[int, int]:
 def _settle(
     question: ServingQuestion, server: Server, candidates: Sequence[Candidate]
 ) -> tuple[list[ServingEstimate], int]:
-    """Play the best candidates at falling loads until what was promised is kept.
+    """Play the best candidates in growing numbers until what was promised is kept.
 
     Those with replicas of their own for prompts do not crowd out others, nor the other way round:
     who may have both never gets worse than who may have one.
