@@ -269,6 +269,15 @@ def test_all_reduces_of_engines_over_links_of_each_pair(accelerator, engine, ran
     assert float(lines.time(float(size))) == pytest.approx(measured * 1e-6, rel=0.12)
 
 
+def test_engines_leave_all_reduces_between_domains_of_one_to_the_library():
+    cluster = shipped().any_cluster("mi300x", 16)
+    inside, *beyond = cluster.levels
+    alone = msgspec.structs.replace(inside, size=1)
+    apart = links_on(msgspec.structs.replace(cluster, levels=(alone, *beyond)))
+    time = float(apart.own_all_reduce("aiter", 2.0).time(1e6))
+    assert time == pytest.approx(float(apart.all_reduce(2.0, 1.0).time(1e6)))
+
+
 def test_a_library_without_a_way_is_refused():
     ring = Protocol(name="r", base=0.0, hop=0.0, network_hop=0.0, share=1.0, network_share=1.0)
     fixed = {"id": "x", "name": "x", "hop_reference": 0.0, "network_hop_reference": 0.0}
