@@ -35,10 +35,18 @@ from clusterwright.units import format_quantity
 
 HANDHELD = ("phone", "soc", "gpu-laptop")
 """Kinds of accelerator that reach others over networks that are not theirs."""
-SPOKEN = {"infiniband": "infiniband", "omni-path": "infiniband", "slingshot": "slingshot"}
-"""Families of switches by what a cluster's entry calls its network; others are Ethernet."""
+SPOKEN = {
+    "infiniband": "infiniband",
+    "omni-path": "infiniband",
+    "slingshot": "slingshot",
+    "ethernet": "ethernet",
+    "roce": "ethernet",
+    "spectrum": "ethernet",
+}
+"""Families of switches by words that a cluster's entry has for its network."""
 MOST_TIERS = 6
 MOST_PLANES = 64
+MOST_RATIO = 1000.0
 
 
 class ScaleUp(Record, frozen=True, kw_only=True):
@@ -120,6 +128,11 @@ def fabric_of(
     facts = catalogue or shipped()
     place = _Place(cluster, facts)
     _check(planes, "planes", MOST_PLANES)
+    if oversubscription is not None and not 0.1 <= oversubscription <= MOST_RATIO:
+        raise InputError(
+            f"--oversubscription is {oversubscription:g}, but must be 0.1 to {MOST_RATIO:g}, such "
+            f"as 2 for half as many links up as down"
+        )
     scaleup = place.scaleup()
     if cluster.accelerator.kind in HANDHELD or cluster.count <= place.size:
         return Fabric(name=cluster.id, accelerators=cluster.count, scaleup=scaleup)
@@ -146,8 +159,10 @@ def fabric_of(
         inputs=network_inputs(facts, entry, optic),
         assumed=tuple(place.assumed),
     )
-    links = _pair_links(box, endpoints, place.tapering())
+    links = _pair_links(box, endpoints, oversubscription or place.tapering())
     if links:
+        if planes > 1 or (tiers, rails) != (None, None):
+            raise InputError(f"{box.name} is wired as a dragonfly, without tiers, rails or planes")
         return _replaced(base, pair_links=links)
     dealt = place.rails(rails, endpoints)
     depth = _tiers(base, dealt, tiers, None if switch else place.published_tiers())
@@ -170,23 +185,28 @@ class _Place:
         own = cluster.levels[0].size
         self.size: int = int(self.node.data["accelerators"]) if self.node else own
         self.outside = [level.bandwidth for level in cluster.levels if level.size > self.size]
+        self.node_ports = self._node_ports()
+
+    def _node_ports(self) -> int:
+        """Ports of a node as published; 0 where nobody says, or the cluster has other ones."""
+        usual = self.node.value("scaleout_bandwidth") if self.node else None
+        if self.node is None or usual is None or not self.outside:
+            return 0
+        alike = math.isclose(usual, self.outside[0], rel_tol=1e-3)
+        return int(self.node.data.get("ports", 0)) if alike else 0
 
     def family(self) -> str:
         """What the hosts' ports speak; "": nobody says."""
         if self.entry is None:
             return ""
         rows = self.entry.data.get("fabric", {}).get("levels", ())
-        if rows:
-            return SPOKEN.get(rows[-1]["kind"], "ethernet")
-        words = self.entry.text("network").lower()
-        return next((SPOKEN[one] for one in SPOKEN if one in words), "ethernet" if words else "")
+        words = rows[-1]["kind"] if rows else self.entry.text("network").lower()
+        return next((SPOKEN[one] for one in SPOKEN if one in words), "")
 
     def ports(self) -> tuple[int, float]:
         """Ports of hosts, and the rate of each. [B/s]"""
-        each = self.outside[0]
-        if self.node is not None and "ports" in self.node.data:
-            ports = int(self.node.data["ports"])
-        else:
+        each, ports = self.outside[0], self.node_ports
+        if not ports:
             slowest = slowest_port(self.facts, self.family())
             # Accelerators with less than a port each share ports.
             ports = min(self.size, max(1, math.ceil(self.size * each / slowest * NEARLY)))
@@ -196,8 +216,9 @@ class _Place:
 
     def switch(self, name: str, rate: float) -> Entry:
         """The switch that is named, or the usual one."""
-        if name:
-            return self.facts.entry("switches", name)
+        named = name or (self.entry.text("switch") if self.entry else "")
+        if named:
+            return self.facts.entry("switches", named)
         vendor = self.cluster.accelerator.vendor
         found = usual_switch(self.facts, self.family(), rate, vendor)
         self.assumed.append(f"switch: {found.id}, as usual for such ports")
@@ -206,7 +227,7 @@ class _Place:
     def rails(self, asked: int | None, endpoints: int) -> int:
         """Networks that the ports are dealt into."""
         if asked is None:
-            return int(self.node.data.get("rails", 1)) if self.node else 1
+            return int(self.node.data.get("rails", 1)) if self.node and self.node_ports else 1
         most = max(1, round(endpoints / self.cluster.count * self.size))
         _check(asked, "rails", most, "the ports of a node")
         return asked
@@ -271,11 +292,6 @@ def _tiers(fabric: Fabric, rails: int, asked: int | None, published: int | None)
 
 def _ratios(asked: float | None, published: list[float], tiers: int) -> tuple[float, ...]:
     """Down over up of each tier; what is known is put below the topmost ones."""
-    if asked is not None and not 0.1 <= asked <= 1000.0:
-        raise InputError(
-            f"--oversubscription is {asked:g}, but must be 0.1 to 1000, such as 2 for half as many "
-            f"links up as down"
-        )
     if asked is not None and asked != 1.0 and tiers == 1:
         raise InputError("--oversubscription needs a tier above the leaves: ask for --tiers 2")
     known = published if asked is None else [asked]
