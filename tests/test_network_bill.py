@@ -25,6 +25,7 @@ from clusterwright.formulas.clos import (
     torus_optical_ends,
     whole_switches,
 )
+from clusterwright.site.fabric import NetworkOptions
 from clusterwright.site.network import NetworkBill, network_bill, network_intervals, network_model
 from clusterwright.uncertain import draw, tornado
 
@@ -32,7 +33,7 @@ FACTS = shipped()
 
 
 def bill(chip: str, count: int, **options):
-    return network_bill(FACTS.any_cluster(chip, count), **options)
+    return network_bill(FACTS.any_cluster(chip, count), NetworkOptions(**options))
 
 
 def published(name: str) -> float:
@@ -160,6 +161,8 @@ def test_other_wirings():
     pod = network_bill(FACTS.any_cluster("tpu-v4", 4096))
     assert pod.scaleup.transceivers == 6144
     assert pod.scaleup.cables + 6144 // 2 == 12288
+    cube = network_bill(FACTS.any_cluster("tpu-v4", 64))
+    assert (cube.scaleup.cables, cube.scaleup.transceivers) == (192, 0)
 
 
 def test_scale_up_is_counted_but_not_charged():
@@ -239,7 +242,7 @@ def test_more_endpoints_never_take_fewer_parts(first, second, chip):
     assert few.transceivers <= many.transceivers
 
 
-@given(COUNTS, st.floats(1.0, 100.0), st.floats(1.0, 100.0))
+@given(COUNTS, st.floats(1.0, 50.0), st.floats(1.0, 50.0))
 def test_oversubscription_never_adds(count, first, second):
     low, high = sorted((first, second))
     less, more = (
@@ -299,6 +302,12 @@ def test_phones_reach_each_other_over_networks_of_others():
     assert bill("soc-a17p", 100000).fabric.endpoints == 0
 
 
+def test_rails_that_are_small_share_a_switch():
+    counts = [sum(bill("nv-h100-sxm", count).counts.switches) for count in (16, 64, 256, 512)]
+    assert counts == [1, 1, 4, 8]
+    assert sum(bill("nv-h100-sxm", 16, rails=8).counts.switches) == 8
+
+
 def test_a_million_accelerators_have_a_bill():
     found = bill("nv-h100-sxm", 10**6)
     assert found.fabric.tiers == 4
@@ -321,7 +330,7 @@ def test_what_moves_the_bill():
     swings = tornado(
         lambda values: network_model(found.counts, values), found.fabric.inputs, "total_dollars"
     )
-    assert {swings[0].name, swings[1].name} <= {"optic_price", "price_level"}
+    assert {swings[0].name, swings[1].name} <= {"optic_price", "network_price_level"}
     drawn = network_model(found.counts, draw(found.fabric.inputs, 64))
     parts = drawn["switches_dollars"] + drawn["optics_dollars"] + drawn["cables_dollars"]
     assert np.allclose(drawn["total_dollars"], parts + drawn["other_dollars"])
@@ -349,7 +358,32 @@ def test_the_switch_is_chosen_by_what_the_ports_speak_and_how_fast(cluster, swit
 def test_published_tiers_hold_for_the_whole_cluster_only():
     assert network_bill(FACTS.cluster("colossus1-b")).fabric.tiers == 3
     assert network_bill(FACTS.cluster("colossus1-b", 1024)).fabric.tiers == 1
-    assert network_bill(FACTS.cluster("colossus1-b"), tiers=4).fabric.tiers == 4
+    assert network_bill(FACTS.cluster("colossus1-b"), NetworkOptions(tiers=4)).fabric.tiers == 4
+
+
+def test_a_cluster_of_ones_own_has_its_own_network(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        """
+[[cluster]]
+id = "mine"
+name = "Mine"
+accelerator = "nv-h100-sxm"
+count = "4096"
+tiers = 3
+switch = "tomahawk-5"
+[cluster.fabric]
+levels = [
+  { name = "NVLink", kind = "nvlink", size = 8, bandwidth = "450 GB/s" },
+  { name = "net", kind = "roce", size = "all", bandwidth = "400 Gb/s", oversubscription = 2 },
+]
+""",
+        encoding="utf-8",
+    )
+    own = FACTS.with_files([path])
+    fabric = network_bill(own.cluster("mine"), catalogue=own).fabric
+    assert (fabric.rate, fabric.tiers, fabric.oversubscriptions) == (50e9, 3, (1.0, 2.0))
+    assert (fabric.switch.id, fabric.rails, fabric.assumed) == ("tomahawk-5", 8, ())
 
 
 def test_a_port_faster_than_the_switch_takes_several():
@@ -379,6 +413,6 @@ def test_other_refusals():
     with pytest.raises(InputError, match="ask for --tiers 2"):
         bill("nv-h100-sxm", 64, oversubscription=2.0)
     with pytest.raises(InputError, match="wired as a dragonfly"):
-        network_bill(FACTS.cluster("frontier"), tiers=3)
+        network_bill(FACTS.cluster("frontier"), NetworkOptions(tiers=3))
     with pytest.raises(UnknownNameError, match="no switch called"):
         bill("nv-h100-sxm", 64, switch="qm970")

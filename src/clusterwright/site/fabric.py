@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import msgspec
+
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
@@ -46,7 +48,7 @@ SPOKEN = {
 """Families of switches by words that a cluster's entry has for its network."""
 MOST_TIERS = 6
 MOST_PLANES = 64
-MOST_RATIO = 1000.0
+MOST_RATIO = 100.0
 
 
 class ScaleUp(Record, frozen=True, kw_only=True):
@@ -55,6 +57,29 @@ class ScaleUp(Record, frozen=True, kw_only=True):
     switches: int = 0
     cables: int = 0
     transceivers: int = 0
+
+
+class NetworkOptions(Record, frozen=True, kw_only=True):
+    """What a person may ask of a network.
+
+    ``switch``, ``optics``: ids of a switch and of a transceiver; "": as is usual at the rate of the
+    hosts' ports. ``tiers``: of switches; None: as published, or else the fewest.
+    ``oversubscription``: links down over links up, below the topmost tier; None: as published.
+    ``rails``: networks that the ports are dealt into; None: as the node's entry says. ``planes``:
+    like networks over which each port is spread, each at a part of its rate. ``copper``: whether
+    hosts reach their switches by copper.
+    """
+
+    switch: str = ""
+    optics: str = ""
+    tiers: int | None = None
+    oversubscription: float | None = None
+    rails: int | None = None
+    planes: int = 1
+    copper: bool = False
+
+
+AS_USUAL = NetworkOptions()
 
 
 class Fabric(Record, frozen=True, kw_only=True):
@@ -87,87 +112,62 @@ class Fabric(Record, frozen=True, kw_only=True):
 
 
 def fabric_of(
-    cluster: Cluster,
-    *,
-    catalogue: Catalogue | None = None,
-    switch: str = "",
-    optics: str = "",
-    tiers: int | None = None,
-    oversubscription: float | None = None,
-    rails: int | None = None,
-    planes: int = 1,
-    copper: bool = False,
+    cluster: Cluster, options: NetworkOptions = AS_USUAL, *, catalogue: Catalogue | None = None
 ) -> Fabric:
-    """The network of a cluster.
-
-    Parameters
-    ----------
-    cluster
-        Accelerators and levels of network.
-    catalogue
-        Facts; None: those that are shipped.
-    switch, optics
-        Ids of a switch and of a transceiver; empty: as is usual at the rate of the hosts' ports.
-    tiers
-        Of switches; None: as published, or else the fewest.
-    oversubscription
-        Links down over links up, below the topmost tier; None: as published.
-    rails
-        Networks that the ports are dealt into; None: one for each adapter of a host, as the node's
-        entry says.
-    planes
-        Like networks over which each port is spread, each at a part of its rate.
-    copper
-        Whether hosts reach their switches by copper.
+    """The network of a cluster, of what its own entry and that of its node say, or as is usual.
 
     Raises
     ------
     InputError
         A number that cannot be, or that does not join all.
     """
-    facts = catalogue or shipped()
-    place = _Place(cluster, facts)
-    _check(planes, "planes", MOST_PLANES)
-    if oversubscription is not None and not 0.1 <= oversubscription <= MOST_RATIO:
-        raise InputError(
-            f"--oversubscription is {oversubscription:g}, but must be 0.1 to {MOST_RATIO:g}, such "
-            f"as 2 for half as many links up as down"
-        )
+    _check_options(options)
+    place = _Place(cluster, catalogue or shipped())
     scaleup = place.scaleup()
     if cluster.accelerator.kind in HANDHELD or cluster.count <= place.size:
         return Fabric(name=cluster.id, accelerators=cluster.count, scaleup=scaleup)
     endpoints, rate = place.ports()
-    entry = place.switch(switch, rate / planes)
+    entry = place.switch(options.switch, rate / options.planes)
     box = switch_of(entry)
-    times = math.ceil(rate / planes / box.rate * NEARLY)
+    times = math.ceil(rate / options.planes / box.rate * NEARLY)
     if times > 1:
         endpoints, rate = endpoints * times, rate / times
         place.assumed.append(f"{times} ports of the switch for each of a host")
-    optic = transceiver_for(facts, optics, rate / planes)
-    base = Fabric(
+    optic = transceiver_for(place.facts, options.optics, rate / options.planes)
+    fabric = Fabric(
         name=cluster.id,
         accelerators=cluster.count,
         endpoints=endpoints,
         rate=rate,
         switch=box,
         optic=optic.id,
-        radix=box.radix(rate / planes),
+        radix=box.radix(rate / options.planes),
         tiers=1,
-        planes=planes,
-        copper=float(copper),
+        planes=options.planes,
+        copper=float(options.copper),
         scaleup=scaleup,
-        inputs=network_inputs(facts, entry, optic),
+        inputs=network_inputs(place.facts, entry, optic),
         assumed=tuple(place.assumed),
     )
-    links = _pair_links(box, endpoints, oversubscription or place.tapering())
+    return _wired(fabric, box, place, options)
+
+
+def _wired(fabric: Fabric, box: Switch, place: _Place, options: NetworkOptions) -> Fabric:
+    """The network with its tiers and rails, or as a dragonfly."""
+    tapering = options.oversubscription or place.tapering()
+    links = _pair_links(box, fabric.endpoints, tapering)
     if links:
-        if planes > 1 or (tiers, rails) != (None, None):
+        if options.planes > 1 or (options.tiers, options.rails) != (None, None):
             raise InputError(f"{box.name} is wired as a dragonfly, without tiers, rails or planes")
-        return _replaced(base, pair_links=links)
-    dealt = place.rails(rails, endpoints)
-    depth = _tiers(base, dealt, tiers, None if switch else place.published_tiers())
-    ratios = _ratios(oversubscription, place.ratios(), depth)
-    return _replaced(base, rails=dealt, tiers=depth, oversubscriptions=ratios)
+        return msgspec.structs.replace(fabric, pair_links=links)
+    rails = place.rails(options.rails, fabric.endpoints)
+    published = None if options.switch else place.published_tiers()
+    tiers = _tiers(fabric, rails, options.tiers, published)
+    if options.rails is None and tiers == 1:
+        # Rails that are small share a switch.
+        rails = math.ceil(rails / max(1, fabric.radix // math.ceil(fabric.endpoints / rails)))
+    ratios = _ratios(options.oversubscription, place.ratios(), tiers)
+    return msgspec.structs.replace(fabric, rails=rails, tiers=tiers, oversubscriptions=ratios)
 
 
 class _Place:
@@ -184,8 +184,16 @@ class _Place:
         self.node: Entry | None = facts.entries("nodes").get(named)
         own = cluster.levels[0].size
         self.size: int = int(self.node.data["accelerators"]) if self.node else own
-        self.outside = [level.bandwidth for level in cluster.levels if level.size > self.size]
+        self.outside = self._outside()
         self.node_ports = self._node_ports()
+
+    def _outside(self) -> list[float]:
+        """Rate of an accelerator's ports, and what each level outside nodes carries. [B/s]"""
+        levels = [level for level in self.cluster.levels if level.size > self.size]
+        rows = self.entry.data.get("fabric", {}).get("levels", ()) if self.entry else ()
+        rates = {row["name"]: float(row["bandwidth"]["value"]) for row in rows}
+        ports = [rates.get(level.name, level.bandwidth) for level in levels[:1]]
+        return [*ports, *(level.bandwidth for level in levels)]
 
     def _node_ports(self) -> int:
         """Ports of a node as published; 0 where nobody says, or the cluster has other ones."""
@@ -233,12 +241,12 @@ class _Place:
         return asked
 
     def ratios(self) -> list[float]:
-        """What each level of the network outside nodes carries of the next, where it is more."""
+        """What ports or a level outside nodes carry over the next level, where it is more."""
         found = [one / other for one, other in zip(self.outside, self.outside[1:], strict=False)]
         return [ratio for ratio in found if ratio != 1.0]
 
     def tapering(self) -> float:
-        """What the first level outside nodes carries, over the last."""
+        """What the ports carry, over the last level."""
         return self.outside[0] / self.outside[-1]
 
     def published_tiers(self) -> int | None:
@@ -251,22 +259,31 @@ class _Place:
         """What joins accelerators inside their nodes."""
         if self.node is None or self.cluster.count == 1:
             return ScaleUp()
-        data, nodes = self.node.data, math.ceil(self.cluster.count / self.size)
-        modules = int(data.get("scaleup_transceivers", 0))
-        cables = int(data.get("scaleup_cables", 0))
+        data, count = self.node.data, self.cluster.count
         if "torus_dimensions" in data:
-            dimensions, side = int(data["torus_dimensions"]), data.get("torus_side")
-            modules = round(torus_optical_ends(self.size, int(side), dimensions)) if side else 0
-            cables = int(torus_links(self.size, dimensions)) - modules // 2
+            dimensions, side = int(data["torus_dimensions"]), int(data.get("torus_side", 0))
+            cubes = side and count > side**dimensions
+            ends = round(torus_optical_ends(count, side, dimensions)) if cubes else 0
+            links = int(torus_links(count, dimensions))
+            return ScaleUp(cables=links - ends // 2, transceivers=ends)
+        nodes = math.ceil(count / self.size)
         return ScaleUp(
             switches=nodes * int(data.get("scaleup_switches", 0)),
-            cables=nodes * cables,
-            transceivers=nodes * modules,
+            cables=nodes * int(data.get("scaleup_cables", 0)),
+            transceivers=nodes * int(data.get("scaleup_transceivers", 0)),
         )
 
 
-def _replaced(fabric: Fabric, **changes: object) -> Fabric:
-    return Fabric(**{name: getattr(fabric, name) for name in fabric.__struct_fields__} | changes)
+def _check_options(options: NetworkOptions) -> None:
+    _check(options.planes, "planes", MOST_PLANES)
+    if options.tiers is not None:
+        _check(options.tiers, "tiers", MOST_TIERS)
+    ratio = options.oversubscription
+    if ratio is not None and not 1.0 / MOST_RATIO <= ratio <= MOST_RATIO:
+        raise InputError(
+            f"--oversubscription is {ratio:g}, but must be {1 / MOST_RATIO:g} to {MOST_RATIO:g}, "
+            f"such as 2 for half as many links up as down"
+        )
 
 
 def _check(number: int, what: str, most: int, why: str = "") -> None:
@@ -280,7 +297,6 @@ def _tiers(fabric: Fabric, rails: int, asked: int | None, published: int | None)
     fewest = max(1, int(fewest_tiers(each, fabric.radix)))
     if asked is None:
         return max(fewest, published or 1)
-    _check(asked, "tiers", MOST_TIERS)
     if asked < fewest:
         reach = clos_capacity(fabric.radix, asked)
         raise InputError(
