@@ -55,9 +55,49 @@ GPT = {
 }
 PIPELINE = {"num_stages": 8, "num_chunks": 2, "num_micro_batches": 30}
 
+CYCLE = {
+    "interval": "10 minute",
+    "stall_time": "1 s",
+    "restart_time": "0.1 hour",
+    "failure_rate": "8 1/day",
+}
+
 ATTENTION = {"query_length": 4096, "key_length": 8192, "causal": 1, "window": 1024}
 
 CASES: dict[str, Case] = {
+    "checkpoints.best_interval": case("s", stall_time="60 s", failure_rate="3 1/hour"),
+    "checkpoints.checkpoint_write_time": case(
+        "s",
+        checkpoint_bytes="5.7 TB",
+        storage_bandwidth="2 TB/s",
+        node_bandwidth="25 GB/s",
+        num_nodes=64,
+    ),
+    "checkpoints.daly_interval": case("s", stall_time="1 minute", failure_rate="3 1/hour"),
+    "checkpoints.lost_accelerator_time": case(
+        "s", num_steps=99, step_time="2000 ms", num_accelerators=100_000
+    ),
+    "checkpoints.young_interval": case("s", stall_time="1 minute", failure_rate="3 1/hour"),
+    "failure_rates.first_failure_time": case("s", mean_time_to_failure="5 year", count=1e5),
+    "failure_rates.job_failure_rate": case(
+        "1/s",
+        num_nodes=512,
+        small_rate="0.02 1/day",
+        large_rate="1.6e-4 1/hour",
+        small_nodes=128,
+        large_nodes=2048,
+    ),
+    "goodput.elastic_speed": case("1", num_missing=17, replica_nodes=16, num_replicas=128),
+    "goodput.first_order_goodput": case("1", **CYCLE),
+    "goodput.renewal_goodput": case("1", **CYCLE, lag_time="20 s"),
+    "goodput.two_tier_goodput": case(
+        "1",
+        **CYCLE,
+        slow_interval="3 hour",
+        slow_stall_time="40 s",
+        fast_share=0.9,
+        lag_time="20 s",
+    ),
     "attention.attended_pairs": case("1", **ATTENTION),
     "attention.attention_time": case(
         "s",
