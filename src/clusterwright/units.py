@@ -47,6 +47,9 @@ _MEANING: Final = {
     "1": ("a plain count", "15.6T or 24576", "k M G B T, without a unit"),
 }
 
+DIMENSIONS: Final = tuple(_MEANING)
+"""The SI units that quantities are kept in."""
+
 
 def _scaled(stem: str, base: float, prefixes: str) -> dict[str, float]:
     """Write one unit with each of its decimal prefixes (``_`` stands for none)."""
