@@ -1,8 +1,9 @@
 """Quantities at the border: people's units outside, SI floats inside.
 
 A *dimension* is the SI unit a quantity is kept in: ``"B"``, ``"B/s"``, ``"FLOP/s"``, ``"FLOP"``,
-``"s"``, ``"1/s"``, ``"W"``, ``"J"``, ``"USD"``, ``"USD/s"``, ``"USD/J"`` and ``"1"`` (a plain
-count). ``GB`` is decimal and ``GiB`` binary; ``b`` is a bit and ``B`` a byte.
+``"s"``, ``"1/s"``, ``"W"``, ``"J"``, ``"USD"``, ``"USD/s"``, ``"USD/J"``, ``"USD/W"``,
+``"USD/W/s"`` and ``"1"`` (a plain count). ``GB`` is decimal and ``GiB`` binary; ``b`` is a bit and
+``B`` a byte.
 
 >>> parse("400 Gb/s", "B/s")
 50000000000.0
@@ -44,6 +45,8 @@ _MEANING: Final = {
     "USD": ("a price", "$30,000", "$ USD, with k M B"),
     "USD/s": ("a price per time", "$2.10/h", "$/s $/h $/d $/y"),
     "USD/J": ("a price of energy", "$0.09/kWh", "$/J $/kWh $/MWh"),
+    "USD/W": ("a price of building for power", "$11.7/W or $11.7M/MW", "$/W $/kW $/MW $/GW"),
+    "USD/W/s": ("a rent of power", "$180/kW/month", "$/kW/month $/MW/y"),
     "1": ("a plain count", "15.6T or 24576", "k M G B T, without a unit"),
 }
 
@@ -84,6 +87,10 @@ def _unit_table() -> dict[str, tuple[str, float]]:
         time |= dict.fromkeys(words.split(), seconds)
     energy = _scaled("J", 1.0, "_kMGTPE") | _scaled("Wh", _HOUR, "_kMGT")
     money = {f"{p}{c}": 10.0**e for p, e in _COUNTS.items() for c in ("$", "USD")}
+    power = _scaled("W", 1.0, "_kMGT") | {"mW": 1e-3}
+    built = {f"{c}/{n}": v / f for c, v in money.items() for n, f in power.items()}
+    rent_times = time | {"month": _YEAR / 12, "months": _YEAR / 12}
+    rent = {f"{c}/{n}": v / f for c, v in built.items() for n, f in rent_times.items()}
     per_second = {f"/{name}": 1 / factor for name, factor in time.items()} | {"Hz": 1.0}
     per_second |= {f"{noun}/{name}": 1 / f for noun in _NOUNS for name, f in time.items()}
     table: dict[str, tuple[str, float]] = {}
@@ -94,11 +101,13 @@ def _unit_table() -> dict[str, tuple[str, float]]:
         (work, "FLOP"),
         (time, "s"),
         (per_second, "1/s"),
-        (_scaled("W", 1.0, "_kMGT") | {"mW": 1e-3}, "W"),
+        (power, "W"),
         (energy, "J"),
         (money, "USD"),
         ({f"{c}/{n}": v / f for c, v in money.items() for n, f in time.items()}, "USD/s"),
         ({f"{c}/{n}": v / f for c, v in money.items() for n, f in energy.items()}, "USD/J"),
+        (built, "USD/W"),
+        (rent, "USD/W/s"),
     ):
         table |= _spellings(units, dimension)
     return table
@@ -257,7 +266,13 @@ def format_quantity(value: float, dimension: str, *, digits: int = 3) -> str:
 
 
 def _format_money(value: float, dimension: str, digits: int) -> str:
-    per, factor = {"USD": ("", 1.0), "USD/s": ("/h", _HOUR), "USD/J": ("/kWh", 3.6e6)}[dimension]
+    per, factor = {
+        "USD": ("", 1.0),
+        "USD/s": ("/h", _HOUR),
+        "USD/J": ("/kWh", 3.6e6),
+        "USD/W": ("/W", 1.0),
+        "USD/W/s": ("/kW/month", 1e3 * _YEAR / 12),
+    }[dimension]
     value *= factor
     if abs(value) < 1e6:
         return f"${_significant(value, max(digits, 3))}{per}"
