@@ -84,6 +84,20 @@ CASES: dict[str, Case] = {
         cache_bytes="50 MB",
         cache_speedup=3,
     ),
+    "clos.clos_capacity": case("1", radix=64, tiers=3),
+    "clos.fewest_tiers": case("1", num_endpoints=5000, radix=64),
+    "clos.clos_switches": case("1", num_endpoints=32768, radix=64, tiers=3),
+    "clos.tier_links": case("1", num_endpoints=1024, tier=2, oversubscriptions=(2.0,)),
+    "clos.whole_switches": case(
+        "1", num_endpoints=1024, radix=64, tier=1, tiers=2, rails=8, oversubscriptions=(2.0,)
+    ),
+    "clos.optical_ends": case("1", num_endpoints=384, tiers=2, copper_share=1.0),
+    "clos.torus_links": case("1", num_accelerators=4096, dimensions=3),
+    "clos.torus_optical_ends": case("1", num_accelerators=4096, side=4, dimensions=3),
+    "clos.dragonfly_links": case("1", dragonfly_groups=74, group_switches=32, pair_links=4),
+    "clos.dragonfly_oversubscription": case(
+        "1", group_endpoints=512, dragonfly_groups=74, pair_links=4
+    ),
     "collectives.members_inside": case("1", **GROUP, level_size=8),
     "collectives.ring_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.ring_latency": case("s", **GROUP, **LATENCIES),
