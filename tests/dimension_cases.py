@@ -124,6 +124,20 @@ CASES: dict[str, Case] = {
         cache_bytes="50 MB",
         cache_speedup=3,
     ),
+    "clos.clos_capacity": case("1", radix=64, tiers=3),
+    "clos.fewest_tiers": case("1", num_endpoints=5000, radix=64),
+    "clos.clos_switches": case("1", num_endpoints=32768, radix=64, tiers=3),
+    "clos.tier_links": case("1", num_endpoints=1024, tier=2, oversubscriptions=(2.0,)),
+    "clos.whole_switches": case(
+        "1", num_endpoints=1024, radix=64, tier=1, tiers=2, rails=8, oversubscriptions=(2.0,)
+    ),
+    "clos.optical_ends": case("1", num_endpoints=384, tiers=2, copper_share=1.0),
+    "clos.torus_links": case("1", num_accelerators=4096, dimensions=3),
+    "clos.torus_optical_ends": case("1", num_accelerators=4096, side=4, dimensions=3),
+    "clos.dragonfly_links": case("1", dragonfly_groups=74, group_switches=32, pair_links=4),
+    "clos.dragonfly_oversubscription": case(
+        "1", group_endpoints=512, dragonfly_groups=74, pair_links=4
+    ),
     "collectives.members_inside": case("1", **GROUP, level_size=8),
     "collectives.ring_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.ring_latency": case("s", **GROUP, **LATENCIES),
@@ -281,6 +295,26 @@ CASES: dict[str, Case] = {
     "tiles.tiled_area": case("1", rows=4096, columns=8192, **WAVE),
     "tiles.warm_traffic_time": case("s", num_bytes="1 GB", memory_bandwidth="3.35 TB/s", **CACHE),
     "tiles.serial_depth_time": case("s", depth=4096, depth_time="0.001 us", split_depth=3000),
+    "money.accelerator_cost_rate": case(
+        "USD/s",
+        capital_cost_rate="100 USD/s",
+        running_cost_rate="40 USD/hour",
+        num_accelerators=1e5,
+        utilisation=0.9,
+    ),
+    "money.annuity": case("USD", price="30 USD", residual="6 USD", interest=0.08, periods=5),
+    "money.break_even_utilisation": case("1", cost_rate="1.4 USD/hour", rent_rate="56 USD/day"),
+    "money.capital_recovery": case("1", interest=0.08, periods=5),
+    "money.cost_per_token": case("USD", cost_rate="2 USD/hour", token_rate="5000 1/s"),
+    "money.energy_cost_rate": case("USD/s", power="140 MW", pue=1.2, energy_price="0.08 USD/kWh"),
+    "money.part_interest": case("1", interest=0.08, parts=12),
+    "money.payback_time": case(
+        "s", price="31 USD", rent_rate="2 USD/hour", running_cost_rate="9 USD/day"
+    ),
+    "money.present_value": case("USD", cash_flows=("5 USD", "6 USD", "7 USD"), interest=0.1),
+    "money.work_cost": case(
+        "USD", total_flops="1e21 FLOP", peak_flops="989 TFLOP/s", mfu=0.4, cost_rate="2 USD/hour"
+    ),
     "spares.down_share": case("1", mean_time_to_failure="60 day", mean_time_to_repair="8 hour"),
     "spares.spares": case("1", needed=100, down=0.01, shortfall=1e-3),
     "speculation.accepted_tokens": case("1", drafted=3, acceptance=0.8),
@@ -305,4 +339,9 @@ CASES: dict[str, Case] = {
         host_time="50 us",
     ),
     "variation.slowest_of_many": case("1", spread=0.01, count=1024),
+    "worth.cluster_price": case("USD", price="25 USD", server_factor=1.82, network_share=0.19),
+    "worth.eroded_value": case("USD", price="25 USD", age="2 year", erosion_rate="0.14 1/year"),
+    "worth.in_dollars": case("USD", amount=3.5, exchange_rate="0.14 USD"),
+    "worth.learned_price": case("USD", price="25 USD", volume_ratio=4, learning_rate=0.2),
+    "worth.straight_line_value": case("USD", price="25 USD", age="20 day", life="5 year"),
 }

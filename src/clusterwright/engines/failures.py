@@ -209,7 +209,7 @@ def play_failures(
     >>> rate = 419 / (54 * 2048 * 86400)
     >>> played = play_failures(job, rate, horizon=54 * 86400.0, trajectories=200)
     >>> round(float(played.goodput.mean()), 3), round(float(played.failures.mean()))
-    (0.945, 419)
+    (0.946, 420)
     """
     _check(job, horizon, work, trajectories, patience)
     rates = np.broadcast_to(np.asarray(node_rate, float), (trajectories,))

@@ -4,8 +4,8 @@ References
 ----------
 .. [1] R. E. Barlow, F. Proschan, "Mathematical theory of reliability," Wiley 1965 (series systems).
 .. [2] A. Kokolis et al., "Revisiting reliability in large-scale machine learning research
-   clusters," arXiv:2410.21680 (measured: 47.7 days for jobs of 8 accelerators, 7.9 hours for those of 1,024;
-   by 1/N the one would give 9 hours and the rate of large runs 29).
+   clusters," arXiv:2410.21680 (47.7 days for jobs of 8 accelerators and 7.9 hours for those of 1,024,
+   for which the rate of large runs would give 29).
 """
 
 from __future__ import annotations

@@ -1,0 +1,171 @@
+"""Inputs that nobody knows exactly, and what they make of an answer.
+
+A model is a function from named inputs to named results that works on numbers and on arrays alike;
+so one function gives an answer, its interval, and the inputs that move it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from clusterwright.errors import InputError
+from clusterwright.records import Record
+
+Floats = Any
+Model = Callable[[Mapping[str, Floats]], Mapping[str, Floats]]
+
+DRAWS = 2048
+OUTER = (0.1, 0.9)
+"""The quantiles that an interval reaches to."""
+
+
+class Input(Record, frozen=True, kw_only=True):
+    """A quantity in SI that lies between ``low`` and ``high``, as likely below ``value`` as above.
+
+    On either side it is the less likely the further off, and not beyond. ``why``: whose figure.
+    """
+
+    value: float
+    low: float
+    high: float
+    dimension: str = "1"
+    why: str = ""
+
+    def quantile(self, probability: Floats) -> Floats:
+        """The value that it stays below with a probability.
+
+        >>> Input(value=3.0, low=1.0, high=9.0).quantile(np.array([0.0, 0.125, 0.5, 1.0])).tolist()
+        [1.0, 2.0, 3.0, 9.0]
+        """
+        below = self.value - (self.value - self.low) * (1.0 - np.sqrt(2.0 * probability))
+        left = np.maximum(0.0, 1.0 - probability)
+        above = self.value + (self.high - self.value) * (1.0 - np.sqrt(2.0 * left))
+        return np.where(probability < 0.5, below, above)
+
+
+class Interval(Record, frozen=True, kw_only=True):
+    """Quantiles of an answer: a tenth lies below ``low``, half below ``middle``, a tenth above."""
+
+    low: float
+    middle: float
+    high: float
+
+
+class Swing(Record, frozen=True, kw_only=True):
+    """A result with one input at its 10th and its 90th percentile, the others at their values."""
+
+    name: str
+    low: float
+    high: float
+
+
+class Influence(Record, frozen=True, kw_only=True):
+    """Share of a result's variance that goes back to an input, alone and with what it acts with."""
+
+    name: str
+    first: float
+    total: float
+
+
+def known(value: float, dimension: str = "1", why: str = "") -> Input:
+    """An input that is certain, because somebody asked for it."""
+    return Input(value=value, low=value, high=value, dimension=dimension, why=why)
+
+
+def likely(inputs: Mapping[str, Input]) -> dict[str, float]:
+    """The likely value of each input."""
+    return {name: one.value for name, one in inputs.items()}
+
+
+def draw(inputs: Mapping[str, Input], count: int = DRAWS, *, seed: int = 0) -> dict[str, Floats]:
+    """Values of all inputs, ``count`` each, spread evenly over each one's quantiles.
+
+    Latin hypercube [1]_; an input that is certain stays a number.
+
+    References
+    ----------
+    .. [1] M. D. McKay, R. J. Beckman, W. J. Conover, Technometrics 21 (1979) 239.
+    """
+    random = np.random.default_rng(seed)
+    found: dict[str, Floats] = {}
+    for name, one in inputs.items():
+        if one.low == one.high:
+            found[name] = one.value
+        else:
+            places = (random.permutation(count) + random.random(count)) / count
+            found[name] = one.quantile(places)
+    return found
+
+
+def interval_of(draws: Floats) -> Interval:
+    """Quantiles of drawn results.
+
+    >>> interval_of(np.arange(11.0))
+    Interval(low=1.0, middle=5.0, high=9.0)
+    """
+    low, middle, high = np.quantile(np.asarray(draws, float), (OUTER[0], 0.5, OUTER[1]))
+    return Interval(low=float(low), middle=float(middle), high=float(high))
+
+
+def intervals_of(
+    model: Model, inputs: Mapping[str, Input], *, count: int = DRAWS, seed: int = 0
+) -> dict[str, Interval]:
+    """The interval of each result of a model."""
+    return {
+        name: interval_of(draws) for name, draws in model(draw(inputs, count, seed=seed)).items()
+    }
+
+
+def tornado(model: Model, inputs: Mapping[str, Input], result: str) -> list[Swing]:
+    """What each uncertain input alone makes of a result, the widest first."""
+    centre = likely(inputs)
+    found = []
+    for name, one in inputs.items():
+        if one.low == one.high:
+            continue
+        ends = [
+            float(_result(model({**centre, name: float(one.quantile(np.asarray(end)))}), result))
+            for end in OUTER
+        ]
+        found.append(Swing(name=name, low=ends[0], high=ends[1]))
+    return sorted(found, key=lambda swing: -abs(swing.high - swing.low))
+
+
+def influences(
+    model: Model, inputs: Mapping[str, Input], result: str, *, count: int = 1024, seed: int = 0
+) -> list[Influence]:
+    """Sobol' indices of a result, the most influential input first.
+
+    First-order by Saltelli's estimator [1]_, total by Jansen's, from ``count`` (k + 2) points.
+
+    References
+    ----------
+    .. [1] A. Saltelli et al., Computer Physics Communications 181 (2010) 259, table 2.
+    """
+    loose = {name: one for name, one in inputs.items() if one.low < one.high}
+    ours = {**likely(inputs), **draw(loose, count, seed=seed)}
+    others = draw(loose, count, seed=seed + 1)
+    at_ours = _column(model(ours), result, count)
+    at_others = _column(model({**ours, **others}), result, count)
+    variance = float(np.var(np.concatenate([at_ours, at_others])))
+    found = []
+    for name in loose:
+        mixed = _column(model({**ours, name: others[name]}), result, count)
+        first = float(np.mean(at_others * (mixed - at_ours)))
+        total = float(np.mean((at_ours - mixed) ** 2)) / 2.0
+        share = (first / variance, total / variance) if variance else (0.0, 0.0)
+        found.append(Influence(name=name, first=share[0], total=share[1]))
+    return sorted(found, key=lambda one: -one.total)
+
+
+def _result(results: Mapping[str, Floats], name: str) -> Floats:
+    if name not in results:
+        raise InputError(f"no result called {name!r}: one of {', '.join(results)}")
+    return results[name]
+
+
+def _column(results: Mapping[str, Floats], name: str, count: int) -> Floats:
+    return np.broadcast_to(np.asarray(_result(results, name), float), (count,))
