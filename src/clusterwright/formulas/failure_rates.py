@@ -4,7 +4,7 @@ References
 ----------
 .. [1] R. E. Barlow, F. Proschan, "Mathematical theory of reliability," Wiley 1965 (series systems).
 .. [2] A. Kokolis et al., "Revisiting reliability in large-scale machine learning research
-   clusters," arXiv:2410.21680 (47.7 days for jobs of 8 accelerators and 7.9 hours for those of 1,024,
+   clusters," arXiv:2410.21680 (47.7 days for jobs of 8 accelerators, 7.9 hours for those of 1,024,
    for which the rate of large runs would give 29).
 """
 
