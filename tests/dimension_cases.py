@@ -60,6 +60,7 @@ CYCLE = {
     "stall_time": "1 s",
     "restart_time": "0.1 hour",
     "failure_rate": "8 1/day",
+}
 FREE = {
     "outdoor_temperature": "298 K",
     "supply_temperature": "300 K",
