@@ -403,6 +403,8 @@ CASES: dict[str, Case] = {
     "money.work_cost": case(
         "USD", total_flops="1e21 FLOP", peak_flops="989 TFLOP/s", mfu=0.4, cost_rate="2 USD/hour"
     ),
+    "pooling.further_spread": case("1", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
+    "pooling.middle_rate": case("1/s", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
     "spares.down_share": case("1", mean_time_to_failure="60 day", mean_time_to_repair="8 hour"),
     "spares.spares": case("1", needed=100, down=0.01, shortfall=1e-3),
     "speculation.accepted_tokens": case("1", drafted=3, acceptance=0.8),

@@ -64,7 +64,7 @@ def machine_of(cluster: Cluster, catalogue: Catalogue) -> Machine:
         node_size=min(size, cluster.count),
         node_power=rated,
         idle_power=_idle(nodes, rated, catalogue, assumed),
-        drawn_share=usual(catalogue, "power-drawn-training"),
+        drawn_share=usual(catalogue, "expected-power-share"),
         peak_share=usual(catalogue, "power-drawn-peak"),
         board_power=cluster.accelerator.board_power,
         place=(entry.text("site") or entry.text("country")) if entry else "",
