@@ -1,1 +1,1 @@
-"""What stands around the accelerators: networks, power, money."""
+"""The building around a machine: network, power, cooling, carbon, money."""
