@@ -198,6 +198,8 @@ CASES: dict[str, Case] = {
     ),
     "cooling.power_usage": case("1", distribution=0.05, cooling=0.06),
     "cooling.water_usage": case(
+    "cooling.power_usage_effectiveness": case("1", distribution=0.05, cooling=0.06),
+    "cooling.water_usage_effectiveness": case(
         "L / J", heat=1.1, evaporative_share=0.9, latent_heat="2.45 MJ / L", cycles=5
     ),
     "cooling.wet_bulb": case("K", temperature="293 K", humidity=0.5, ice_point="273.15 K"),
@@ -331,6 +333,7 @@ CASES: dict[str, Case] = {
     "power.device_energy": case(
         "J", device_time="3552000 hour", device_power="330 W", power_usage=1.1
     ),
+    "power.device_energy": case("J", device_time="3552000 hour", device_power="330 W", pue=1.1),
     "power.facility_power": case(
         "W",
         num_accelerators=100_000,
@@ -342,6 +345,13 @@ CASES: dict[str, Case] = {
         power_usage=1.294,
     ),
     "power.part_load": case("W", idle_power="2.8 kW", rated_power="10200 W", utilisation=0.5),
+        load=0.9,
+        host_power="575 W",
+        network_power="100 W",
+        storage_power="27 W",
+        pue=1.294,
+    ),
+    "power.part_load": case("W", idle_power="2.8 kW", rated_power="10200 W", load=0.5),
     "power.phase_power": case(
         "W",
         compute_share=0.6,

@@ -20,6 +20,7 @@ Floats = Any
 
 
 def part_load(idle_power: Floats, rated_power: Floats, utilisation: Floats) -> Floats:
+def part_load(idle_power: Floats, rated_power: Floats, load: Floats) -> Floats:
     r"""Power of a part that is busy for a share of its time. [W]
 
     .. math:: P = P_0 + u (P_1 - P_0)
@@ -33,6 +34,7 @@ def part_load(idle_power: Floats, rated_power: Floats, utilisation: Floats) -> F
     rated_power
         :math:`P_1`, at full load. [W]
     utilisation
+    load
         :math:`u`, share of full load. [1]
 
     Leaves out: that measured curves bend upwards first, and clocks that fall when it is warm.
@@ -43,6 +45,7 @@ def part_load(idle_power: Floats, rated_power: Floats, utilisation: Floats) -> F
     6500.0
     """
     return idle_power + utilisation * (rated_power - idle_power)
+    return idle_power + load * (rated_power - idle_power)
 
 
 def phase_power(
@@ -124,6 +127,11 @@ def facility_power(
     network_power: Floats,
     storage_power: Floats,
     power_usage: Floats,
+    load: Floats,
+    host_power: Floats,
+    network_power: Floats,
+    storage_power: Floats,
+    pue: Floats,
 ) -> Floats:
     r"""Power of a facility full of accelerators. [W]
 
@@ -139,11 +147,13 @@ def facility_power(
     accelerator_power
         :math:`P_a`, rated power of one. [W]
     utilisation
+    load
         :math:`u`, share of full load. [1]
     host_power, network_power, storage_power
         :math:`P_h, P_n, P_s`, the rest of the servers, the network and the storage, for each
         accelerator. [W]
     power_usage
+    pue
         :math:`\text{PUE}`, facility over IT power. [1]
 
     Leaves out: that hosts and networks draw less at part load.
@@ -159,12 +169,17 @@ def facility_power(
     ...     utilisation=1.0,
     ...     **rest,
     ...     power_usage=1.294,
+    ...     load=1.0,
+    ...     **rest,
+    ...     pue=1.294,
     ... )
     >>> round(each, 1)
     1814.2
     """
     each = accelerator_power * utilisation + host_power + network_power + storage_power
     return num_accelerators * each * power_usage
+    each = accelerator_power * load + host_power + network_power + storage_power
+    return num_accelerators * each * pue
 
 
 def capped_speed(
@@ -225,6 +240,7 @@ def step_speed(speed: Floats, compute_share: Floats) -> Floats:
 
 
 def device_energy(device_time: Floats, device_power: Floats, power_usage: Floats) -> Floats:
+def device_energy(device_time: Floats, device_power: Floats, pue: Floats) -> Floats:
     r"""Energy at the meter of devices that ran for a time. [J]
 
     .. math:: E = t P \cdot \text{PUE}
@@ -236,6 +252,7 @@ def device_energy(device_time: Floats, device_power: Floats, power_usage: Floats
     device_power
         :math:`P`, of one, with its share of the server where that is counted. [W]
     power_usage
+    pue
         :math:`\text{PUE}`, facility over IT energy. [1]
 
     Leaves out: machines that stood by for it.
@@ -248,3 +265,4 @@ def device_energy(device_time: Floats, device_power: Floats, power_usage: Floats
     1289
     """
     return device_time * device_power * power_usage
+    return device_time * device_power * pue
