@@ -1,4 +1,4 @@
-"""From what a person types to a question about a long run: a plan or a cluster, and what is known."""
+"""From what a person types to a question about a long run: of a plan or on a cluster."""
 
 from __future__ import annotations
 
