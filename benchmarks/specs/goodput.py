@@ -23,7 +23,7 @@ HALL = Racks(
 
 
 def job(accelerators: int, interval: float) -> Job:
-    """Four in ten failures are mended by a restart, the others take a node, one in 100 is silent."""
+    """Four of ten failures are mended by a restart, the others take a node, 1 % are silent."""
     restart, exchange = 180.0, 360.0
     return Job(
         num_nodes=accelerators // 8,
