@@ -55,7 +55,7 @@ def player(accelerators: int, interval: float, count: int) -> Callable[[], float
 SIZES = {
     "16k": (16_384, 600.0, 2048, 5000.0),
     "131k": (131_072, 120.0, 512, 1000.0),
-    "1m": (1_048_576, 60.0, 512, 200.0),
+    "1m": (1_048_576, 60.0, 1000, 200.0),
 }
 """Name → accelerators, time between checkpoints, trajectories at once, goal."""
 
