@@ -188,6 +188,13 @@ CASES: dict[str, Case] = {
     "cooling.cooling_power": case("1", moving=0.04, rejection=0.03, free=0.5, performance=5.0),
     "cooling.distribution_loss": case("1", ups_efficiency=0.97, wiring_loss=0.01, lighting=0.001),
     "cooling.evaporated_share": case("1", **{**FREE, "outdoor_temperature": "308 K"}),
+    "cooling.evaporative_heat": case(
+        "1",
+        dry_temperature="288 K",
+        wet_temperature="284 K",
+        exhaust_rise="9 K",
+        sensible_ratio=0.37,
+    ),
     "cooling.free_share": case("1", **FREE),
     "cooling.moving_power": case(
         "1",

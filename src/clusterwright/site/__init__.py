@@ -1,0 +1,1 @@
+"""What stands around the accelerators: networks, power, money."""
