@@ -15,6 +15,9 @@ NETWORK_POWER = 1.10
 """Network and storage over nodes: 1.40 kW for an H100 of which its node is 1.275."""
 PUE = known(FACTS.entry("prices", "cost-066-hyperscaler").require("value").value)
 
+TARIFF = known(FACTS.entry("prices", "cost-075").require("value").value, "USD/J")
+"""US industry in 2025."""
+
 
 def fact(name: str) -> float:
     """A figure of the kind prices by id, of one accelerator where it is of several."""
@@ -43,6 +46,7 @@ def inputs_of(
         nameplate_power=known(rated * NETWORK_POWER * count, "W"),
         mean_power=known(drawn * NETWORK_POWER * count, "W"),
         pue=PUE,
+        energy_price=TARIFF,
         catalogue=FACTS,
         day=day,
         given=given,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clusterwright.errors import InputError, UnitError
 from clusterwright.facts import shipped
 from clusterwright.site import prices
-from clusterwright.site.prices import construction_price_of, price_of, tariff_of
+from clusterwright.site.prices import construction_price_of, price_of
 from clusterwright.site.quotes import day_of, exchange_rate, holding, quotes, read_price
 
 FACTS = shipped()
@@ -131,24 +131,28 @@ def test_what_cannot_be_estimated_is_refused():
 # Regions.
 
 
-def test_tariffs_of_regions_in_their_own_money():
-    us = tariff_of("us", day="2025-08", catalogue=FACTS)
-    assert us.high == pytest.approx(0.0826 / KWH)
-    finland = tariff_of("Finland", day="2025-08", catalogue=FACTS)
-    assert finland.value == pytest.approx(0.093 * 1.0817 / KWH)
-    assert tariff_of("Germany", day="2025", catalogue=FACTS).value > 2 * us.value
-
-
 def test_an_average_is_the_middle_and_its_cities_the_range():
-    found = construction_price_of("US", day="2025-08", catalogue=FACTS)
+    found = construction_price_of("us", day="2025-08", catalogue=FACTS)
     assert (found.low, found.value, found.high) == pytest.approx((9.3, 11.7, 15.0))
-    early = construction_price_of("US", day="2023-01", catalogue=FACTS)
+    early = construction_price_of("us", day="2023-01", catalogue=FACTS)
     assert "nothing is as early" in early.why
 
 
-def test_a_region_without_data_is_refused_with_those_that_have():
-    with pytest.raises(InputError, match=r"no electricity price of 'Norway'.*Sweden"):
-        tariff_of("Norway", day="2025", catalogue=FACTS)
+def test_a_place_without_a_price_has_that_of_what_it_lies_in():
+    reno = construction_price_of("reno", day="2026", catalogue=FACTS)
+    assert reno.value == 15.0
+    ohio = construction_price_of("ohio", day="2026", catalogue=FACTS)
+    assert ohio.value == pytest.approx(11.7)
+    assert "none is known of ohio" in ohio.why
+    india = construction_price_of("india", day="2026", catalogue=FACTS)
+    assert "building in asia" in india.why
+    assert india.low == pytest.approx(14.5)
+    assert construction_price_of("brazil", day="2026", catalogue=FACTS).low == pytest.approx(9.3)
+
+
+def test_an_unknown_place_is_refused():
+    with pytest.raises(InputError, match="no region called 'atlantis'"):
+        construction_price_of("atlantis", day="2025", catalogue=FACTS)
 
 
 # What people type.

@@ -1,1 +1,1 @@
-"""What a cluster is as a building and a bill: power, network, money, carbon, build-out."""
+"""The building around a machine: network, power, cooling, carbon, money."""

@@ -9,7 +9,7 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import usual
 from clusterwright.site.money import INPUTS
-from clusterwright.site.prices import construction_price_of, price_of, tariff_of
+from clusterwright.site.prices import construction_price_of, price_of
 from clusterwright.site.quotes import day_of, holding, quotes, summed_up
 from clusterwright.uncertain import Input, known
 from clusterwright.units import format_quantity
@@ -19,7 +19,7 @@ DEFAULTS = {
     "maintenance_share": "maintenance-share",
     "staff_cost": "staff-cost",
     "cost_of_capital": "cost-of-capital",
-    "it_life": "it-life",
+    "it_life": "hardware-life",
     "building_life": "building-life",
 }
 """Inputs that are defaults of the catalogue, by id."""
@@ -32,9 +32,10 @@ def cost_inputs(
     nameplate_power: Input,
     mean_power: Input,
     pue: Input,
+    energy_price: Input,
     catalogue: Catalogue,
     day: str | dt.date,
-    region: str = "US",
+    region: str = "usa",
     colocated: bool = False,
     given: Mapping[str, Input] | None = None,
 ) -> dict[str, Input]:
@@ -48,12 +49,14 @@ def cost_inputs(
         Of all equipment, rated and drawn. [W]
     pue
         Power of the facility over that of its equipment. [1]
+    energy_price
+        Tariff. [USD/J]
     catalogue
         The facts.
     day
         Whose prices count.
     region
-        Of tariff and building; a name that tariffs have.
+        Of the building, as the catalogue calls it.
     colocated
         Whether the hall is rented: no building, no staff of its own.
     given
@@ -77,6 +80,7 @@ def cost_inputs(
         "nameplate_power": nameplate_power,
         "mean_power": mean_power,
         "pue": pue,
+        "energy_price": energy_price,
         "licence_price": known(0.0, "USD/s"),
         "residual_share": known(0.0, why="servers are worth nothing at the end of their life"),
         "utilisation": known(1.0),
@@ -90,8 +94,6 @@ def cost_inputs(
     elif "building_price" not in own:
         price = construction_price_of(region, day=when, catalogue=catalogue)
         found["building_price"] = price.as_input()
-    if "energy_price" not in own:
-        found["energy_price"] = tariff_of(region, day=when, catalogue=catalogue).as_input()
     server = own.get("server_price") or server_price(accelerator, day=when, catalogue=catalogue)
     found["server_price"] = server
     total = times(server, known(float(accelerators)))

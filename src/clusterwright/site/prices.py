@@ -1,4 +1,4 @@
-"""What an accelerator costs on a day, bought or rented; a tariff; a building: from the facts.
+"""What an accelerator costs on a day, bought or rented, and a building: from the facts.
 
 Where nobody published what an accelerator costs, the chips that have a price say what is paid for a
 delivered FLOP/s and for a byte of memory; the estimate is the geometric mean of both, and its
@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import InputError
+from clusterwright.errors import InputError, UnknownNameError
 from clusterwright.hardware import Accelerator
 from clusterwright.site.quotes import HOLDS, Price, Quote, day_of, holding, quotes, summed_up
 from clusterwright.uncertain import OUTER
@@ -68,45 +68,49 @@ def price_of(
     return _estimate(chip, basis, when, catalogue)
 
 
-def tariff_of(region: str, *, day: str | dt.date, catalogue: Catalogue) -> Price:
-    """What industry pays for electricity in a region. [USD/J]
-
-    Raises
-    ------
-    InputError
-        A region without data; those with data are listed.
-    """
-    return _regional("electricity", region, day_of(day), catalogue)
-
-
 def construction_price_of(region: str, *, day: str | dt.date, catalogue: Catalogue) -> Price:
-    """What a building for a watt of IT power costs in a region, without land and IT. [USD/W]
+    """What a building for a watt of IT power costs in a place, without land and IT. [USD/W]
+
+    A place without a price has that of what it lies in; where only parts of that have one, theirs.
+    An average of markets is the middle of its range.
 
     Raises
     ------
     InputError
-        A region without data; those with data are listed.
+        An unknown place; the nearest names are offered.
     """
-    return _regional("construction", region, day_of(day), catalogue)
+    place, when = catalogue.entry("regions", region).id, day_of(day)
+    found = [
+        (quote, _around(quote.region, catalogue))
+        for quote in quotes(catalogue, "construction")
+        if quote.region
+    ]
+    for wider in _around(place, catalogue):
+        ours = [(quote, around) for quote, around in found if wider in around]
+        if ours:
+            break
+    else:
+        raise InputError(f"no price of buildings in {place} or around it: give one, as $11.7M/MW")
+    start = min(quote.first for quote, _ in ours)
+    held = holding((quote for quote, _ in ours), max(when, start))
+    means = [quote.value for quote in held if "average" in quote.parameter]
+    price = summed_up(held, f"building in {wider}", "built")
+    notes = [f"; none is known of {place}"] if wider != place else []
+    notes += [f"; nothing is as early as {when}"] if when < start else []
+    middle = median(means) if means else price.value
+    return msgspec.structs.replace(price, value=middle, why=price.why + "".join(notes))
 
 
-def _regional(category: str, region: str, day: dt.date, catalogue: Catalogue) -> Price:
-    """Price of a region; cities of it widen its range, an average of them is its middle."""
-    found = [quote for quote in quotes(catalogue, category) if quote.region]
-    names = sorted({quote.region.partition(",")[0] for quote in found})
-    known = {name.lower(): name for name in names}
-    if region.strip().lower() not in known:
-        listed = ", ".join(names)
-        raise InputError(f"no {category} price of {region!r}: give one, or take one of {listed}")
-    name = known[region.strip().lower()]
-    ours = [quote for quote in found if quote.region.partition(",")[0] == name]
-    start = min(quote.first for quote in ours)
-    held = holding(ours, max(day, start))
-    whole = [quote for quote in held if quote.region == name]
-    wide = summed_up(held, f"{category} in {name}", "industry")
-    early = f"; nothing is as early as {day}" if day < start else ""
-    middle = median(quote.value for quote in whole or held)
-    return msgspec.structs.replace(wide, value=middle, why=wide.why + early)
+def _around(place: str, catalogue: Catalogue) -> list[str]:
+    """A place and what it lies in, from the inside out; ``US, Reno`` is Reno if that is known."""
+    for name in reversed(place.split(",")):
+        try:
+            entry = catalogue.entry("regions", name)
+        except UnknownNameError:
+            continue
+        outer = entry.text("parent") or entry.text("country")
+        return [entry.id, *(_around(outer, catalogue) if outer else [])]
+    return ["world"]
 
 
 def _of(basis: str, catalogue: Catalogue) -> list[Quote]:
