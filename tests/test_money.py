@@ -216,7 +216,7 @@ def test_epochs_rule_against_a_published_cluster():
     assert rule == near(FACTS.entry("prices", "cost-016").require("value").value)
 
 
-@missed(0.66, "a hall of one's own and one's own repairs; a rented hall would make it 0.57 USD/h")
+@missed(0.66, "a hall of one's own and one's own repairs; a rented hall would make it 0.54 USD/h")
 def test_running_costs_of_an_h100():
     owned = h100()
     running = sum(owned.rates[part] for part in RUNNING) / owned.accelerators
