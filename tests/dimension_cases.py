@@ -241,6 +241,19 @@ CASES: dict[str, Case] = {
     "tiles.tiled_area": case("1", rows=4096, columns=8192, **WAVE),
     "tiles.warm_traffic_time": case("s", num_bytes="1 GB", memory_bandwidth="3.35 TB/s", **CACHE),
     "tiles.serial_depth_time": case("s", depth=4096, depth_time="0.001 us", split_depth=3000),
+    "growth.doubling_time": case("s", growth=1e6, span="10 year"),
+    "growth.grown": case("1", span="10 year", doubling_time="270 day"),
+    "growth.best_wait": case("s", run_time="60 day", doubling_time="0.5 year"),
+    "growth.ramp_work": case(
+        "FLOP", start_count=1e4, count_rate="5263 1/day", unit_flops="400 TFLOP/s", span="19 day"
+    ),
+    "growth.ramp_time": case(
+        "s",
+        work="4e13 TFLOP",
+        start_count=1e4,
+        count_rate="5263 1/day",
+        unit_flops="400 TFLOP/s",
+    ),
     "spares.down_share": case("1", mean_time_to_failure="60 day", mean_time_to_repair="8 hour"),
     "spares.spares": case("1", needed=100, down=0.01, shortfall=1e-3),
     "speculation.accepted_tokens": case("1", drafted=3, acceptance=0.8),

@@ -69,6 +69,11 @@ COMMANDS = (
         "The same traffic on several kinds of accelerators.",
     ),
     Command(
+        "build",
+        "clusterwright.cli.build:build",
+        "How long a cluster takes to build: the longest path, accelerators month by month.",
+    ),
+    Command(
         "catalogue",
         "clusterwright.cli.catalogue:app",
         "Look into, and check, the facts: accelerators, clusters, models, sources.",
