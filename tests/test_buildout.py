@@ -18,9 +18,10 @@ from clusterwright.buildout.plan import Training
 from clusterwright.buildout.tasks import Task, in_order
 from clusterwright.cli import main
 from clusterwright.errors import CatalogueError, ClusterwrightError, InputError
+from clusterwright.facts import shipped
 from clusterwright.formulas.growth import best_wait, doubling_time, grown, ramp_time, ramp_work
 from clusterwright.planner_build import plan_build
-from clusterwright.uncertain import draw, known
+from clusterwright.uncertain import draw, influences, known
 
 DAY = 86_400.0
 YEAR = 365.25 * DAY
@@ -137,6 +138,18 @@ def test_an_own_task_after_nothing_known_is_refused(tmp_path, capsys):
     assert "did you mean 'shell'?" in capsys.readouterr().err
 
 
+def test_an_own_task_that_nothing_waits_for_is_told(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        '[[task]]\nid = "fence"\nname = "Fence"\nkind = "once"\nduration = "9 d"\n'
+        'after = ["shell"]\n',
+        encoding="utf-8",
+    )
+    found = ask_build("colossus", catalogue=shipped().with_files([own]))
+    assert "nothing waits for task fence: it delays nothing" in found.assumed
+    assert ask_build("colossus").assumed == found.assumed[1:]
+
+
 # What holds for every build.
 
 PLACES = [
@@ -198,6 +211,15 @@ def test_parts_come_in_order_and_online_grows(place):
     assert plan.first.middle <= plan.all_up.middle <= plan.finish.middle
     flow = flow_of(plan.question, {n: i.value for n, i in inputs_of(plan.question).items()})
     assert all(np.all(times[1:] >= times[:-1] - 1e-6) for times in flow.times.values())
+
+
+def test_the_inputs_that_move_the_end_are_known():
+    question = asked(PLACES[2])
+    shares = influences(lambda values: build_model(question, values), inputs_of(question), "finish",
+                        count=256)  # fmt: skip
+    named = {one.name for one in shares[:4]}
+    assert {"task:transformer-order", "task:grid-connection"} <= named
+    assert next(one.total for one in shares if one.name == "task:acceptance") < 0.05
 
 
 def test_more_shifts_and_done_tasks_are_never_later():
@@ -284,6 +306,8 @@ def test_it_is_told_and_comes_back_as_json(capsys):
         ({"path": "retrofits"}, "did you mean retrofit"),
         ({"bridge": "batteries"}, "store power and make none"),
         ({"path": "colocation", "bridge": "turbines"}, "a leased hall has its power"),
+        ({"path": "colocation", "power_now": "1MW"}, "a leased hall has its power"),
+        ({"bridge_power": "10MW"}, "--bridge turbines"),
         ({"clock": "yesterday"}, "--from"),
         ({"start": "1.12.2026"}, "such as 2026-12-01"),
         ({"done": ["grid-stdy"]}, "did you mean grid-study"),
@@ -323,6 +347,11 @@ def test_builds_that_make_no_sense_are_refused(changes, words):
 def test_runs_that_make_no_sense_are_refused(changes, words):
     with pytest.raises(InputError, match=words):
         ask_growing("colossus", **changes)
+
+
+def test_a_slip_of_the_keyboard_is_told(capsys):
+    assert main(["build", "colossus", "--task", "racks=1000y", "--start", "2026-12-01"]) == 2
+    assert "years: is a length or a rate mistyped?" in capsys.readouterr().err
 
 
 def test_an_enlargement_must_be_one(capsys):

@@ -11,7 +11,7 @@ import msgspec
 from clusterwright.asking import find_model, whole_number
 from clusterwright.asking_load import time_of
 from clusterwright.buildout.machine import power_of, rack_of, usual
-from clusterwright.buildout.model import NEEDED
+from clusterwright.buildout.model import LAST, NEEDED
 from clusterwright.buildout.plan import CLOCKS, BuildQuestion, Training
 from clusterwright.buildout.tasks import (
     BRIDGES,
@@ -100,6 +100,10 @@ def ask_build(
     way, bridges = _choice(path, PATHS, "--path"), _bridges(bridge)
     if bridges and way == "colocation":
         raise InputError("--bridge is for a site of one's own; a leased hall has its power")
+    if power_now is not None and way == "colocation":
+        raise InputError("--power-now is for a site of one's own; a leased hall has its power")
+    if bridge_power is not None and not bridges:
+        raise InputError("--bridge-power needs a bridge: --bridge turbines")
     if not 1 <= shifts <= MOST_SHIFTS:
         raise InputError(f"--shifts is {shifts}, but a day has 1 to {MOST_SHIFTS}")
     counted = _choice(clock, CLOCKS, "--from")
@@ -107,6 +111,9 @@ def ask_build(
     missing = [name for name in NEEDED if name not in {one.id for one in tasks}]
     if missing:
         raise InputError(f"the tasks of path {way} lack {missing[0]!r}: add it")
+    followed = {before for one in tasks for before in one.after}
+    idle = [one.id for one in tasks if one.id not in followed and one.id != LAST]
+    assumed += [f"nothing waits for task {name}: it delays nothing" for name in idle]
     tasks = _own_lengths(tasks, task)
     tasks = with_done(tasks, done, ahead=counted == "construction")
     whole = _power(cluster, power, facts, assumed)

@@ -32,11 +32,14 @@ from clusterwright.uncertain import Input, draw, interval_of, likely, tornado
 
 Floats = Any
 MONTH = 365.25 / 12.0 * DAY
-STEPS = (7 * DAY, 14 * DAY, *(MONTH * months for months in (1, 2, 3, 6, 12, 60, 600, 6000)))
+STEPS = (7 * DAY, 14 * DAY, *(MONTH * months for months in (1, 2, 3, 6, 12, 60, 120)))
 """Between rows of what is up when. [s]"""
 
 MOST_ROWS = 16
 MOST_SWINGS = 6
+LONGEST = 1200 * MONTH
+"""What takes longer is a slip of the keyboard. [s]"""
+
 CURVES = 256
 """Draws of which the number online is followed month by month."""
 
@@ -71,6 +74,10 @@ def plan_build(question: BuildQuestion, *, then: str | int | None = None) -> Bui
     end = float(flow.times[LAST][-1, 0])
     if not np.isfinite(end):
         raise InputError("there is never power for all: let the bridge give more, or add a grid")
+    if end > LONGEST:
+        raise InputError(
+            f"the build takes {end / (12 * MONTH):,.0f} years: is a length or a rate mistyped?"
+        )
     drawn = draw(inputs)
     many = flow_of(question, drawn)
     results = build_model(question, drawn)
@@ -160,7 +167,7 @@ def _months(
             time=float(time),
             power=float(power[row]),
             halls=float(halls[row]),
-            racks=float(racks[row] * question.accelerators / usual[RACK]),
+            racks=max(0.0, float(np.ceil(racks[row] * question.accelerators / usual[RACK] - 1e-6))),
             online=float(online[row]),
             low=float(low[row]),
             high=float(high[row]),

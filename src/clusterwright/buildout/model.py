@@ -68,7 +68,7 @@ def _row(value: Floats) -> Floats:
 
 
 def _racks(question: BuildQuestion, values: Mapping[str, Floats]) -> Floats:
-    return question.accelerators / _row(values[RACK])
+    return np.maximum(1.0, question.accelerators / _row(values[RACK]))
 
 
 def _batches(question: BuildQuestion, task: Task, values: Mapping[str, Floats]) -> Floats:

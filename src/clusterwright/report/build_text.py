@@ -83,7 +83,9 @@ def _date_line(question: BuildQuestion, name: str, found: Interval) -> str:
 
 
 def _longest(plan: BuildPlan) -> list[str]:
-    on_it = sorted((task for task in plan.tasks if task.spent > 0.0), key=lambda one: one.end)
+    on_it = sorted(
+        (task for task in plan.tasks if task.spent >= 0.5 * DAY), key=lambda one: one.end
+    )
     parts = [f"{task.id} {task.spent / DAY:,.0f} d" for task in on_it]
     lines = fold(f"Longest path: {', '.join(parts)}: {plan.likely / DAY:,.0f} days in all", 14)
     names = {task.id: f"{_small(task.name)} ({task.id})" for task in plan.tasks}
@@ -140,12 +142,17 @@ def _bar(task: TaskPlan, end: float) -> str:
 
 
 def _months(plan: BuildPlan) -> list[str]:
+    """How far it is when; of the time before the first rack, only what is waited for."""
     question = plan.question
     header = ["  by", "power", "halls", "racks", "online", "80 % of draws", "next wait for"]
     if question.price:
         header.append("spent")
     rows = []
+    before = ""
     for month in plan.months:
+        if not month.racks and month.gate == before:
+            continue
+        before = month.gate
         row = [
             f"  {_when(question, month.time)}",
             format_quantity(month.power, "W"),
