@@ -381,6 +381,19 @@ CASES: dict[str, Case] = {
     ),
     "pooling.further_spread": case("1", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
     "pooling.middle_rate": case("1/s", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
+    "growth.doubling_time": case("s", growth=1e6, span="10 year"),
+    "growth.grown": case("1", span="10 year", doubling_time="270 day"),
+    "growth.best_wait": case("s", run_time="60 day", doubling_time="0.5 year"),
+    "growth.ramp_work": case(
+        "FLOP", start_count=1e4, count_rate="5263 1/day", unit_flops="400 TFLOP/s", span="19 day"
+    ),
+    "growth.ramp_time": case(
+        "s",
+        work="4e13 TFLOP",
+        start_count=1e4,
+        count_rate="5263 1/day",
+        unit_flops="400 TFLOP/s",
+    ),
     "spares.down_share": case("1", mean_time_to_failure="60 day", mean_time_to_repair="8 hour"),
     "spares.spares": case("1", needed=100, down=0.01, shortfall=1e-3),
     "speculation.accepted_tokens": case("1", drafted=3, acceptance=0.8),
