@@ -26,6 +26,8 @@ def make_units() -> pint.UnitRegistry:
         "hour = 60 * minute",
         "day = 24 * hour",
         "year = 365.25 * day",
+        "metre = [length]",
+        "km = 1000 * metre",
         "byte = [data] = B",
         "joule = [energy] = J",
         "watt = joule / second = W",
