@@ -212,6 +212,13 @@ def test_nemotron_between_two_sites_needs_links_that_fibres_have():
     assert 20e12 / 8 < bandwidth < 121.6e12 / 8
 
 
+def test_gradients_of_every_step_cross_a_region_of_wide_fibre_as_gemini_does():
+    # Google trained Gemini Ultra over several data centres without exchanging more seldom.
+    plan = plan_sites("palm-540b", "2x3072xtpu-v4@metro", outer="data-parallel")
+    assert plan.chosen.utilizations.low > 0.99
+    assert plan.chosen.rate > 1.6 * plan.alone.rate
+
+
 # Formulas in their limits.
 
 
@@ -312,6 +319,24 @@ def test_phones_are_told_what_they_can_hold_and_how_long_it_would_take():
     assert plan.if_held.duration < plan.chosen.duration
     held = FACTS.entry("models", plan.smaller).data["parameters_counted"]
     assert held * 16 < plan.sites[0].cluster.accelerator.memory_bytes
+
+
+def test_activations_that_do_not_fit_are_not_blamed_on_the_model():
+    plan = plan_sites("smollm2-135m", "100xmetavertu@mobile", sequence_length=8192)
+    assert plan.replicas[0].peers > 1
+    assert plan.smaller == ""
+    short = plan_sites("smollm2-135m", "100xmetavertu@mobile", sequence_length=1024)
+    assert short.replicas[0].peers == 1
+
+
+def test_the_link_that_all_wait_for_is_the_one_with_the_longest_way_for_its_part():
+    # A phone's link is slow, but it sends a small slice.
+    plan = plan_sites("intellect-1", "90xmetavertu@20Mb/s,2x8xh100@50Mb/s")
+    (phones, cards) = plan.replicas
+    payload = plan.parameters * plan.method.exchanged
+    sent = [payload / phones.peers / (20e6 / 8), payload / cards.peers / (50e6 / 8)]
+    slowest = ring_sync_time(max(sent), 4, 0.725, 0.0432)
+    assert plan.sync_time == pytest.approx(slowest, rel=1e-6)
 
 
 def test_one_site_has_nothing_to_exchange():

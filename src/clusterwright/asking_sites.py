@@ -240,33 +240,44 @@ def _few(part: str, sites: int) -> int:
 
 def _link(part: str, text: str, catalogue: Catalogue) -> tuple[float, float, list[str]]:
     """Bandwidth and round trip of a link, and what was assumed."""
-    named, _, rest = text.partition("/")
-    if _find(catalogue, "wans", named) is not None:
-        entry = catalogue.entry("wans", named)
-        known = entry.figure("bandwidth")
-        if known is None:
-            raise InputError(
-                f"site {part!r}: {entry.id} says how far, not how fast: write "
-                f"{part.partition('@')[0]}@1Gb/s/{entry.id}"
-            )
-        bandwidth = known.value
-        assumed = [f"{entry.id}: {bit_rate(bandwidth)} from each site"]
-        trip = entry.require("round_trip").value
-        given = rest.strip()
+    named, _, rest = (piece.strip() for piece in text.partition("/"))
+    wan = _find(catalogue, "wans", named)
+    if wan is not None:
+        bandwidth, far, assumed = _named_link(part, wan), wan, []
+        assumed.append(f"{wan.id}: {bit_rate(bandwidth)} from each site")
     else:
-        rate, trips = _cut(part, text)
-        try:
-            bandwidth = parse(rate, "B/s")
-        except UnitError as error:
-            known = ", ".join(catalogue.entries("wans"))
-            raise InputError(f"site {part!r}: {error}; or the kind of link: {known}") from None
-        usual = catalogue.entry("wans", USUAL_ROUND_TRIP)
-        trip, given, assumed = usual.require("round_trip").value, trips, []
-        if not given:
-            assumed.append(f"round trip between sites: {format_time(trip)}, {usual.id}")
+        rate, rest = _cut(part, text)
+        bandwidth, far, assumed = _rate(part, rate, catalogue), None, []
+    if rest:
+        return bandwidth, _trip(part, rest, catalogue), assumed
+    if far is None:
+        far = catalogue.entry("wans", USUAL_ROUND_TRIP)
+        trip = format_time(far.require("round_trip").value)
+        assumed.append(f"round trip between sites: {trip}, {far.id}")
+    return bandwidth, far.require("round_trip").value, assumed
+
+
+def _named_link(part: str, wan: Entry) -> float:
+    """Bandwidth of a kind of link. [B/s]"""
+    known = wan.value("bandwidth")
+    if known is None:
+        raise InputError(
+            f"site {part!r}: {wan.id} says how far, not how fast: write "
+            f"{part.partition('@')[0]}@1Gb/s/{wan.id}"
+        )
+    return known
+
+
+def _rate(part: str, text: str, catalogue: Catalogue) -> float:
+    """Bandwidth of a link. [B/s]"""
+    try:
+        bandwidth = parse(text, "B/s")
+    except UnitError as error:
+        known = ", ".join(catalogue.entries("wans"))
+        raise InputError(f"site {part!r}: {error}; or the kind of link: {known}") from None
     if bandwidth <= 0.0:
         raise InputError(f"site {part!r} has a link of no bandwidth: write {EXAMPLE}")
-    return bandwidth, _trip(part, given, catalogue) if given else trip, assumed
+    return bandwidth
 
 
 def _cut(part: str, text: str) -> tuple[str, str]:

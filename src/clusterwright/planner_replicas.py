@@ -143,10 +143,14 @@ def _too_small(asked: Asked, site: Site, memory: float, peers: int, because: str
     if peers:
         hosted = chip.kind not in HANDHELD
         join = f"join {math.ceil(need / each):,} {chip.id} in one site, " if hosted else ""
+        less = (
+            f"train {largest_held(asked.facts, memory, asked.replica_bytes)} or less"
+            if need > memory
+            else "shorten --seq-len, for it is activations that do not fit"
+        )
         return (
             f"{words}; sliced over peers it takes {peers:,} of these sites, and there are "
-            f"{site.count:,}: name more, {join}or train "
-            f"{largest_held(asked.facts, memory, asked.replica_bytes)} or less"
+            f"{site.count:,}: name more, {join}or {less}"
         )
     return f"{words}, too little for one of its layers even: {because}"
 

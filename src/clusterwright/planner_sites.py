@@ -87,6 +87,11 @@ def plan_sites(
         A site that cannot hold the model, and has not enough like it to share one.
     """
     facts = catalogue or shipped()
+    if choices.get("method", "full") != "full":
+        raise InputError(
+            f"--method {choices['method']} over several sites is not modelled: adapters are small, "
+            f"so train them on one site, or leave --method out"
+        )
     found = find_model(model, facts) if isinstance(model, str) else model
     places, assumed = ask_sites(sites, facts)
     method = ask_method(outer, facts)
@@ -193,7 +198,7 @@ def _answer(
 def _needed_bandwidth(swarm: SwarmModel, share: float, step_time: float) -> float | None:
     """Of the slowest link, for so much computing as is aimed at. [B/s]"""
     needed = swarm.needed_share(GOAL, step_time)
-    slowest = min(swarm.sites[one.site].bandwidth for one in swarm.replicas)
+    slowest = swarm.sites[swarm.slowest.site].bandwidth
     return None if needed is None else slowest * needed / share
 
 
@@ -287,10 +292,13 @@ def _if_held(
 
 
 def _smaller(asked: Asked, swarm: SwarmModel) -> str:
+    """What a site that shares a replica could hold alone; empty where activations are too many."""
     sliced = [swarm.sites[one.site] for one in swarm.replicas if one.peers > 1]
     memory = min(
         (one.cluster.accelerator.memory_bytes or 0.0) * one.cluster.count for one in sliced
     )
+    if asked.replica_bytes * swarm.parameters <= memory:
+        return ""
     return largest_held(asked.facts, memory, asked.replica_bytes)
 
 

@@ -87,7 +87,12 @@ def _sliced(plan: SitesPlan, one: Replica) -> list[str]:
         f"  No {_machine(site)} holds a replica: {one.peers:,} share one, each with some of the "
         f"layers, and hand activations on; {pace} set the pace. That makes {one.count:,} replicas"
         + (f" and leaves {one.idle:,} idle" if one.idle else "")
-        + f". By memory, one holds {plan.smaller} at most."
+        + ". "
+        + (
+            f"One alone holds {plan.smaller} at most, activations apart."
+            if plan.smaller
+            else "It is activations that do not fit: try a shorter --seq-len."
+        )
     )
     return fold(words, 2)
 

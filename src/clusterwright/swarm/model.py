@@ -102,12 +102,21 @@ class SwarmModel:
         whole = self.parameters * self.method.exchanged
         return whole / self.method.fragments / replica.peers
 
+    def send_time(self, replica: Replica) -> float:
+        """Of its payload over the whole rate of its link. [s]"""
+        return self.payload(replica) / self.sites[replica.site].bandwidth
+
+    @property
+    def slowest(self) -> Replica:
+        """The replica that all wait for when they exchange."""
+        return max(self.replicas, key=self.send_time)
+
     def sync_time(self, link_share: Floats) -> Floats:
         """All exchanges between two outer steps. [s]"""
         if self.count == 1:
             return 0.0 * link_share
         longest = max(self.sites[one.site].round_trip for one in self.replicas)
-        slowest = max(self.payload(one) / self.sites[one.site].bandwidth for one in self.replicas)
+        slowest = self.send_time(self.slowest)
         # A payload of so many bytes over a link of 1 B/s takes what the slowest site takes.
         asked = (slowest, float(self.count), 1.0 * link_share, longest)
         if self.exchange == "server":

@@ -110,7 +110,8 @@ class SitesPlan(Record, frozen=True, kw_only=True):
     replica, ``parallel``: exchanges in every step. ``newcomers``: that keep all at work [1/s], and
     ``kept``: share of the work that stays in spite of comings and goings [1], None: nobody leaves.
     ``join_time``: of a newcomer. [s] ``if_held``: as ``chosen``, if one site could hold a replica,
-    where none can.
+    where none can. ``smaller``: the largest model of the catalogue that
+    such a site could keep, activations apart; empty where it is these that do not fit.
     """
 
     model: str
