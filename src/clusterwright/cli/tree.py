@@ -69,6 +69,11 @@ COMMANDS = (
         "The same traffic on several kinds of accelerators.",
     ),
     Command(
+        "claims",
+        "clusterwright.cli.claims:claims",
+        "What press, vendors and keynotes say of machines, computed again.",
+    ),
+    Command(
         "catalogue",
         "clusterwright.cli.catalogue:app",
         "Look into, and check, the facts: accelerators, clusters, models, sources.",
