@@ -53,6 +53,8 @@ GPT = {
     "hidden_size": 12288,
     "vocab_size": 51200,
 }
+WAN = {"payload_bytes": "10 GB", "replicas": 14, "bandwidth": "62.5 MB/s", "round_trip": "100 ms"}
+WAITS = {"step_time": "22.8 s", "sync_time": "469 s", "hidden_time": "1 minute"}
 PIPELINE = {"num_stages": 8, "num_chunks": 2, "num_micro_batches": 30}
 
 CYCLE = {
@@ -287,6 +289,28 @@ CASES: dict[str, Case] = {
         peak_flops="989.4 TFLOP/s",
     ),
     "halves.halved_time": case("s", kernel_time="30 ms", traffic_time="20 ms"),
+    "low_communication.fibre_round_trip": case(
+        "s", distance="4497 km", refractive_index=1.44, light_speed="299792.458 km/s"
+    ),
+    "low_communication.ring_sync_time": case("s", **WAN),
+    "low_communication.butterfly_sync_time": case("s", **WAN),
+    "low_communication.tree_sync_time": case("s", **WAN),
+    "low_communication.server_sync_time": case("s", **WAN, server_bandwidth="5 GB/s"),
+    "low_communication.compute_utilization": case("1", inner_steps=100, **WAITS),
+    "low_communication.inner_steps_for": case("1", utilization=0.9, **WAITS),
+    "low_communication.traffic_reduction": case(
+        "1", inner_steps=100, gradient_bytes="4 B", exchanged_bytes="0.001 kB"
+    ),
+    "low_communication.download_time": case(
+        "s", num_bytes="400 TB", bandwidth="625 TB/s", round_trip="100 ms"
+    ),
+    "low_communication.kept_work": case(
+        "1", mean_stay="1 day", join_time="10 minute", period="0.75 hour"
+    ),
+    "low_communication.arrivals_needed": case("1/s", active=14, mean_stay="7 day"),
+    "low_communication.relay_time": case(
+        "s", tokens=8192, hidden_size=4096, element_bytes="1 B", bandwidth="2.5 MB/s"
+    ),
     "memory.optimizer_state_bytes_per_parameter": case(
         "B", num_moments=2, moment_bytes="4 B", master_bytes="0.004 kB"
     ),
