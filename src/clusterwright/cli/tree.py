@@ -77,6 +77,8 @@ COMMANDS = (
         "claims",
         "clusterwright.cli.claims:claims",
         "What press, vendors and keynotes say of machines, computed again.",
+    ),
+    Command(
         "build",
         "clusterwright.cli.build:build",
         "How long a cluster takes to build: the longest path, accelerators month by month.",
