@@ -74,6 +74,11 @@ COMMANDS = (
         "How long a cluster takes to build: the longest path, accelerators month by month.",
     ),
     Command(
+        "claims",
+        "clusterwright.cli.claims:claims",
+        "What press, vendors and keynotes say of machines, computed again.",
+    ),
+    Command(
         "catalogue",
         "clusterwright.cli.catalogue:app",
         "Look into, and check, the facts: accelerators, clusters, models, sources.",

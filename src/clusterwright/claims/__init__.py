@@ -1,0 +1,1 @@
+"""What the press, vendors and keynotes say of machines, computed again by the project's models."""
