@@ -19,7 +19,7 @@ Floats = Any
 """A scalar, an array, or anything with their arithmetic; shapes broadcast."""
 
 
-def part_load(idle_power: Floats, rated_power: Floats, utilisation: Floats) -> Floats:
+def part_load(idle_power: Floats, rated_power: Floats, load: Floats) -> Floats:
     r"""Power of a part that is busy for a share of its time. [W]
 
     .. math:: P = P_0 + u (P_1 - P_0)
@@ -32,7 +32,7 @@ def part_load(idle_power: Floats, rated_power: Floats, utilisation: Floats) -> F
         :math:`P_0`, with nothing to do. [W]
     rated_power
         :math:`P_1`, at full load. [W]
-    utilisation
+    load
         :math:`u`, share of full load. [1]
 
     Leaves out: that measured curves bend upwards first, and clocks that fall when it is warm.
@@ -42,7 +42,7 @@ def part_load(idle_power: Floats, rated_power: Floats, utilisation: Floats) -> F
     >>> part_load(2800.0, 10200.0, 0.5)
     6500.0
     """
-    return idle_power + utilisation * (rated_power - idle_power)
+    return idle_power + load * (rated_power - idle_power)
 
 
 def phase_power(
@@ -119,11 +119,11 @@ def facility_power(
     *,
     num_accelerators: Floats,
     accelerator_power: Floats,
-    utilisation: Floats,
+    load: Floats,
     host_power: Floats,
     network_power: Floats,
     storage_power: Floats,
-    power_usage: Floats,
+    pue: Floats,
 ) -> Floats:
     r"""Power of a facility full of accelerators. [W]
 
@@ -138,12 +138,12 @@ def facility_power(
         :math:`N`. [1]
     accelerator_power
         :math:`P_a`, rated power of one. [W]
-    utilisation
+    load
         :math:`u`, share of full load. [1]
     host_power, network_power, storage_power
         :math:`P_h, P_n, P_s`, the rest of the servers, the network and the storage, for each
         accelerator. [W]
-    power_usage
+    pue
         :math:`\text{PUE}`, facility over IT power. [1]
 
     Leaves out: that hosts and networks draw less at part load.
@@ -156,15 +156,15 @@ def facility_power(
     >>> each = facility_power(
     ...     num_accelerators=1,
     ...     accelerator_power=700.0,
-    ...     utilisation=1.0,
+    ...     load=1.0,
     ...     **rest,
-    ...     power_usage=1.294,
+    ...     pue=1.294,
     ... )
     >>> round(each, 1)
     1814.2
     """
-    each = accelerator_power * utilisation + host_power + network_power + storage_power
-    return num_accelerators * each * power_usage
+    each = accelerator_power * load + host_power + network_power + storage_power
+    return num_accelerators * each * pue
 
 
 def capped_speed(
@@ -224,7 +224,7 @@ def step_speed(speed: Floats, compute_share: Floats) -> Floats:
     return speed / (compute_share + (1.0 - compute_share) * speed)
 
 
-def device_energy(device_time: Floats, device_power: Floats, power_usage: Floats) -> Floats:
+def device_energy(device_time: Floats, device_power: Floats, pue: Floats) -> Floats:
     r"""Energy at the meter of devices that ran for a time. [J]
 
     .. math:: E = t P \cdot \text{PUE}
@@ -235,7 +235,7 @@ def device_energy(device_time: Floats, device_power: Floats, power_usage: Floats
         :math:`t`, of all devices together. [s]
     device_power
         :math:`P`, of one, with its share of the server where that is counted. [W]
-    power_usage
+    pue
         :math:`\text{PUE}`, facility over IT energy. [1]
 
     Leaves out: machines that stood by for it.
@@ -247,4 +247,4 @@ def device_energy(device_time: Floats, device_power: Floats, power_usage: Floats
     >>> round(device_energy(10_000 * 14.8 * 86_400, 330.0, 1.1) / 3.6e9)
     1289
     """
-    return device_time * device_power * power_usage
+    return device_time * device_power * pue

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import msgspec
+
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
@@ -35,10 +37,18 @@ from clusterwright.units import format_quantity
 
 HANDHELD = ("phone", "soc", "gpu-laptop")
 """Kinds of accelerator that reach others over networks that are not theirs."""
-SPOKEN = {"infiniband": "infiniband", "omni-path": "infiniband", "slingshot": "slingshot"}
-"""Families of switches by what a cluster's entry calls its network; others are Ethernet."""
+SPOKEN = {
+    "infiniband": "infiniband",
+    "omni-path": "infiniband",
+    "slingshot": "slingshot",
+    "ethernet": "ethernet",
+    "roce": "ethernet",
+    "spectrum": "ethernet",
+}
+"""Families of switches by words that a cluster's entry has for its network."""
 MOST_TIERS = 6
 MOST_PLANES = 64
+MOST_RATIO = 100.0
 
 
 class ScaleUp(Record, frozen=True, kw_only=True):
@@ -47,6 +57,29 @@ class ScaleUp(Record, frozen=True, kw_only=True):
     switches: int = 0
     cables: int = 0
     transceivers: int = 0
+
+
+class NetworkOptions(Record, frozen=True, kw_only=True):
+    """What a person may ask of a network.
+
+    ``switch``, ``optics``: ids of a switch and of a transceiver; "": as is usual at the rate of the
+    hosts' ports. ``tiers``: of switches; None: as published, or else the fewest.
+    ``oversubscription``: links down over links up, below the topmost tier; None: as published.
+    ``rails``: networks that the ports are dealt into; None: as the node's entry says. ``planes``:
+    like networks over which each port is spread, each at a part of its rate. ``copper``: whether
+    hosts reach their switches by copper.
+    """
+
+    switch: str = ""
+    optics: str = ""
+    tiers: int | None = None
+    oversubscription: float | None = None
+    rails: int | None = None
+    planes: int = 1
+    copper: bool = False
+
+
+AS_USUAL = NetworkOptions()
 
 
 class Fabric(Record, frozen=True, kw_only=True):
@@ -79,80 +112,62 @@ class Fabric(Record, frozen=True, kw_only=True):
 
 
 def fabric_of(
-    cluster: Cluster,
-    *,
-    catalogue: Catalogue | None = None,
-    switch: str = "",
-    optics: str = "",
-    tiers: int | None = None,
-    oversubscription: float | None = None,
-    rails: int | None = None,
-    planes: int = 1,
-    copper: bool = False,
+    cluster: Cluster, options: NetworkOptions = AS_USUAL, *, catalogue: Catalogue | None = None
 ) -> Fabric:
-    """The network of a cluster.
-
-    Parameters
-    ----------
-    cluster
-        Accelerators and levels of network.
-    catalogue
-        Facts; None: those that are shipped.
-    switch, optics
-        Ids of a switch and of a transceiver; empty: as is usual at the rate of the hosts' ports.
-    tiers
-        Of switches; None: as published, or else the fewest.
-    oversubscription
-        Links down over links up, below the topmost tier; None: as published.
-    rails
-        Networks that the ports are dealt into; None: one for each adapter of a host, as the node's
-        entry says.
-    planes
-        Like networks over which each port is spread, each at a part of its rate.
-    copper
-        Whether hosts reach their switches by copper.
+    """The network of a cluster, of what its own entry and that of its node say, or as is usual.
 
     Raises
     ------
     InputError
         A number that cannot be, or that does not join all.
     """
-    facts = catalogue or shipped()
-    place = _Place(cluster, facts)
-    _check(planes, "planes", MOST_PLANES)
+    _check_options(options)
+    place = _Place(cluster, catalogue or shipped())
     scaleup = place.scaleup()
     if cluster.accelerator.kind in HANDHELD or cluster.count <= place.size:
         return Fabric(name=cluster.id, accelerators=cluster.count, scaleup=scaleup)
     endpoints, rate = place.ports()
-    entry = place.switch(switch, rate / planes)
+    entry = place.switch(options.switch, rate / options.planes)
     box = switch_of(entry)
-    times = math.ceil(rate / planes / box.rate * NEARLY)
+    times = math.ceil(rate / options.planes / box.rate * NEARLY)
     if times > 1:
         endpoints, rate = endpoints * times, rate / times
         place.assumed.append(f"{times} ports of the switch for each of a host")
-    optic = transceiver_for(facts, optics, rate / planes)
-    base = Fabric(
+    optic = transceiver_for(place.facts, options.optics, rate / options.planes)
+    fabric = Fabric(
         name=cluster.id,
         accelerators=cluster.count,
         endpoints=endpoints,
         rate=rate,
         switch=box,
         optic=optic.id,
-        radix=box.radix(rate / planes),
+        radix=box.radix(rate / options.planes),
         tiers=1,
-        planes=planes,
-        copper=float(copper),
+        planes=options.planes,
+        copper=float(options.copper),
         scaleup=scaleup,
-        inputs=network_inputs(facts, entry, optic),
+        inputs=network_inputs(place.facts, entry, optic),
         assumed=tuple(place.assumed),
     )
-    links = _pair_links(box, endpoints, place.tapering())
+    return _wired(fabric, box, place, options)
+
+
+def _wired(fabric: Fabric, box: Switch, place: _Place, options: NetworkOptions) -> Fabric:
+    """The network with its tiers and rails, or as a dragonfly."""
+    tapering = options.oversubscription or place.tapering()
+    links = _pair_links(box, fabric.endpoints, tapering)
     if links:
-        return _replaced(base, pair_links=links)
-    dealt = place.rails(rails, endpoints)
-    depth = _tiers(base, dealt, tiers, None if switch else place.published_tiers())
-    ratios = _ratios(oversubscription, place.ratios(), depth)
-    return _replaced(base, rails=dealt, tiers=depth, oversubscriptions=ratios)
+        if options.planes > 1 or (options.tiers, options.rails) != (None, None):
+            raise InputError(f"{box.name} is wired as a dragonfly, without tiers, rails or planes")
+        return msgspec.structs.replace(fabric, pair_links=links)
+    rails = place.rails(options.rails, fabric.endpoints)
+    published = None if options.switch else place.published_tiers()
+    tiers = _tiers(fabric, rails, options.tiers, published)
+    if options.rails is None and tiers == 1:
+        # Rails that are small share a switch.
+        rails = math.ceil(rails / max(1, fabric.radix // math.ceil(fabric.endpoints / rails)))
+    ratios = _ratios(options.oversubscription, place.ratios(), tiers)
+    return msgspec.structs.replace(fabric, rails=rails, tiers=tiers, oversubscriptions=ratios)
 
 
 class _Place:
@@ -169,24 +184,37 @@ class _Place:
         self.node: Entry | None = facts.entries("nodes").get(named)
         own = cluster.levels[0].size
         self.size: int = int(self.node.data["accelerators"]) if self.node else own
-        self.outside = [level.bandwidth for level in cluster.levels if level.size > self.size]
+        self.outside = self._outside()
+        self.node_ports = self._node_ports()
+
+    def _outside(self) -> list[float]:
+        """Rate of an accelerator's ports, and what each level outside nodes carries. [B/s]"""
+        levels = [level for level in self.cluster.levels if level.size > self.size]
+        rows = self.entry.data.get("fabric", {}).get("levels", ()) if self.entry else ()
+        rates = {row["name"]: float(row["bandwidth"]["value"]) for row in rows}
+        ports = [rates.get(level.name, level.bandwidth) for level in levels[:1]]
+        return [*ports, *(level.bandwidth for level in levels)]
+
+    def _node_ports(self) -> int:
+        """Ports of a node as published; 0 where nobody says, or the cluster has other ones."""
+        usual = self.node.value("scaleout_bandwidth") if self.node else None
+        if self.node is None or usual is None or not self.outside:
+            return 0
+        alike = math.isclose(usual, self.outside[0], rel_tol=1e-3)
+        return int(self.node.data.get("ports", 0)) if alike else 0
 
     def family(self) -> str:
         """What the hosts' ports speak; "": nobody says."""
         if self.entry is None:
             return ""
         rows = self.entry.data.get("fabric", {}).get("levels", ())
-        if rows:
-            return SPOKEN.get(rows[-1]["kind"], "ethernet")
-        words = self.entry.text("network").lower()
-        return next((SPOKEN[one] for one in SPOKEN if one in words), "ethernet" if words else "")
+        words = rows[-1]["kind"] if rows else self.entry.text("network").lower()
+        return next((SPOKEN[one] for one in SPOKEN if one in words), "")
 
     def ports(self) -> tuple[int, float]:
         """Ports of hosts, and the rate of each. [B/s]"""
-        each = self.outside[0]
-        if self.node is not None and "ports" in self.node.data:
-            ports = int(self.node.data["ports"])
-        else:
+        each, ports = self.outside[0], self.node_ports
+        if not ports:
             slowest = slowest_port(self.facts, self.family())
             # Accelerators with less than a port each share ports.
             ports = min(self.size, max(1, math.ceil(self.size * each / slowest * NEARLY)))
@@ -196,8 +224,9 @@ class _Place:
 
     def switch(self, name: str, rate: float) -> Entry:
         """The switch that is named, or the usual one."""
-        if name:
-            return self.facts.entry("switches", name)
+        named = name or (self.entry.text("switch") if self.entry else "")
+        if named:
+            return self.facts.entry("switches", named)
         vendor = self.cluster.accelerator.vendor
         found = usual_switch(self.facts, self.family(), rate, vendor)
         self.assumed.append(f"switch: {found.id}, as usual for such ports")
@@ -206,18 +235,18 @@ class _Place:
     def rails(self, asked: int | None, endpoints: int) -> int:
         """Networks that the ports are dealt into."""
         if asked is None:
-            return int(self.node.data.get("rails", 1)) if self.node else 1
+            return int(self.node.data.get("rails", 1)) if self.node and self.node_ports else 1
         most = max(1, round(endpoints / self.cluster.count * self.size))
         _check(asked, "rails", most, "the ports of a node")
         return asked
 
     def ratios(self) -> list[float]:
-        """What each level of the network outside nodes carries of the next, where it is more."""
+        """What ports or a level outside nodes carry over the next level, where it is more."""
         found = [one / other for one, other in zip(self.outside, self.outside[1:], strict=False)]
         return [ratio for ratio in found if ratio != 1.0]
 
     def tapering(self) -> float:
-        """What the first level outside nodes carries, over the last."""
+        """What the ports carry, over the last level."""
         return self.outside[0] / self.outside[-1]
 
     def published_tiers(self) -> int | None:
@@ -230,22 +259,31 @@ class _Place:
         """What joins accelerators inside their nodes."""
         if self.node is None or self.cluster.count == 1:
             return ScaleUp()
-        data, nodes = self.node.data, math.ceil(self.cluster.count / self.size)
-        modules = int(data.get("scaleup_transceivers", 0))
-        cables = int(data.get("scaleup_cables", 0))
+        data, count = self.node.data, self.cluster.count
         if "torus_dimensions" in data:
-            dimensions, side = int(data["torus_dimensions"]), data.get("torus_side")
-            modules = round(torus_optical_ends(self.size, int(side), dimensions)) if side else 0
-            cables = int(torus_links(self.size, dimensions)) - modules // 2
+            dimensions, side = int(data["torus_dimensions"]), int(data.get("torus_side", 0))
+            cubes = side and count > side**dimensions
+            ends = round(torus_optical_ends(count, side, dimensions)) if cubes else 0
+            links = int(torus_links(count, dimensions))
+            return ScaleUp(cables=links - ends // 2, transceivers=ends)
+        nodes = math.ceil(count / self.size)
         return ScaleUp(
             switches=nodes * int(data.get("scaleup_switches", 0)),
-            cables=nodes * cables,
-            transceivers=nodes * modules,
+            cables=nodes * int(data.get("scaleup_cables", 0)),
+            transceivers=nodes * int(data.get("scaleup_transceivers", 0)),
         )
 
 
-def _replaced(fabric: Fabric, **changes: object) -> Fabric:
-    return Fabric(**{name: getattr(fabric, name) for name in fabric.__struct_fields__} | changes)
+def _check_options(options: NetworkOptions) -> None:
+    _check(options.planes, "planes", MOST_PLANES)
+    if options.tiers is not None:
+        _check(options.tiers, "tiers", MOST_TIERS)
+    ratio = options.oversubscription
+    if ratio is not None and not 1.0 / MOST_RATIO <= ratio <= MOST_RATIO:
+        raise InputError(
+            f"--oversubscription is {ratio:g}, but must be {1 / MOST_RATIO:g} to {MOST_RATIO:g}, "
+            f"such as 2 for half as many links up as down"
+        )
 
 
 def _check(number: int, what: str, most: int, why: str = "") -> None:
@@ -259,7 +297,6 @@ def _tiers(fabric: Fabric, rails: int, asked: int | None, published: int | None)
     fewest = max(1, int(fewest_tiers(each, fabric.radix)))
     if asked is None:
         return max(fewest, published or 1)
-    _check(asked, "tiers", MOST_TIERS)
     if asked < fewest:
         reach = clos_capacity(fabric.radix, asked)
         raise InputError(
@@ -271,11 +308,6 @@ def _tiers(fabric: Fabric, rails: int, asked: int | None, published: int | None)
 
 def _ratios(asked: float | None, published: list[float], tiers: int) -> tuple[float, ...]:
     """Down over up of each tier; what is known is put below the topmost ones."""
-    if asked is not None and not 0.1 <= asked <= 1000.0:
-        raise InputError(
-            f"--oversubscription is {asked:g}, but must be 0.1 to 1000, such as 2 for half as many "
-            f"links up as down"
-        )
     if asked is not None and asked != 1.0 and tiers == 1:
         raise InputError("--oversubscription needs a tier above the leaves: ask for --tiers 2")
     known = published if asked is None else [asked]

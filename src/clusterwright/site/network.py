@@ -20,7 +20,7 @@ from clusterwright.formulas.clos import (
 )
 from clusterwright.hardware import Cluster
 from clusterwright.records import Record
-from clusterwright.site.fabric import Fabric, ScaleUp, fabric_of
+from clusterwright.site.fabric import AS_USUAL, Fabric, NetworkOptions, ScaleUp, fabric_of
 from clusterwright.uncertain import Interval, intervals_of, likely
 
 Floats = Any
@@ -77,37 +77,21 @@ class NetworkBill(Record, frozen=True, kw_only=True):
 
 
 def network_bill(
-    cluster: Cluster,
-    *,
-    catalogue: Catalogue | None = None,
-    switch: str = "",
-    optics: str = "",
-    tiers: int | None = None,
-    oversubscription: float | None = None,
-    rails: int | None = None,
-    planes: int = 1,
-    copper: bool = False,
+    cluster: Cluster, options: NetworkOptions = AS_USUAL, *, catalogue: Catalogue | None = None
 ) -> NetworkBill:
-    """The bill of a cluster's network, with the likely powers and prices; see `fabric_of`.
+    """The bill of a cluster's network, with the likely powers and prices of its parts.
+
+    Raises
+    ------
+    InputError
+        A number that cannot be, or that does not join all.
 
     >>> from clusterwright.facts import shipped
     >>> found = network_bill(shipped().any_cluster("nv-h100-sxm", 1024))
     >>> found.counts.switches, found.counts.transceivers
     ((32, 16), 4096)
     """
-    return bill_of(
-        fabric_of(
-            cluster,
-            catalogue=catalogue,
-            switch=switch,
-            optics=optics,
-            tiers=tiers,
-            oversubscription=oversubscription,
-            rails=rails,
-            planes=planes,
-            copper=copper,
-        )
-    )
+    return bill_of(fabric_of(cluster, options, catalogue=catalogue))
 
 
 def bill_of(fabric: Fabric) -> NetworkBill:
@@ -130,7 +114,7 @@ def network_intervals(bill: NetworkBill) -> dict[str, Interval]:
 
 def network_model(counts: Counts, values: Mapping[str, Floats]) -> dict[str, Floats]:
     """Watts and dollars of a network's parts, from powers and prices that may be arrays."""
-    switches, level = sum(counts.switches), values["price_level"]
+    switches, level = sum(counts.switches), values["network_price_level"]
     found: dict[str, Floats] = {
         "switches_watts": switches * values["switch_power"],
         "optics_watts": counts.transceivers * values["optic_power"],

@@ -10,14 +10,15 @@ from clusterwright.uncertain import Input
 
 NEARLY = 1.0 - 1e-9
 """Rates that are divided and multiplied again keep to this."""
-_DEFAULTS = (
-    "cable_price",
-    "nic_power",
-    "nic_price",
-    "price_level",
-    "back_end_cost_share",
-    "back_end_power_share",
-)
+_DEFAULTS = {
+    "cable_price": "network-cable-price",
+    "nic_power": "network-nic-power",
+    "nic_price": "network-nic-price",
+    "network_price_level": "network-price-level",
+    "back_end_cost_share": "network-back-end-cost-share",
+    "back_end_power_share": "network-back-end-power-share",
+}
+"""Inputs by name, and the defaults that they are."""
 
 
 class Switch(Record, frozen=True, kw_only=True):
@@ -111,8 +112,8 @@ def network_inputs(facts: Catalogue, switch: Entry, optic: Entry) -> dict[str, I
         for part, entry in (("switch", switch), ("optic", optic))
         for what in ("power", "price")
     }
-    for name in _DEFAULTS:
-        found[name] = input_of(usual[f"network-{name.replace('_', '-')}"].require("value"))
+    for name, default in _DEFAULTS.items():
+        found[name] = input_of(usual[default].require("value"))
     return found
 
 
