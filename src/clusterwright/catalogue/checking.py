@@ -44,6 +44,7 @@ class EntryChecker:
             "date": self._date,
             "integer": self._integer,
             "number": self._number,
+            "degrees": self._degrees,
             "boolean": self._boolean,
             "size": self._size,
             "reference": self._text,
@@ -135,6 +136,14 @@ class EntryChecker:
         number = float(cast("float", written))
         if not 0 < number < float("inf"):
             self.report(path, f"{path!r} is {number}: write a number above zero")
+        return number
+
+    def _degrees(self, _: Attribute, written: object, path: str) -> float | None:
+        if not self._expect((float, int), written, path):
+            return None
+        number = float(cast("float", written))
+        if not -180.0 <= number <= 180.0:
+            self.report(path, f"{path!r} is {number}: write degrees, south and west below zero")
         return number
 
     def _boolean(self, _: Attribute, written: object, path: str) -> bool | None:

@@ -141,6 +141,7 @@ def whole_switches(
     tier: int,
     tiers: Floats,
     rails: Floats,
+    *,
     oversubscriptions: Sequence[Floats] = (),
 ) -> Floats:
     r"""Switches of one tier, whole ones, of a network that is dealt into rails. [1]
