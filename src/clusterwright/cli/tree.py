@@ -69,6 +69,24 @@ COMMANDS = (
         "The same traffic on several kinds of accelerators.",
     ),
     Command(
+        "fleet",
+        "clusterwright.cli.run:fleet",
+        "What failures leave of a long run's time: goodput, checkpoints, spares.",
+    ),
+    Command(
+        "claims",
+        "clusterwright.cli.claims:claims",
+        "What press, vendors and keynotes say of machines, computed again.",
+    ),
+    Command(
+        "build",
+        "clusterwright.cli.build:build",
+        "How long a cluster takes to build: the longest path, accelerators month by month.",
+        "build",
+        "clusterwright.cli.build:build",
+        "How long a cluster takes to build: the longest path, accelerators month by month.",
+    ),
+    Command(
         "claims",
         "clusterwright.cli.claims:claims",
         "What press, vendors and keynotes say of machines, computed again.",
