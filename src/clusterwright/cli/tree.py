@@ -82,14 +82,6 @@ COMMANDS = (
         "build",
         "clusterwright.cli.build:build",
         "How long a cluster takes to build: the longest path, accelerators month by month.",
-        "build",
-        "clusterwright.cli.build:build",
-        "How long a cluster takes to build: the longest path, accelerators month by month.",
-    ),
-    Command(
-        "claims",
-        "clusterwright.cli.claims:claims",
-        "What press, vendors and keynotes say of machines, computed again.",
     ),
     Command(
         "catalogue",
