@@ -74,6 +74,11 @@ COMMANDS = (
         "What failures leave of a long run's time: goodput, checkpoints, spares.",
     ),
     Command(
+        "site",
+        "clusterwright.cli.site:site",
+        "What a machine's building draws, costs and emits; network, carbon, money.",
+    ),
+    Command(
         "claims",
         "clusterwright.cli.claims:claims",
         "What press, vendors and keynotes say of machines, computed again.",
