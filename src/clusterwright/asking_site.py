@@ -100,13 +100,29 @@ def ask_site(
         Something is missing, cannot be, or nobody published it; the nearest is offered.
     """
     facts = catalogue or shipped()
-    plan = None
     if target is not None and (Path(target).exists() or target.endswith(".json")):
         plan = load_plan(Path(target))
-        cluster = plan.question.cluster
-    else:
-        count = None if accelerators is None else whole_number(accelerators, "--accelerators")
-        cluster = find_cluster(target, accelerator, count, facts)
+        return site_of(plan.question.cluster, options=options, catalogue=facts, plan=plan)
+    count = None if accelerators is None else whole_number(accelerators, "--accelerators")
+    cluster = find_cluster(target, accelerator, count, facts)
+    return site_of(cluster, options=options, catalogue=facts)
+
+
+def site_of(
+    cluster: Cluster,
+    *,
+    options: SiteOptions = AS_USUAL,
+    catalogue: Catalogue,
+    plan: TrainingPlan | None = None,
+) -> SiteQuestion:
+    """The question about a cluster's site; a plan says what its accelerators do.
+
+    Raises
+    ------
+    InputError
+        Something cannot be, or nobody published it; the nearest is offered.
+    """
+    facts = catalogue
     machine = machine_of(cluster, facts)
     assumed = list(machine.assumed)
     day = _day(options.day)
@@ -119,23 +135,20 @@ def ask_site(
         **_carbon(machine, place, options, facts),
         **bill.fabric.inputs,
         **hall,
+        **_money(machine, place, options, day, facts),
     }
-    money = _money(machine, place, options, day, facts)
-    clash = sorted(set(inputs) & set(money))
-    assert not clash, clash
+    rent = None
+    if options.rent is not None:
+        rent = _price(options.rent, "USD/s", "--rent", day, facts).value
     return SiteQuestion(
         machine=machine,
         network=bill,
         region=place.name,
-        inputs={**inputs, **money},
+        inputs=inputs,
         cooling=cooling,
         tokens=plan.best.tokens_per_second / plan.best.accelerators if plan else None,
         flops=_flops(plan),
-        rent=(
-            None
-            if options.rent is None
-            else _price(options.rent, "USD/s", "--rent", day, facts).value
-        ),
+        rent=rent,
         cap=None if options.cap is None else parse(options.cap, "W"),
         day=day.isoformat(),
         assumed=(*assumed, *place.assumed, *bill.fabric.assumed),

@@ -9,14 +9,14 @@ from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
 from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
-from clusterwright.cli.site_options import SiteOptions
+from clusterwright.cli.sites_options import SitesOptions
 from clusterwright.errors import InputError
 from clusterwright.planner import plan_training
 from clusterwright.report.text import plan_text
 from clusterwright.saving import save_plan
 from clusterwright.training.pins import parse_pins
 
-JOB, MACHINE, PLACES = JobOptions(), MachineOptions(), SiteOptions()
+JOB, MACHINE, PLACES = JobOptions(), MachineOptions(), SitesOptions()
 
 
 def train(
@@ -25,7 +25,7 @@ def train(
     *,
     job: JobOptions = JOB,
     machine: MachineOptions = MACHINE,
-    places: SiteOptions = PLACES,
+    places: SitesOptions = PLACES,
     objective: Literal["time", "cost", "memory"] = "time",
     pin: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     save: Path | None = None,
@@ -71,7 +71,12 @@ def train(
 
 
 def _train_over_sites(
-    model: str, machine: MachineOptions, places: SiteOptions, choices: dict[str, Any], *, json: bool
+    model: str,
+    machine: MachineOptions,
+    places: SitesOptions,
+    choices: dict[str, Any],
+    *,
+    json: bool,
 ) -> None:
     """The same over several sites."""
     from clusterwright.planner_sites import plan_sites

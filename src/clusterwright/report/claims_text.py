@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.claims.records import Checked, Claim
-from clusterwright.report.text import fold
+from clusterwright.report.folding import fold
 from clusterwright.units import format_quantity
 
 VERDICTS = {

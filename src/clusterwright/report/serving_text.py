@@ -7,8 +7,8 @@ import math
 from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.deployment_text import deployment_words, pools_words
+from clusterwright.report.folding import fold
 from clusterwright.report.handheld_text import handheld_lines, offload_lines
-from clusterwright.report.text import fold
 from clusterwright.serving.estimating import with_room
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.units import format_count, format_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
-from clusterwright.report.text import fold
+from clusterwright.report.folding import fold
 from clusterwright.site.money import CAPITAL, RUNNING, YEAR
 from clusterwright.site.network import NetworkBill
 from clusterwright.site.outlook import SiteOutlook

@@ -3,9 +3,9 @@
 One function of named inputs, which may be arrays: those of `clusterwright.fleet.goodput`, and
 
 ``run_time``: of the run if nothing failed. [s] ``node_power``, ``idle_power``: of a node per
-accelerator, rated and with nothing to do [W]; ``drawn_share``: of the rated power while it trains.
-[1] ``other_power``: of network and storage per accelerator. [W] ``pue``: facility over IT power.
-[1] ``hour_price``: of an accelerator. [USD/s] And those of `clusterwright.site.carbon.footprint`.
+accelerator, rated and with nothing to do [W]; ``drawn_share``, ``peak_share``: of the rated power
+while it trains, on average and at most. [1] ``other_power``: of network and storage per
+accelerator. [W] ``pue``: facility over IT power. [1] ``hour_price``: of an accelerator. [USD/s] And those of `clusterwright.site.carbon.footprint`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class RunAccount(Record, frozen=True, kw_only=True):
 
     ``wall``: time with failures. [s] ``goodput``: share of it that stands. [1] ``between``: mean
     time between failures. [s] ``tier``, ``interval`` [s]: of its checkpoints. ``power``: of the
-    site while it runs. [W] ``energy`` [J], ``carbon``: of that energy, and ``made``: its share of
-    making the machines. [kg] ``cost`` [USD], None: nobody published a price.
+    site while it runs, on average, and ``peak``: at most. [W] ``energy`` [J], ``carbon``: of that
+    energy, and ``made``: its share of making the machines. [kg] ``cost`` [USD], None: nobody
+    published a price.
     """
 
     wall: Interval
@@ -54,6 +55,7 @@ class RunAccount(Record, frozen=True, kw_only=True):
     tier: Tier
     interval: float
     power: Interval
+    peak: Interval
     energy: Interval
     carbon: Interval
     made: Interval
@@ -89,6 +91,7 @@ def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
         tier=tier,
         interval=plan[0],
         power=found["power"],
+        peak=found["peak"],
         energy=found["energy"],
         carbon=found["carbon"],
         made=found["made"],
@@ -125,6 +128,7 @@ def run_model(
         "goodput": found["goodput"],
         "between": found["between"],
         "power": power,
+        "peak": _peak(question.accelerators, x),
         "energy": energy,
         "carbon": emitted["location"],
         "made": emitted["made"],
@@ -132,6 +136,11 @@ def run_model(
     if "hour_price" in x:
         results["cost"] = question.accelerators * wall * x["hour_price"]
     return results
+
+
+def _peak(count: int, x: Mapping[str, Floats]) -> Floats:
+    """The most that the site was seen to draw with such machines. [W]"""
+    return count * (x["node_power"] * x["peak_share"] + x["other_power"]) * x["pue"]
 
 
 def _resized(question: RunQuestion, count: int) -> RunQuestion:
