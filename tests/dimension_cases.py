@@ -241,6 +241,8 @@ CASES: dict[str, Case] = {
     "tiles.tiled_area": case("1", rows=4096, columns=8192, **WAVE),
     "tiles.warm_traffic_time": case("s", num_bytes="1 GB", memory_bandwidth="3.35 TB/s", **CACHE),
     "tiles.serial_depth_time": case("s", depth=4096, depth_time="0.001 us", split_depth=3000),
+    "scores.fleet_equivalents": case("1", counts=(150e3, 50e3), ratios=(1.0, 1.5)),
+    "scores.weighted_mean_ratio": case("1", ratios=(2.0, 0.5), weights=(0.25, 0.75)),
     "spares.down_share": case("1", mean_time_to_failure="60 day", mean_time_to_repair="8 hour"),
     "spares.spares": case("1", needed=100, down=0.01, shortfall=1e-3),
     "speculation.accepted_tokens": case("1", drafted=3, acceptance=0.8),

@@ -74,6 +74,11 @@ COMMANDS = (
         "What press, vendors and keynotes say of machines, computed again.",
     ),
     Command(
+        "scorecard",
+        "clusterwright.cli.scorecard:scorecard",
+        "Evaluate accelerators in three layers, and count fleets in H100s.",
+    ),
+    Command(
         "catalogue",
         "clusterwright.cli.catalogue:app",
         "Look into, and check, the facts: accelerators, clusters, models, sources.",
