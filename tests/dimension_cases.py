@@ -55,9 +55,55 @@ GPT = {
 }
 PIPELINE = {"num_stages": 8, "num_chunks": 2, "num_micro_batches": 30}
 
+CYCLE = {
+    "interval": "10 minute",
+    "stall_time": "1 s",
+    "restart_time": "0.1 hour",
+    "failure_rate": "8 1/day",
+}
+FREE = {
+    "outdoor_temperature": "298 K",
+    "supply_temperature": "300 K",
+    "temperature_rise": "8 K",
+    "approach": "6 K",
+}
+
 ATTENTION = {"query_length": 4096, "key_length": 8192, "causal": 1, "window": 1024}
 
 CASES: dict[str, Case] = {
+    "checkpoints.best_interval": case("s", stall_time="60 s", failure_rate="3 1/hour"),
+    "checkpoints.checkpoint_write_time": case(
+        "s",
+        checkpoint_bytes="5.7 TB",
+        storage_bandwidth="2 TB/s",
+        node_bandwidth="25 GB/s",
+        num_nodes=64,
+    ),
+    "checkpoints.daly_interval": case("s", stall_time="1 minute", failure_rate="3 1/hour"),
+    "checkpoints.lost_accelerator_time": case(
+        "s", num_steps=99, step_time="2000 ms", num_accelerators=100_000
+    ),
+    "checkpoints.young_interval": case("s", stall_time="1 minute", failure_rate="3 1/hour"),
+    "failure_rates.first_failure_time": case("s", mean_time_to_failure="5 year", count=1e5),
+    "failure_rates.job_failure_rate": case(
+        "1/s",
+        num_nodes=512,
+        small_rate="0.02 1/day",
+        large_rate="1.6e-4 1/hour",
+        small_nodes=128,
+        large_nodes=2048,
+    ),
+    "goodput.elastic_speed": case("1", num_missing=17, replica_nodes=16, num_replicas=128),
+    "goodput.first_order_goodput": case("1", **CYCLE),
+    "goodput.renewal_goodput": case("1", **CYCLE, lag_time="20 s"),
+    "goodput.two_tier_goodput": case(
+        "1",
+        **CYCLE,
+        slow_interval="3 hour",
+        slow_stall_time="40 s",
+        fast_share=0.9,
+        lag_time="20 s",
+    ),
     "attention.attended_pairs": case("1", **ATTENTION),
     "attention.attention_time": case(
         "s",
@@ -84,6 +130,20 @@ CASES: dict[str, Case] = {
         cache_bytes="50 MB",
         cache_speedup=3,
     ),
+    "clos.clos_capacity": case("1", radix=64, tiers=3),
+    "clos.fewest_tiers": case("1", num_endpoints=5000, radix=64),
+    "clos.clos_switches": case("1", num_endpoints=32768, radix=64, tiers=3),
+    "clos.tier_links": case("1", num_endpoints=1024, tier=2, oversubscriptions=(2.0,)),
+    "clos.whole_switches": case(
+        "1", num_endpoints=1024, radix=64, tier=1, tiers=2, rails=8, oversubscriptions=(2.0,)
+    ),
+    "clos.optical_ends": case("1", num_endpoints=384, tiers=2, copper_share=1.0),
+    "clos.torus_links": case("1", num_accelerators=4096, dimensions=3),
+    "clos.torus_optical_ends": case("1", num_accelerators=4096, side=4, dimensions=3),
+    "clos.dragonfly_links": case("1", dragonfly_groups=74, group_switches=32, pair_links=4),
+    "clos.dragonfly_oversubscription": case(
+        "1", group_endpoints=512, dragonfly_groups=74, pair_links=4
+    ),
     "collectives.members_inside": case("1", **GROUP, level_size=8),
     "collectives.ring_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.ring_latency": case("s", **GROUP, **LATENCIES),
@@ -91,6 +151,59 @@ CASES: dict[str, Case] = {
     "collectives.all_to_all_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.point_to_point_inverse_bandwidth": case("s/B", stride=16, **BANDWIDTHS),
     "collectives.point_to_point_latency": case("s", stride=16, **LATENCIES),
+    "carbon.amortised_carbon": case(
+        "g", made="164 kg", duration="54 day", life="5 year", busy_share=0.9
+    ),
+    "carbon.electricity_carbon": case("g", energy="1287 MWh", grid_carbon="0.429 kg / kWh"),
+    "carbon.electricity_water": case("L", energy="1287 MWh", grid_water="0.82 L / kWh"),
+    "carbon.made_carbon": case(
+        "g",
+        die_area="814e-6 metre ** 2",
+        area_carbon="1.8e4 kg / metre ** 2",
+        memory_bytes="80 GB",
+        byte_carbon="0.4 kg / GB",
+        rest_carbon="20 kg",
+    ),
+    "carbon.market_carbon": case(
+        "g",
+        energy="1287 MWh",
+        grid_carbon="0.429 kg / kWh",
+        contracted_share=0.8,
+        contract_carbon="11 g / kWh",
+    ),
+    "carbon.wafer_carbon": case(
+        "kg / metre ** 2",
+        fab_energy="2.75e4 kWh / metre ** 2",
+        fab_carbon="0.5 kg / kWh",
+        fab_gases="4.3e3 kg / metre ** 2",
+        fab_materials="5e6 g / metre ** 2",
+        fab_yield=0.875,
+    ),
+    "cooling.chiller_cop": case(
+        "1", cold_temperature="278 K", hot_temperature="308 K", carnot_share=0.5, least_lift="10 K"
+    ),
+    "cooling.climate_spread": case(
+        "K", coldest_month="278 K", hottest_month="301 K", daily_range="10 K", weather_spread="4 K"
+    ),
+    "cooling.cooling_power": case("1", moving=0.04, rejection=0.03, free=0.5, performance=5.0),
+    "cooling.distribution_loss": case("1", ups_efficiency=0.97, wiring_loss=0.01, lighting=0.001),
+    "cooling.evaporated_share": case("1", **{**FREE, "outdoor_temperature": "308 K"}),
+    "cooling.free_share": case("1", **FREE),
+    "cooling.moving_power": case(
+        "1",
+        pressure="500 J / metre ** 3",
+        heat_capacity="1.17 kJ / metre ** 3 / K",
+        temperature_rise="16 K",
+        mover_efficiency=0.8,
+    ),
+    "cooling.power_usage": case("1", distribution=0.05, cooling=0.06),
+    "cooling.water_usage": case(
+    "cooling.power_usage_effectiveness": case("1", distribution=0.05, cooling=0.06),
+    "cooling.water_usage_effectiveness": case(
+        "L / J", heat=1.1, evaporative_share=0.9, latent_heat="2.45 MJ / L", cycles=5
+    ),
+    "cooling.wet_bulb": case("K", temperature="293 K", humidity=0.5, ice_point="273.15 K"),
+    "cooling.yearly_temperatures": case("K", mean_temperature="288 K", temperature_spread="8 K"),
     "decoding.decode_attention_time": case(
         "s",
         **MACHINE,
@@ -211,6 +324,45 @@ CASES: dict[str, Case] = {
     ),
     "pipeline.exposed_hop_time": case("s", one_hop_time="700 us", overlapped=1, **PIPELINE),
     "pipeline.micro_batches_in_flight": case("1", rank=0, **PIPELINE),
+    "power.capped_speed": case(
+        "1", power_cap="1 kW", idle_power="130 W", rated_power="1200 W", power_exponent=3.0
+    ),
+    "power.converter_input": case(
+        "W", load_power="2 kW", fixed_loss="13 W", conversion_efficiency=0.98
+    ),
+    "power.device_energy": case(
+        "J", device_time="3552000 hour", device_power="330 W", power_usage=1.1
+    ),
+    "power.device_energy": case("J", device_time="3552000 hour", device_power="330 W", pue=1.1),
+    "power.facility_power": case(
+        "W",
+        num_accelerators=100_000,
+        accelerator_power="0.7 kW",
+        utilisation=0.9,
+        host_power="575 W",
+        network_power="100 W",
+        storage_power="27 W",
+        power_usage=1.294,
+    ),
+    "power.part_load": case("W", idle_power="2.8 kW", rated_power="10200 W", utilisation=0.5),
+        load=0.9,
+        host_power="575 W",
+        network_power="100 W",
+        storage_power="27 W",
+        pue=1.294,
+    ),
+    "power.part_load": case("W", idle_power="2.8 kW", rated_power="10200 W", load=0.5),
+    "power.phase_power": case(
+        "W",
+        compute_share=0.6,
+        memory_share=0.1,
+        traffic_share=0.2,
+        compute_power="0.7 kW",
+        memory_power="380 W",
+        traffic_power="250 W",
+        idle_power="75 W",
+    ),
+    "power.step_speed": case("1", speed=0.93, compute_share=0.75),
     "protocols.quickest_time": case(
         "s",
         buffer_bytes="64 MB",
@@ -243,6 +395,28 @@ CASES: dict[str, Case] = {
     "tiles.serial_depth_time": case("s", depth=4096, depth_time="0.001 us", split_depth=3000),
     "scores.fleet_equivalents": case("1", counts=(150e3, 50e3), ratios=(1.0, 1.5)),
     "scores.weighted_mean_ratio": case("1", ratios=(2.0, 0.5), weights=(0.25, 0.75)),
+    "money.accelerator_cost_rate": case(
+        "USD/s",
+        capital_cost_rate="100 USD/s",
+        running_cost_rate="40 USD/hour",
+        num_accelerators=1e5,
+        utilisation=0.9,
+    ),
+    "money.annuity": case("USD", price="30 USD", residual="6 USD", interest=0.08, periods=5),
+    "money.break_even_utilisation": case("1", cost_rate="1.4 USD/hour", rent_rate="56 USD/day"),
+    "money.capital_recovery": case("1", interest=0.08, periods=5),
+    "money.cost_per_token": case("USD", cost_rate="2 USD/hour", token_rate="5000 1/s"),
+    "money.energy_cost_rate": case("USD/s", power="140 MW", pue=1.2, energy_price="0.08 USD/kWh"),
+    "money.part_interest": case("1", interest=0.08, parts=12),
+    "money.payback_time": case(
+        "s", price="31 USD", rent_rate="2 USD/hour", running_cost_rate="9 USD/day"
+    ),
+    "money.present_value": case("USD", cash_flows=("5 USD", "6 USD", "7 USD"), interest=0.1),
+    "money.work_cost": case(
+        "USD", total_flops="1e21 FLOP", peak_flops="989 TFLOP/s", mfu=0.4, cost_rate="2 USD/hour"
+    ),
+    "pooling.further_spread": case("1", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
+    "pooling.middle_rate": case("1/s", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
     "spares.down_share": case("1", mean_time_to_failure="60 day", mean_time_to_repair="8 hour"),
     "spares.spares": case("1", needed=100, down=0.01, shortfall=1e-3),
     "speculation.accepted_tokens": case("1", drafted=3, acceptance=0.8),
@@ -267,4 +441,9 @@ CASES: dict[str, Case] = {
         host_time="50 us",
     ),
     "variation.slowest_of_many": case("1", spread=0.01, count=1024),
+    "worth.cluster_price": case("USD", price="25 USD", server_factor=1.82, network_share=0.19),
+    "worth.eroded_value": case("USD", price="25 USD", age="2 year", erosion_rate="0.14 1/year"),
+    "worth.in_dollars": case("USD", amount=3.5, exchange_rate="0.14 USD"),
+    "worth.learned_price": case("USD", price="25 USD", volume_ratio=4, learning_rate=0.2),
+    "worth.straight_line_value": case("USD", price="25 USD", age="20 day", life="5 year"),
 }

@@ -82,7 +82,13 @@ def test_a_sound_entry_compiles_to_si(authored: Path) -> None:
         ('id = "one"\n', "", "has no id", 0),
         ('["$10000", "$20000"]', '["$20000", "$10000"]', "swap its ends", 11),
         ('["$10000", "$20000"]', '["$10000"]', "lowest and highest", 11),
-        ('{ range = ["$10000", "$20000"] }', '{ note = "?" }', "either value or range", 11),
+        ('{ range = ["$10000", "$20000"] }', '{ note = "?" }', "a value, a range, or both", 11),
+        (
+            "{ range = [",
+            '{ value = "$9000", range = [',
+            "not within its range",
+            11,
+        ),
         ('source = "press"', 'origin = "press"', "value, and source or note", 10),
         ('aliases = ["uno"]', 'aliases = "uno"', "list of texts", 5),
         ("[[accelerator]]", "[[cluster]]", "write [[accelerator]]", 2),
@@ -212,7 +218,7 @@ def test_a_blank_figure_says_that_nobody_published_it(facts: Catalogue) -> None:
 def test_unknown_names_offer_the_nearest(facts: Catalogue) -> None:
     with pytest.raises(UnknownNameError, match="did you mean nv-h200-sxm"):
         facts.accelerator("nv-h2000-sxm")
-    with pytest.raises(InputError, match="one of accelerators, clusters"):
+    with pytest.raises(InputError, match="one of accelerators, claims"):
         facts.entries("chips")
 
 

@@ -10,6 +10,7 @@ from clusterwright.errors import UnitError
 from clusterwright.units import format_count, format_quantity, format_time, parse
 
 DIMENSIONS = ["B", "B/s", "FLOP/s", "FLOP", "s", "1/s", "W", "J", "USD", "USD/s", "USD/J", "1"]
+DIMENSIONS += ["kg", "kg/J", "L", "L/J", "dK"]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,20 @@ DIMENSIONS = ["B", "B/s", "FLOP/s", "FLOP", "s", "1/s", "W", "J", "USD", "USD/s"
         ("90d", "s", 90 * 86400.0),
         ("500/s", "1/s", 500.0),
         ("500 tok/s", "1/s", 500.0),
+        ("552 t", "kg", 552e3),
+        ("11.39kt", "kg", 11.39e6),
+        ("30 g", "kg", 0.030),
+        ("0.385 kg/kWh", "kg/J", 0.385 / 3.6e6),
+        ("385 g/kWh", "kg/J", 0.385 / 3.6e6),
+        ("852.3 lb/MWh", "kg/J", 852.3 * 0.45359237 / 3.6e9),
+        ("0.26 mL", "L", 0.26e-3),
+        ("12 m3", "L", 12e3),
+        ("2.24 L/kWh", "L/J", 2.24 / 3.6e6),
+        ("18 °C", "K", 291.15),
+        ("-9.3C", "K", 263.85),
+        ("59 °F", "K", 288.15),
+        ("300 K", "K", 300.0),
+        ("10 K", "dK", 10.0),
     ],
 )
 def test_people_write_it_so(text: str | float, dimension: str, value: float) -> None:
@@ -68,6 +83,12 @@ def test_people_write_it_so(text: str | float, dimension: str, value: float) -> 
         ("1e999 W", "W", "too large"),
         ("1,00 W", "W", "unit"),
         ("5 W", "furlong", "unknown dimension"),
+        ("5", "kg", "has no unit: a mass (e.g. 552 t)"),
+        ("0.385 kg", "kg/J", "is a mass, but carbon per energy"),
+        ("18", "K", "has no unit: a temperature (e.g. 18 °C)"),
+        ("18 W", "K", "unknown unit 'W': a temperature"),
+        ("18 °C", "dK", "a difference in temperature (e.g. 10 K)"),
+        ("-300 °C", "K", "out of range"),
     ],
 )
 def test_refused_with_a_mend(text: str | float, dimension: str, part: str) -> None:
@@ -94,6 +115,16 @@ def test_refused_with_a_mend(text: str | float, dimension: str, part: str) -> No
         (500.0, "1/s", "500/s"),
         (15.6e12, "1", "15.6T"),
         (0.012, "s", "12.0 ms"),
+        (552.1e3, "kg", "552 t"),
+        (11.39e6, "kg", "11.4 kt"),
+        (164.0, "kg", "164 kg"),
+        (3e-5, "kg", "0.03 g"),
+        (0.385 / 3.6e6, "kg/J", "0.385 kg/kWh"),
+        (0.26e-3, "L", "0.00026 L"),
+        (5e6, "L", "5,000 m3"),
+        (2.24 / 3.6e6, "L/J", "2.24 L/kWh"),
+        (263.85, "K", "-9.3 °C"),
+        (10.0, "dK", "10 K"),
     ],
 )
 def test_printed_for_people(value: float, dimension: str, text: str) -> None:

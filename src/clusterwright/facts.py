@@ -17,6 +17,7 @@ from clusterwright.hardware import Accelerator, Cluster
 from clusterwright.inference import InferenceEngine
 from clusterwright.links import Links, links_of
 from clusterwright.records import Record
+from clusterwright.uncertain import Input
 
 T = TypeVar("T", bound=Record)
 
@@ -178,3 +179,21 @@ def device_named(catalogue: Catalogue, name: str) -> Device:
         battery=entry.value("battery"),
         assumed=tuple(assumed),
     )
+
+
+def input_of(figure: Figure, why: str = "") -> Input:
+    """A figure as an input that lies in its range, if it has one."""
+    span = span_of(figure)
+    return Input(
+        value=figure.value,
+        low=span.low,
+        high=span.high,
+        dimension=figure.dimension,
+        why=why or figure.source,
+    )
+
+
+def usual(catalogue: Catalogue, name: str) -> Input:
+    """A default of the catalogue by id, with its range; its name says what it stands for."""
+    entry = catalogue.entry("defaults", name)
+    return input_of(entry.require("value"), why=entry.name)

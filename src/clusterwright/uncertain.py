@@ -75,6 +75,22 @@ def known(value: float, dimension: str = "1", why: str = "") -> Input:
     return Input(value=value, low=value, high=value, dimension=dimension, why=why)
 
 
+def from_interval(low: float, value: float, high: float, dimension: str = "1") -> Input:
+    """An input with given 10th, 50th and 90th percentiles.
+
+    >>> one = from_interval(8.0, 10.0, 15.0)
+    >>> [round(float(one.quantile(np.asarray(place))), 9) for place in (0.1, 0.5, 0.9)]
+    [8.0, 10.0, 15.0]
+    """
+    reach = 1.0 - float(np.sqrt(2.0 * OUTER[0]))
+    return Input(
+        value=value,
+        low=value - (value - low) / reach,
+        high=value + (high - value) / reach,
+        dimension=dimension,
+    )
+
+
 def likely(inputs: Mapping[str, Input]) -> dict[str, float]:
     """The likely value of each input."""
     return {name: one.value for name, one in inputs.items()}
@@ -150,11 +166,13 @@ def influences(
     others = draw(loose, count, seed=seed + 1)
     at_ours = _column(model(ours), result, count)
     at_others = _column(model({**ours, **others}), result, count)
-    variance = float(np.var(np.concatenate([at_ours, at_others])))
+    both = np.concatenate([at_ours, at_others])
+    mean, variance = float(np.mean(both)), float(np.var(both))
     found = []
     for name in loose:
         mixed = _column(model({**ours, name: others[name]}), result, count)
-        first = float(np.mean(at_others * (mixed - at_ours)))
+        # Less the mean, which changes nothing in the limit and much of the noise.
+        first = float(np.mean((at_others - mean) * (mixed - at_ours)))
         total = float(np.mean((at_ours - mixed) ** 2)) / 2.0
         share = (first / variance, total / variance) if variance else (0.0, 0.0)
         found.append(Influence(name=name, first=share[0], total=share[1]))

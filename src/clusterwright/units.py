@@ -1,8 +1,10 @@
 """Quantities at the border: people's units outside, SI floats inside.
 
 A *dimension* is the SI unit a quantity is kept in: ``"B"``, ``"B/s"``, ``"FLOP/s"``, ``"FLOP"``,
-``"s"``, ``"1/s"``, ``"W"``, ``"J"``, ``"USD"``, ``"USD/s"``, ``"USD/J"`` and ``"1"`` (a plain
-count). ``GB`` is decimal and ``GiB`` binary; ``b`` is a bit and ``B`` a byte.
+``"s"``, ``"1/s"``, ``"W"``, ``"J"``, ``"USD"``, ``"USD/s"``, ``"USD/J"``, ``"USD/W"``,
+``"USD/W/s"``, ``"kg"``, ``"kg/J"``, ``"L"``, ``"L/J"``, ``"K"`` (a temperature), ``"dK"`` (a
+difference of two) and ``"1"`` (a plain count). ``GB`` is decimal and ``GiB`` binary; ``b`` is a bit
+and ``B`` a byte.
 
 >>> parse("400 Gb/s", "B/s")
 50000000000.0
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Final
 
 from clusterwright.errors import UnitError
@@ -25,6 +28,8 @@ _NOUNS: Final = ("tokens", "tok", "params", "parameters", "sequences", "requests
 _HOUR: Final = 3600.0
 _DAY: Final = 24 * _HOUR
 _YEAR: Final = 365.25 * _DAY
+_KWH: Final = 3.6e6
+_ICE: Final = 273.15
 
 _NUMBER: Final = re.compile(
     r"\s*(?P<sign>-)?\s*(?P<money>\$)?\s*"
@@ -44,6 +49,14 @@ _MEANING: Final = {
     "USD": ("a price", "$30,000", "$ USD, with k M B"),
     "USD/s": ("a price per time", "$2.10/h", "$/s $/h $/d $/y"),
     "USD/J": ("a price of energy", "$0.09/kWh", "$/J $/kWh $/MWh"),
+    "USD/W": ("a price of building for power", "$11.7/W or $11.7M/MW", "$/W $/kW $/MW $/GW"),
+    "USD/W/s": ("a rent of power", "$180/kW/month", "$/kW/month $/MW/y"),
+    "kg": ("a mass", "552 t", "g kg t kt Mt"),
+    "kg/J": ("carbon per energy", "0.385 kg/kWh", "g/kWh kg/kWh t/MWh"),
+    "L": ("a volume", "500 L", "mL L m3"),
+    "L/J": ("water per energy", "0.3 L/kWh", "L/kWh m3/MWh"),
+    "K": ("a temperature", "18 °C", "°C °F K"),
+    "dK": ("a difference in temperature", "10 K", "K"),
     "1": ("a plain count", "15.6T or 24576", "k M G B T, without a unit"),
 }
 
@@ -84,6 +97,12 @@ def _unit_table() -> dict[str, tuple[str, float]]:
         time |= dict.fromkeys(words.split(), seconds)
     energy = _scaled("J", 1.0, "_kMGTPE") | _scaled("Wh", _HOUR, "_kMGT")
     money = {f"{p}{c}": 10.0**e for p, e in _COUNTS.items() for c in ("$", "USD")}
+    power = _scaled("W", 1.0, "_kMGT") | {"mW": 1e-3}
+    built = {f"{c}/{n}": v / f for c, v in money.items() for n, f in power.items()}
+    rent_times = time | {"month": _YEAR / 12, "months": _YEAR / 12}
+    rent = {f"{c}/{n}": v / f for c, v in built.items() for n, f in rent_times.items()}
+    mass = {"mg": 1e-6, "g": 1e-3, "kg": 1.0, "lb": 0.45359237} | _scaled("t", 1e3, "_kMG")
+    volume = {"mL": 1e-3, "L": 1.0, "litres": 1.0, "litre": 1.0, "m3": 1e3, "m³": 1e3}
     per_second = {f"/{name}": 1 / factor for name, factor in time.items()} | {"Hz": 1.0}
     per_second |= {f"{noun}/{name}": 1 / f for noun in _NOUNS for name, f in time.items()}
     table: dict[str, tuple[str, float]] = {}
@@ -94,11 +113,17 @@ def _unit_table() -> dict[str, tuple[str, float]]:
         (work, "FLOP"),
         (time, "s"),
         (per_second, "1/s"),
-        (_scaled("W", 1.0, "_kMGT") | {"mW": 1e-3}, "W"),
+        (power, "W"),
         (energy, "J"),
         (money, "USD"),
         ({f"{c}/{n}": v / f for c, v in money.items() for n, f in time.items()}, "USD/s"),
         ({f"{c}/{n}": v / f for c, v in money.items() for n, f in energy.items()}, "USD/J"),
+        (built, "USD/W"),
+        (rent, "USD/W/s"),
+        (mass, "kg"),
+        ({f"{m}/{n}": v / f for m, v in mass.items() for n, f in energy.items()}, "kg/J"),
+        (volume, "L"),
+        ({f"{m}/{n}": v / f for m, v in volume.items() for n, f in energy.items()}, "L/J"),
     ):
         table |= _spellings(units, dimension)
     return table
@@ -132,6 +157,8 @@ def parse(text: str | float, dimension: str) -> float:
     match = _NUMBER.fullmatch(written)
     if match is None:
         raise UnitError(f"{written!r} is not a quantity: {_needed(dimension)}")
+    if dimension in {"K", "dK"}:
+        return _kelvin(written, match, dimension)
     if match["sign"]:
         raise UnitError(f"{written!r} is negative: {_needed(dimension)} of zero or more")
     number = float(re.sub("[,_]", "", match["digits"]) + (match["power"] or ""))
@@ -139,6 +166,24 @@ def parse(text: str | float, dimension: str) -> float:
     value = _times(number, _factor(unit, dimension, written))
     if not math.isfinite(value):
         raise UnitError(f"{written!r} is too large to be a quantity: {_needed(dimension)}")
+    return value
+
+
+def _kelvin(written: str, match: re.Match[str], dimension: str) -> float:
+    """Read a temperature, which alone may be below zero, or a difference of two."""
+    scales = {"K": (1.0, 0.0)}
+    if dimension == "K":
+        scales |= dict.fromkeys(("°C", "C", "degC"), (1.0, _ICE))
+        scales |= dict.fromkeys(("°F", "F", "degF"), (5 / 9, _ICE - 32 * 5 / 9))
+    unit = match["unit"] or ""
+    if unit not in scales:
+        what = f"an unknown unit {unit!r}" if unit else "no unit"
+        raise UnitError(f"{written!r} has {what}: {_needed(dimension)}; units: {_units(dimension)}")
+    factor, shift = scales[unit]
+    digits = float(re.sub("[,_]", "", match["digits"]) + (match["power"] or ""))
+    value = (-digits if match["sign"] else digits) * factor + shift
+    if not 0.0 <= value < math.inf:
+        raise UnitError(f"{written!r} is out of range: {_needed(dimension)}")
     return value
 
 
@@ -248,6 +293,8 @@ def format_quantity(value: float, dimension: str, *, digits: int = 3) -> str:
         return f"{_significant(value, digits)}/s"
     if dimension.startswith("USD"):
         return _format_money(value, dimension, digits)
+    if dimension in _PRINTED:
+        return _PRINTED[dimension](value, digits)
     if dimension not in _MEANING:
         raise UnitError(f"unknown dimension {dimension!r}: one of {', '.join(_MEANING)}")
     if abs(value) >= 1e21:
@@ -256,8 +303,42 @@ def format_quantity(value: float, dimension: str, *, digits: int = 3) -> str:
     return f"{text} {prefix}{dimension}"
 
 
+def _format_mass(value: float, digits: int) -> str:
+    """Grams and kilograms below a tonne, tonnes above."""
+    rounded = abs(float(f"{value:.{digits}g}"))
+    if 0 < rounded < 1.0:
+        return f"{_significant(1e3 * value, digits)} g"
+    if rounded < 1e3:
+        return f"{_significant(value, digits)} kg"
+    text, prefix = _with_prefix(value / 1e3, digits, "kMG")
+    return f"{text} {prefix}t"
+
+
+def _format_volume(value: float, digits: int) -> str:
+    """Litres below ten cubic metres, those above."""
+    if abs(float(f"{value:.{digits}g}")) < 1e4:
+        return f"{_significant(value, digits)} L"
+    return f"{_significant(value / 1e3, digits)} m3"
+
+
+_PRINTED: Final[dict[str, Callable[[float, int], str]]] = {
+    "kg": _format_mass,
+    "L": _format_volume,
+    "kg/J": lambda value, digits: f"{_significant(value * _KWH, digits)} kg/kWh",
+    "L/J": lambda value, digits: f"{_significant(value * _KWH, digits)} L/kWh",
+    "K": lambda value, digits: f"{_significant(value - _ICE, digits)} °C",
+    "dK": lambda value, digits: f"{_significant(value, digits)} K",
+}
+
+
 def _format_money(value: float, dimension: str, digits: int) -> str:
-    per, factor = {"USD": ("", 1.0), "USD/s": ("/h", _HOUR), "USD/J": ("/kWh", 3.6e6)}[dimension]
+    per, factor = {
+        "USD": ("", 1.0),
+        "USD/s": ("/h", _HOUR),
+        "USD/J": ("/kWh", _KWH),
+        "USD/W": ("/W", 1.0),
+        "USD/W/s": ("/kW/month", 1e3 * _YEAR / 12),
+    }[dimension]
     value *= factor
     if abs(value) < 1e6:
         return f"${_significant(value, max(digits, 3))}{per}"

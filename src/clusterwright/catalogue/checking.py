@@ -44,6 +44,7 @@ class EntryChecker:
             "date": self._date,
             "integer": self._integer,
             "number": self._number,
+            "degrees": self._degrees,
             "boolean": self._boolean,
             "size": self._size,
             "reference": self._text,
@@ -137,6 +138,14 @@ class EntryChecker:
             self.report(path, f"{path!r} is {number}: write a number above zero")
         return number
 
+    def _degrees(self, _: Attribute, written: object, path: str) -> float | None:
+        if not self._expect((float, int), written, path):
+            return None
+        number = float(cast("float", written))
+        if not -180.0 <= number <= 180.0:
+            self.report(path, f"{path!r} is {number}: write degrees, south and west below zero")
+        return number
+
     def _boolean(self, _: Attribute, written: object, path: str) -> bool | None:
         return cast("bool", written) if self._expect(bool, written, path) else None
 
@@ -196,13 +205,24 @@ class EntryChecker:
     def _quantity(
         self, table: dict[str, object], dimension: str, path: str
     ) -> dict[str, Any] | None:
-        if ("value" in table) == ("range" in table):
-            self.report(path, f"{path!r}: give either value or range")
+        if "value" not in table and "range" not in table:
+            self.report(path, f"{path!r}: give a value, a range, or both")
             return None
-        if "value" in table:
-            value = self._parse(table["value"], dimension, path)
-            return None if value is None else {"value": value, "text": str(table["value"])}
-        ends = table["range"]
+        value = self._parse(table["value"], dimension, path) if "value" in table else None
+        ends = self._range(table["range"], dimension, path) if "range" in table else None
+        if ("value" in table and value is None) or ("range" in table and ends is None):
+            return None
+        if ends is None:
+            return {"value": value, "text": str(table["value"])}
+        low, high = ends
+        text = "{} to {}".format(*cast("list[str]", table["range"]))
+        if value is None:
+            return {"value": (low + high) / 2, "text": text, "low": low, "high": high}
+        if not low <= value <= high:
+            self.report(path, f"{path!r}: {table['value']!r} is not within its range of {text}")
+        return {"value": value, "text": f"{table['value']} ({text})", "low": low, "high": high}
+
+    def _range(self, ends: object, dimension: str, path: str) -> tuple[float, float] | None:
         if not isinstance(ends, list) or len(ends) != 2:
             self.report(path, f"{path!r}: a range is a list of lowest and highest")
             return None
@@ -211,8 +231,7 @@ class EntryChecker:
             return None
         if low > high:
             self.report(path, f"{path!r}: the range runs from high to low: swap its ends")
-        text = f"{ends[0]} to {ends[1]}"
-        return {"value": (low + high) / 2, "text": text, "low": low, "high": high}
+        return low, high
 
     def _parse(self, written: object, dimension: str, path: str) -> float | None:
         if not isinstance(written, str):

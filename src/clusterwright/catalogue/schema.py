@@ -20,10 +20,10 @@ SHARED = ("common", "figure")
 class Attribute(Record, frozen=True, kw_only=True):
     """One key of an entry.
 
-    ``type``: id, text, texts, date, integer, number, boolean, size, reference, figure, figures,
-    table, tables; inside a figure also quantity, range, disagreements. ``dimension``: SI unit of a
-    figure; absent, the entry's own ``dimension`` says. ``provenance``: a person's own file may
-    leave it out although it is required. ``to``: the kind that a reference points to.
+    ``type``: id, text, texts, date, integer, number, degrees, boolean, size, reference, figure,
+    figures, table, tables; inside a figure also quantity, range, disagreements. ``dimension``: SI
+    unit of a figure; absent, the entry's own ``dimension`` says. ``provenance``: a person's own
+    file may leave it out although it is required. ``to``: the kind that a reference points to.
     """
 
     name: str

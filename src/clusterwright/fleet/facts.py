@@ -1,0 +1,151 @@
+"""What the catalogue says of failures, as inputs and causes of a run."""
+
+from __future__ import annotations
+
+import math
+
+from clusterwright.catalogue.figures import Entry
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import InputError
+from clusterwright.facts import usual
+from clusterwright.fleet.records import Cause
+from clusterwright.formulas.pooling import further_spread, middle_rate
+from clusterwright.uncertain import Input, from_interval, known
+
+FEWEST = 2
+"""Studies that a rate is pooled from at least."""
+TENTH = 1.2815515655446004
+"""Standard deviations from the middle of a normal distribution to its outer tenths."""
+DEFAULTS = {
+    "small_size": "run-small-size",
+    "large_size": "run-large-size",
+    "planned_rate": "run-planned",
+    "detection": "run-detection",
+    "restart": "run-restart",
+    "exchange": "run-exchange",
+    "node_bandwidth": "storage-node-link",
+    "disk_bandwidth": "storage-disk",
+    "storage_share": "checkpoint-duty",
+    "step_time": "run-step",
+}
+"""Inputs that are defaults of the catalogue, by id."""
+
+
+def pooled_rate(
+    catalogue: Catalogue, regime: str, *, family: str = "gpu", without: tuple[str, ...] = ()
+) -> Input:
+    """Failures of eight accelerators as a further study would find them. [1/s]
+
+    Parameters
+    ----------
+    catalogue
+        The facts.
+    regime
+        ``large`` runs or ``small`` jobs.
+    family
+        ``gpu`` or ``tpu``; a family with fewer than two studies takes those of all.
+    without
+        Studies to leave out, by id: to predict one from the others.
+
+    Raises
+    ------
+    InputError
+        Fewer than two studies are left.
+    """
+    every = [
+        entry
+        for entry in catalogue.entries("failure_rates").values()
+        if entry.text("regime") == regime and entry.id not in without and _counted(entry)
+    ]
+    own = [entry for entry in every if entry.text("family") == family]
+    chosen = own if len(own) >= FEWEST else every
+    if len(chosen) < FEWEST:
+        raise InputError(f"too few studies of failures of {regime} jobs: give --rate")
+    rates = [entry.require("node_rate").value for entry in chosen]
+    middle = float(middle_rate(rates))
+    factor = math.exp(TENTH * float(further_spread(rates)))
+    names = ", ".join(entry.name for entry in chosen)
+    found = from_interval(middle / factor, middle, middle * factor, "1/s")
+    return Input(
+        value=middle,
+        low=max(found.low, middle / factor**3),
+        high=found.high,
+        dimension="1/s",
+        why=f"{len(chosen)} studies: {names}",
+    )
+
+
+def _counted(entry: Entry) -> bool:
+    return not entry.data.get("projected", False)
+
+
+def failure_inputs(catalogue: Catalogue, *, family: str = "gpu") -> dict[str, Input]:
+    """Rates and times of failures that nobody gave."""
+    found = {name: usual(catalogue, default) for name, default in DEFAULTS.items()}
+    found["large_rate"] = pooled_rate(catalogue, "large", family=family)
+    found["small_rate"] = pooled_rate(catalogue, "small", family=family)
+    return found
+
+
+def causes_of(catalogue: Catalogue, node_rate: float) -> tuple[Cause, ...]:
+    """Causes of interruptions, their shares summing to 1.
+
+    Those whose own rate is published take the share that it has of ``node_rate``, the rate of eight
+    accelerators of all causes. [1/s]
+    """
+    shares: dict[str, float] = {}
+    entries = catalogue.entries("failure_causes")
+    for entry in entries.values():
+        share, rate = entry.value("share"), entry.value("rate")
+        nodes = entry.require("nodes").value
+        shares[entry.id] = share if share is not None else (rate or 0.0) / nodes / node_rate
+    total = sum(shares.values())
+    return tuple(
+        Cause(
+            id=name,
+            name=entries[name].name,
+            group=entries[name].text("group"),
+            share=share / total,
+            hard=1.0 if entries[name].data.get("hard") else 0.0,
+            repair=entries[name].value("repair") or 0.0,
+            nodes=max(1, round(entries[name].require("nodes").value)),
+            latency=_latency(entries[name], catalogue),
+        )
+        for name, share in shares.items()
+        if share > 0.0
+    )
+
+
+def _latency(entry: Entry, catalogue: Catalogue) -> float:
+    return usual(catalogue, "silent-latency").value if entry.data.get("silent") else 0.0
+
+
+def shares_of(causes: tuple[Cause, ...]) -> dict[str, Input]:
+    """What the closed form needs of causes: shares that exchange nodes, and several at once."""
+    hard = sum(cause.share * cause.hard for cause in causes)
+    several = sum(cause.share * cause.hard for cause in causes if cause.nodes > 1)
+    return {"hard_share": known(hard), "correlated_share": known(several)}
+
+
+def storage_bandwidth(catalogue: Catalogue, accelerators: int) -> Input:
+    """Shared storage of a cluster, as such clusters have it. [B/s]"""
+    each, most = usual(catalogue, "storage-per-accelerator"), usual(catalogue, "storage-most")
+    return Input(
+        value=min(each.value * accelerators, most.value),
+        low=min(each.low * accelerators, most.low),
+        high=min(each.high * accelerators, most.high),
+        dimension="B/s",
+        why=each.why,
+    )
+
+
+def scaled_bytes(catalogue: Catalogue, parameters: float) -> Input:
+    """State that a checkpoint of a model keeps. [B]"""
+    each = usual(catalogue, "checkpoint-bytes")
+    return Input(
+        value=each.value * parameters,
+        low=each.low * parameters,
+        high=each.high * parameters,
+        dimension="B",
+        why=each.why,
+    )

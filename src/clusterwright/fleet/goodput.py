@@ -1,0 +1,137 @@
+"""Goodput of a run by closed form, as a function of inputs that may be arrays.
+
+The inputs, all in SI:
+
+``large_rate``, ``small_rate``: unexpected interruptions of eight accelerators, in runs of
+``large_size`` accelerators or more and in jobs of ``small_size`` or fewer [1/s]; ``planned_rate``:
+interruptions that are planned, of eight accelerators. [1/s]
+``detection``, ``restart``: from a failure until it is noticed, and on until the job has started
+anew, state not yet loaded; ``exchange``: besides, where nodes are exchanged. [s]
+``checkpoint_bytes``: state of the whole job. [B] ``storage_bandwidth``: of the shared storage,
+``node_bandwidth``: of a node to it, ``disk_bandwidth``: of a node's own disks, ``host_bandwidth``:
+of an accelerator to its host, ``network_bandwidth``: of an accelerator to another node. [B/s]
+``hard_share``, ``correlated_share``: of interruptions that exchange nodes, and that take several at
+once; ``storage_share``: of the time that storage may be busy with checkpoints. [1] ``step_time``:
+of one step. [s]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from clusterwright.fleet.records import RunQuestion, Tier
+from clusterwright.formulas.checkpoints import best_interval, checkpoint_write_time
+from clusterwright.formulas.failure_rates import job_failure_rate
+from clusterwright.formulas.goodput import renewal_goodput, two_tier_goodput
+
+Floats = Any
+X = Mapping[str, Floats]
+
+RATED_NODE = 8.0
+"""Accelerators that published rates are per."""
+TIERS: tuple[Tier, ...] = ("remote-sync", "remote", "local", "memory")
+
+
+class Checkpoints(NamedTuple):
+    """How a tier keeps state: times of one checkpoint, what it saves, what loading it takes.
+
+    ``kept``: share of failures that leave the tier whole. [1] ``slow_stall``: of the storage
+    behind it. [s]
+    """
+
+    stall: Floats
+    lag: Floats
+    load: Floats
+    kept: Floats
+    slow_stall: Floats
+    slow_lag: Floats
+
+
+def failure_rate(question: RunQuestion, x: X) -> Floats:
+    """Unexpected interruptions of the whole run. [1/s]"""
+    return job_failure_rate(
+        question.accelerators / RATED_NODE,
+        np.maximum(x["small_rate"], x["large_rate"]),
+        x["large_rate"],
+        x["small_size"] / RATED_NODE,
+        x["large_size"] / RATED_NODE,
+    )
+
+
+def checkpoints(question: RunQuestion, tier: Tier, x: X) -> Checkpoints:
+    """Times of a tier's checkpoints."""
+    write = checkpoint_write_time(
+        x["checkpoint_bytes"], x["storage_bandwidth"], x["node_bandwidth"], question.nodes
+    )
+    own = x["checkpoint_bytes"] / question.accelerators
+    copy = own / x["host_bandwidth"]
+    if tier == "remote-sync":
+        return Checkpoints(write, 0.0 * write, write, 1.0, 0.0, 0.0)
+    if tier == "remote":
+        return Checkpoints(copy, write, write, 1.0, 0.0, 0.0)
+    if tier == "local":
+        disk = own * question.node_size / x["disk_bandwidth"]
+        return Checkpoints(copy, disk, disk, 1.0 - x["hard_share"], copy, write)
+    sent = copy + own / x["network_bandwidth"]
+    return Checkpoints(copy, sent, sent, 1.0 - x["correlated_share"], copy, write)
+
+
+def restart_time(x: X, load: Floats) -> Floats:
+    """Mean time from a failure until work goes on. [s]"""
+    return x["detection"] + x["restart"] + x["hard_share"] * x["exchange"] + load
+
+
+def intervals_for(question: RunQuestion, tier: Tier, x: X) -> tuple[float, float]:
+    """Work between checkpoints of a tier, and of the storage behind it (0: none). [s]
+
+    A checkpoint is never begun before a step is done, nor so soon that writing would keep the
+    storage busy for more than ``storage_share`` of the time.
+    """
+    rate = failure_rate(question, x)
+    kind = checkpoints(question, tier, x)
+    fast = question.interval
+    if fast is None:
+        lag = kind.lag if tier == "memory" else kind.lag / x["storage_share"]
+        fast = float(np.max([best_interval(kind.stall, rate), lag, x["step_time"]]))
+    if np.all(np.asarray(kind.kept) >= 1.0):
+        return fast, 0.0
+    slow = float(
+        np.maximum(best_interval(kind.slow_stall, rate * (1.0 - kind.kept)), kind.slow_lag)
+    )
+    return fast, fast * max(1.0, round(slow / fast))
+
+
+def goodput(
+    question: RunQuestion, tier: Tier, intervals: tuple[float, float], x: X
+) -> dict[str, Floats]:
+    """Results by name: ``goodput`` [1], ``failure_rate`` [1/s], ``between`` [s].
+
+    Planned interruptions come after a checkpoint of their own: they cost a restart each.
+    """
+    rate = failure_rate(question, x)
+    kind = checkpoints(question, tier, x)
+    fast, slow = intervals
+    again = restart_time(x, kind.load)
+    if slow:
+        useful = two_tier_goodput(
+            interval=fast,
+            stall_time=kind.stall,
+            slow_interval=slow,
+            slow_stall_time=kind.slow_stall,
+            fast_share=kind.kept,
+            restart_time=again,
+            failure_rate=rate,
+            lag_time=kind.lag,
+        )
+    else:
+        useful = renewal_goodput(fast, kind.stall, again, rate, kind.lag)
+    planned = x["planned_rate"] * question.accelerators / RATED_NODE
+    pause = planned * (x["restart"] + kind.load)
+    return {
+        "goodput": useful / (1.0 + pause),
+        "failure_rate": rate,
+        "between": 1.0 / rate,
+    }

@@ -1,0 +1,1 @@
+"""The building around a machine: network, power, cooling, carbon, money."""

@@ -1,0 +1,145 @@
+"""What a whole run takes: wall-clock time with failures, power, energy, carbon and money.
+
+One function of named inputs, which may be arrays: those of `clusterwright.fleet.goodput`, and
+
+``run_time``: of the run if nothing failed. [s] ``node_power``, ``idle_power``: of a node per
+accelerator, rated and with nothing to do [W]; ``drawn_share``: of the rated power while it trains.
+[1] ``other_power``: of network and storage per accelerator. [W] ``pue``: facility over IT power.
+[1] ``grid_carbon``: of electricity. [kg/J] ``hour_price``: of an accelerator. [USD/s]
+``made_carbon``: of making one accelerator with its share of all around it, over its life. [kg/s]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from clusterwright.fleet.goodput import TIERS, checkpoints, goodput, intervals_for
+from clusterwright.fleet.records import RunQuestion, Tier
+from clusterwright.formulas.carbon import electricity_carbon
+from clusterwright.formulas.power import device_energy, part_load
+from clusterwright.records import Record
+from clusterwright.uncertain import Floats, Input, Interval, draw, interval_of, likely
+
+Plan = tuple[float, float]
+"""Work between checkpoints of a tier and of the storage behind it. [s]"""
+
+
+class RunSite(Record, frozen=True, kw_only=True):
+    """Where a run is made, as inputs of its account.
+
+    ``failures``: the run as `clusterwright.fleet` asks for it. ``inputs``: as above, without the
+    run's time. ``region``, ``priced``: where, and what the price is of, in words.
+    """
+
+    failures: RunQuestion
+    inputs: dict[str, Input]
+    region: str
+    priced: str
+    assumed: tuple[str, ...] = ()
+
+
+class RunAccount(Record, frozen=True, kw_only=True):
+    """What a run takes, each with its interval.
+
+    ``wall``: time with failures. [s] ``goodput``: share of it that stands. [1] ``between``: mean
+    time between failures. [s] ``tier``, ``interval`` [s]: of its checkpoints. ``power``: of the
+    site while it runs. [W] ``energy`` [J], ``carbon``: of that energy, and ``made``: its share of
+    making the machine. [kg] ``cost`` [USD], None: nobody published a price.
+    """
+
+    wall: Interval
+    goodput: Interval
+    between: Interval
+    tier: Tier
+    interval: float
+    power: Interval
+    energy: Interval
+    carbon: Interval
+    made: Interval | None
+    cost: Interval | None
+    region: str
+    priced: str
+
+
+def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
+    """What a run takes on ``count`` accelerators, checkpoints kept the best way.
+
+    Parameters
+    ----------
+    site
+        Where it is made.
+    run_time
+        How long it would take if nothing failed. [s]
+    count
+        Accelerators that it works on.
+    """
+    question = _resized(site.failures, count)
+    inputs = {**question.inputs, **site.inputs, "run_time": run_time}
+    centre = likely(inputs)
+    tier, plan = _best_tier(question, centre)
+    found = {
+        name: interval_of(draws)
+        for name, draws in run_model(question, tier, plan, draw(inputs)).items()
+    }
+    return RunAccount(
+        wall=found["wall"],
+        goodput=found["goodput"],
+        between=found["between"],
+        tier=tier,
+        interval=plan[0],
+        power=found["power"],
+        energy=found["energy"],
+        carbon=found["carbon"],
+        made=found.get("made"),
+        cost=found.get("cost"),
+        region=site.region,
+        priced=site.priced,
+    )
+
+
+def run_model(
+    question: RunQuestion, tier: Tier, plan: Plan, x: Mapping[str, Floats]
+) -> dict[str, Floats]:
+    """All that a run takes, by name, in SI."""
+    found = goodput(question, tier, plan, x)
+    wall = x["run_time"] / found["goodput"]
+    # While the job starts anew its nodes have little to do; what is lost is work all the same.
+    again = x["detection"] + x["restart"] + checkpoints(question, tier, x).load
+    busy = 1.0 - _at_most_one(found["failure_rate"] * again)
+    drawn = part_load(x["idle_power"], x["node_power"] * x["drawn_share"], busy)
+    power = question.accelerators * (drawn + x["other_power"]) * x["pue"]
+    energy = device_energy(wall, power, 1.0)
+    results = {
+        "wall": wall,
+        "goodput": found["goodput"],
+        "between": found["between"],
+        "power": power,
+        "energy": energy,
+        "carbon": electricity_carbon(energy, x["grid_carbon"]),
+    }
+    if "made_carbon" in x:
+        results["made"] = question.accelerators * wall * x["made_carbon"]
+    if "hour_price" in x:
+        results["cost"] = question.accelerators * wall * x["hour_price"]
+    return results
+
+
+def _resized(question: RunQuestion, count: int) -> RunQuestion:
+    """The same question of another number of accelerators; shared storage stays what it is."""
+    return msgspec.structs.replace(question, accelerators=count)
+
+
+def _best_tier(question: RunQuestion, centre: Mapping[str, Floats]) -> tuple[Tier, Plan]:
+    """The way to keep checkpoints that leaves most of the time, or the one asked for."""
+    wanted = TIERS if question.tier is None else (question.tier,)
+    plans: dict[Tier, Plan] = {tier: intervals_for(question, tier, centre) for tier in wanted}
+    best = max(
+        plans, key=lambda tier: float(goodput(question, tier, plans[tier], centre)["goodput"])
+    )
+    return best, plans[best]
+
+
+def _at_most_one(share: Floats) -> Floats:
+    return share / (1.0 + share)
