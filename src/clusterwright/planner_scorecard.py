@@ -13,7 +13,8 @@ from clusterwright.asking_serving import ask_serving, price_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.engines.requests.simulator import expect_many
 from clusterwright.errors import InfeasibleError, InputError, UnknownNameError
-from clusterwright.facts import shipped
+from clusterwright.device import Device
+from clusterwright.facts import device_named, shipped
 from clusterwright.hardware import Accelerator
 from clusterwright.planner import plan_training
 from clusterwright.planner_serving import deployment_of, estimate_serving, plan_serving
@@ -23,7 +24,6 @@ from clusterwright.scorecard.operators import bench_of, run_operator
 from clusterwright.scorecard.records import (
     ChipScore,
     Equivalents,
-    OperatorResult,
     Scenario,
     ScenarioResult,
     Scorecard,
@@ -61,7 +61,8 @@ def score(
     Parameters
     ----------
     names
-        Accelerators (``mi300x``), fleets (``100000xh100,50000xh200``) and clusters, in any order.
+        Accelerators (``mi300x``), devices (``galaxy-s24``), fleets (``100000xh100,50000xh200``)
+        and clusters, in any order.
     baseline
         The accelerator that scores 1 in everything; by default that of the weights, an H100.
     scenarios
@@ -133,21 +134,27 @@ def _card(
 
 
 def _sorted_out(names: Sequence[str], facts: Catalogue) -> tuple[list[str], list[Fleet]]:
-    """Accelerators by id, and fleets, of what a person named."""
+    """Accelerators and devices by id, and fleets, of what a person named."""
     chips: list[str] = []
     fleets: list[Fleet] = []
     for name in names:
-        if looks_like_fleet(name):
+        if looks_like_fleet(name) or _known("clusters", name, facts):
             fleets.append(fleet_of(name, facts))
-            continue
-        try:
-            chips.append(facts.entry("accelerators", name).id)
-        except UnknownNameError as unknown:
-            try:
-                fleets.append(fleet_of(name, facts))
-            except UnknownNameError:
-                raise unknown from None
+        else:
+            device = _known("devices", name, facts)
+            chips.append(device or facts.entry("accelerators", name).id)
     return list(dict.fromkeys(chips)), fleets
+
+
+def _known(kind: str, name: str, facts: Catalogue) -> str | None:
+    """Id of an entry that no accelerator is called like, if there is one."""
+    for each in ("accelerators", kind):
+        try:
+            found = facts.entry(each, name)
+        except UnknownNameError:
+            continue
+        return found.id if each == kind else None
+    return None
 
 
 def _sheet(
@@ -157,30 +164,49 @@ def _sheet(
     hour: float | None,
     facts: Catalogue,
 ) -> ChipScore:
-    """What an accelerator does, compared with nothing yet."""
-    cluster = facts.any_cluster(name, 1)
+    """What an accelerator or a device does, compared with nothing yet."""
+    device = device_named(facts, name) if _known("devices", name, facts) else None
+    cluster = facts.any_cluster(device.accelerator if device else name, 1)
+    chip = cluster.accelerator
+    if device is not None:
+        power = 0.5 * (device.power.low + device.power.high)
+        chip = msgspec.structs.replace(chip, board_power=power)
     bench = bench_of(cluster, facts)
-    operators: list[OperatorResult] = [
-        run_operator(one, bench) for one in operators_of(weights, facts)
-    ]
-    jobs = [run_scenario(one, cluster.accelerator, facts, hour=hour) for one in scenarios]
     return ChipScore(
-        id=cluster.accelerator.id,
-        name=cluster.accelerator.name,
-        operators=tuple(operators),
-        scenarios=tuple(jobs),
+        id=device.id if device else chip.id,
+        name=device.name if device else chip.name,
+        accelerator=chip.id,
+        operators=tuple(run_operator(one, bench) for one in operators_of(weights, facts)),
+        scenarios=tuple(
+            run_scenario(one, chip, facts, device=device, hour=hour) for one in scenarios
+        ),
         price_hour=hour,
-        assumed=cluster.assumed,
+        assumed=(*(device.assumed if device else ()), *cluster.assumed),
     )
 
 
 def run_scenario(
-    scenario: Scenario, chip: Accelerator, catalogue: Catalogue, *, hour: float | None = None
+    scenario: Scenario,
+    chip: Accelerator,
+    catalogue: Catalogue,
+    *,
+    device: Device | None = None,
+    hour: float | None = None,
 ) -> ScenarioResult:
-    """A job on an accelerator, planned; what does not fit says why, what is not known too."""
+    """A job on an accelerator, planned; what does not fit says why, what is not known too.
+
+    Parameters
+    ----------
+    scenario, chip, catalogue
+        The job, where it runs, and the facts.
+    device
+        The phone, laptop or desktop that the accelerator is in.
+    hour
+        Price of the accelerator's hour. [USD]
+    """
     blank = ScenarioResult(id=scenario.id, name=scenario.name, outcome="unknown")
     try:
-        done = TASKS[scenario.task](scenario, chip, catalogue)
+        done = TASKS[scenario.task](scenario, chip, catalogue, device)
     except InfeasibleError as error:
         return msgspec.structs.replace(blank, outcome="cannot", why=str(error))
     except InputError as error:
@@ -199,7 +225,9 @@ def run_scenario(
     )
 
 
-def _train(scenario: Scenario, chip: Accelerator, catalogue: Catalogue) -> Done:
+def _train(
+    scenario: Scenario, chip: Accelerator, catalogue: Catalogue, _device: Device | None
+) -> Done:
     if chip.kind in HELD:
         raise InfeasibleError(f"{chip.id} is alone in its device")
     question = ask_training(
@@ -215,7 +243,9 @@ def _train(scenario: Scenario, chip: Accelerator, catalogue: Catalogue) -> Done:
     return Done(best.tokens_per_second, best.accelerators, best.strategy)
 
 
-def _serve(scenario: Scenario, chip: Accelerator, catalogue: Catalogue) -> Done:
+def _serve(
+    scenario: Scenario, chip: Accelerator, catalogue: Catalogue, _device: Device | None
+) -> Done:
     if chip.kind in HELD:
         raise InfeasibleError(f"{chip.id} is alone in its device")
     question = ask_serving(
@@ -234,21 +264,25 @@ def _serve(scenario: Scenario, chip: Accelerator, catalogue: Catalogue) -> Done:
     return Done(asked.rate * asked.output, best.accelerators, pools=best.pools)
 
 
-def _edge(scenario: Scenario, chip: Accelerator, catalogue: Catalogue) -> Done:
+def _edge(
+    scenario: Scenario, chip: Accelerator, catalogue: Catalogue, device: Device | None
+) -> Done:
+    """One user; a device is hot, as it is after the first minutes."""
+    place = {"device": device.id} if device else {"accelerator": chip.id, "accelerators": 1}
     question = ask_serving(
         scenario.model,
-        accelerator=chip.id,
-        accelerators=1,
+        **place,
         users=1,
         prompt=scenario.prompt,
         output=scenario.output,
         catalogue=catalogue,
     )
     found = estimate_serving(question, deployment_of(question), catalogue=catalogue)
-    return Done(found.output_rate, 1, pools=found.pools)
+    kept = 0.5 * (device.sustained_share.low + device.sustained_share.high) if device else 1.0
+    return Done(kept * found.output_rate, 1, pools=found.pools)
 
 
-TASKS: dict[str, Callable[[Scenario, Accelerator, Catalogue], Done]] = {
+TASKS: dict[str, Callable[[Scenario, Accelerator, Catalogue, Device | None], Done]] = {
     "train": _train,
     "serve": _serve,
     "edge": _edge,

@@ -27,7 +27,7 @@ def scorecard(
     Parameters
     ----------
     names
-        Accelerators, fleets such as 100000xh100,50000xh200, and clusters.
+        Accelerators, phones and laptops, fleets such as 100000xh100,50000xh200, and clusters.
     baseline
         The accelerator that scores 1 in everything [default: that of the weights, an H100].
     scenario

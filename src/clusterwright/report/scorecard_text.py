@@ -237,11 +237,9 @@ def _fleet(fleet: Equivalents, card: Scorecard) -> list[str]:
     known = {name: value for name, value in fleet.by_scenario.items() if value is not None}
     if len(known) > 1:
         low, high = min(known, key=lambda n: known[n]), max(known, key=lambda n: known[n])
-        lines += fold(
-            f"  by one job: from {_equivalents(known[low])} ({low}) "
-            f"to {_equivalents(known[high])} ({high})",
-            4,
-        )
+        if known[low] < known[high]:
+            least, most = _equivalents(known[low]), _equivalents(known[high])
+            lines += fold(f"  by one job: from {least} ({low}) to {most} ({high})", 4)
     missing = sorted({part.why for part in fleet.parts if part.why})
     return [*lines, *(f"  {why}" for why in missing)]
 

@@ -138,10 +138,14 @@ class Layer(Record, frozen=True, kw_only=True):
 
 
 class ChipScore(Record, frozen=True, kw_only=True):
-    """An accelerator in three layers; ``price_hour``: dollars of an hour, as given. [USD]"""
+    """An accelerator in three layers; ``price_hour``: dollars of an hour, as given. [USD]
+
+    ``accelerator``: its id, or that of a phone's, laptop's or desktop's, whose own id is ``id``.
+    """
 
     id: str
     name: str
+    accelerator: str
     operators: tuple[OperatorResult, ...]
     scenarios: tuple[ScenarioResult, ...]
     parts: tuple[Part, ...] = ()

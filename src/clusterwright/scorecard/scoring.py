@@ -121,11 +121,22 @@ def _energy(
         for mine, theirs in zip(own.scenarios, other.scenarios, strict=True)
     }
     found = layer_of(ratios, weights.scenarios)
-    why = "" if found.score is not None else "no board power, or no job done"
+    why = "" if found.score is not None else _lacking("power", own, other, "per_watt")
     return Part(
         id="energy", weight=weight, ratio=found.score, note="tokens for a joule, board power",
         why=why,
     )  # fmt: skip
+
+
+def _lacking(what: str, own: ChipScore, other: ChipScore, field: str) -> str:
+    """Why nothing can be compared by power or price."""
+    for sheet in (own, other):
+        done = [one for one in sheet.scenarios if one.outcome == "done"]
+        if not done:
+            return f"{sheet.id} does none of the jobs, as far as is known"
+        if all(getattr(one, field) is None for one in done):
+            return f"nobody published the {what} of {sheet.id}"
+    return "no job is done by both"
 
 
 def _cost(own: ChipScore, other: ChipScore, weights: Weights, _c: Catalogue, weight: float) -> Part:
@@ -139,12 +150,12 @@ def _cost(own: ChipScore, other: ChipScore, weights: Weights, _c: Catalogue, wei
     }
     found = layer_of(ratios, weights.scenarios)
     note = "tokens for a dollar of hours" if hourly else "tokens/s for a dollar of its price"
-    why = "" if found.score is not None else "no price, or no job done: give --price"
+    why = "" if found.score is not None else _lacking("price", own, other, "per_price")
     return Part(id="cost", weight=weight, ratio=found.score, note=note, why=why)
 
 
 def _chip(sheet: ChipScore, catalogue: Catalogue) -> Accelerator:
-    return catalogue.accelerator(sheet.id)
+    return catalogue.accelerator(sheet.accelerator)
 
 
 def _memory(
@@ -184,7 +195,7 @@ def _domain_memory(sheet: ChipScore, catalogue: Catalogue) -> float | None:
     chip = _chip(sheet, catalogue)
     if not chip.memory_bytes:
         return None
-    return chip.memory_bytes * domain_of(bench_of(catalogue.any_cluster(sheet.id, 1), catalogue))
+    return chip.memory_bytes * domain_of(bench_of(catalogue.any_cluster(sheet.accelerator, 1), catalogue))
 
 
 def evidence_of(sheet: ChipScore, weights: Weights, catalogue: Catalogue) -> float:
@@ -196,7 +207,7 @@ def evidence_of(sheet: ChipScore, weights: Weights, catalogue: Catalogue) -> flo
     operators = {one.id: _worth_of(one, worth) for one in sheet.operators}
     total = sum(weights.performance[name] for name in operators)
     measured = sum(weights.performance[name] * value for name, value in operators.items()) / total
-    entry = catalogue.entry("accelerators", sheet.id)
+    entry = catalogue.entry("accelerators", sheet.accelerator)
     figures = [entry.figure(name) for name in FIGURES]
     if figures[0] is None:
         figures[0] = entry.figure("peaks.fp16")
