@@ -151,59 +151,6 @@ CASES: dict[str, Case] = {
     "collectives.all_to_all_inverse_bandwidth": case("s/B", **GROUP, **BANDWIDTHS),
     "collectives.point_to_point_inverse_bandwidth": case("s/B", stride=16, **BANDWIDTHS),
     "collectives.point_to_point_latency": case("s", stride=16, **LATENCIES),
-    "carbon.amortised_carbon": case(
-        "g", made="164 kg", duration="54 day", life="5 year", busy_share=0.9
-    ),
-    "carbon.electricity_carbon": case("g", energy="1287 MWh", grid_carbon="0.429 kg / kWh"),
-    "carbon.electricity_water": case("L", energy="1287 MWh", grid_water="0.82 L / kWh"),
-    "carbon.made_carbon": case(
-        "g",
-        die_area="814e-6 metre ** 2",
-        area_carbon="1.8e4 kg / metre ** 2",
-        memory_bytes="80 GB",
-        byte_carbon="0.4 kg / GB",
-        rest_carbon="20 kg",
-    ),
-    "carbon.market_carbon": case(
-        "g",
-        energy="1287 MWh",
-        grid_carbon="0.429 kg / kWh",
-        contracted_share=0.8,
-        contract_carbon="11 g / kWh",
-    ),
-    "carbon.wafer_carbon": case(
-        "kg / metre ** 2",
-        fab_energy="2.75e4 kWh / metre ** 2",
-        fab_carbon="0.5 kg / kWh",
-        fab_gases="4.3e3 kg / metre ** 2",
-        fab_materials="5e6 g / metre ** 2",
-        fab_yield=0.875,
-    ),
-    "cooling.chiller_cop": case(
-        "1", cold_temperature="278 K", hot_temperature="308 K", carnot_share=0.5, least_lift="10 K"
-    ),
-    "cooling.climate_spread": case(
-        "K", coldest_month="278 K", hottest_month="301 K", daily_range="10 K", weather_spread="4 K"
-    ),
-    "cooling.cooling_power": case("1", moving=0.04, rejection=0.03, free=0.5, performance=5.0),
-    "cooling.distribution_loss": case("1", ups_efficiency=0.97, wiring_loss=0.01, lighting=0.001),
-    "cooling.evaporated_share": case("1", **{**FREE, "outdoor_temperature": "308 K"}),
-    "cooling.free_share": case("1", **FREE),
-    "cooling.moving_power": case(
-        "1",
-        pressure="500 J / metre ** 3",
-        heat_capacity="1.17 kJ / metre ** 3 / K",
-        temperature_rise="16 K",
-        mover_efficiency=0.8,
-    ),
-    "cooling.power_usage": case("1", distribution=0.05, cooling=0.06),
-    "cooling.water_usage": case(
-    "cooling.power_usage_effectiveness": case("1", distribution=0.05, cooling=0.06),
-    "cooling.water_usage_effectiveness": case(
-        "L / J", heat=1.1, evaporative_share=0.9, latent_heat="2.45 MJ / L", cycles=5
-    ),
-    "cooling.wet_bulb": case("K", temperature="293 K", humidity=0.5, ice_point="273.15 K"),
-    "cooling.yearly_temperatures": case("K", mean_temperature="288 K", temperature_spread="8 K"),
     "decoding.decode_attention_time": case(
         "s",
         **MACHINE,
@@ -324,45 +271,6 @@ CASES: dict[str, Case] = {
     ),
     "pipeline.exposed_hop_time": case("s", one_hop_time="700 us", overlapped=1, **PIPELINE),
     "pipeline.micro_batches_in_flight": case("1", rank=0, **PIPELINE),
-    "power.capped_speed": case(
-        "1", power_cap="1 kW", idle_power="130 W", rated_power="1200 W", power_exponent=3.0
-    ),
-    "power.converter_input": case(
-        "W", load_power="2 kW", fixed_loss="13 W", conversion_efficiency=0.98
-    ),
-    "power.device_energy": case(
-        "J", device_time="3552000 hour", device_power="330 W", power_usage=1.1
-    ),
-    "power.device_energy": case("J", device_time="3552000 hour", device_power="330 W", pue=1.1),
-    "power.facility_power": case(
-        "W",
-        num_accelerators=100_000,
-        accelerator_power="0.7 kW",
-        utilisation=0.9,
-        host_power="575 W",
-        network_power="100 W",
-        storage_power="27 W",
-        power_usage=1.294,
-    ),
-    "power.part_load": case("W", idle_power="2.8 kW", rated_power="10200 W", utilisation=0.5),
-        load=0.9,
-        host_power="575 W",
-        network_power="100 W",
-        storage_power="27 W",
-        pue=1.294,
-    ),
-    "power.part_load": case("W", idle_power="2.8 kW", rated_power="10200 W", load=0.5),
-    "power.phase_power": case(
-        "W",
-        compute_share=0.6,
-        memory_share=0.1,
-        traffic_share=0.2,
-        compute_power="0.7 kW",
-        memory_power="380 W",
-        traffic_power="250 W",
-        idle_power="75 W",
-    ),
-    "power.step_speed": case("1", speed=0.93, compute_share=0.75),
     "protocols.quickest_time": case(
         "s",
         buffer_bytes="64 MB",
@@ -446,4 +354,84 @@ CASES: dict[str, Case] = {
     "worth.in_dollars": case("USD", amount=3.5, exchange_rate="0.14 USD"),
     "worth.learned_price": case("USD", price="25 USD", volume_ratio=4, learning_rate=0.2),
     "worth.straight_line_value": case("USD", price="25 USD", age="20 day", life="5 year"),
+    "carbon.amortised_carbon": case(
+        "g", made="164 kg", duration="54 day", life="5 year", busy_share=0.9
+    ),
+    "carbon.electricity_carbon": case("g", energy="1287 MWh", grid_carbon="0.429 kg / kWh"),
+    "carbon.electricity_water": case("L", energy="1287 MWh", grid_water="0.82 L / kWh"),
+    "carbon.made_carbon": case(
+        "g",
+        die_area="814e-6 metre ** 2",
+        area_carbon="1.8e4 kg / metre ** 2",
+        memory_bytes="80 GB",
+        byte_carbon="0.4 kg / GB",
+        rest_carbon="20 kg",
+    ),
+    "carbon.market_carbon": case(
+        "g",
+        energy="1287 MWh",
+        grid_carbon="0.429 kg / kWh",
+        contracted_share=0.8,
+        contract_carbon="11 g / kWh",
+    ),
+    "carbon.wafer_carbon": case(
+        "kg / metre ** 2",
+        fab_energy="2.75e4 kWh / metre ** 2",
+        fab_carbon="0.5 kg / kWh",
+        fab_gases="4.3e3 kg / metre ** 2",
+        fab_materials="5e6 g / metre ** 2",
+        fab_yield=0.875,
+    ),
+    "cooling.chiller_cop": case(
+        "1", cold_temperature="278 K", hot_temperature="308 K", carnot_share=0.5, least_lift="10 K"
+    ),
+    "cooling.climate_spread": case(
+        "K", coldest_month="278 K", hottest_month="301 K", daily_range="10 K", weather_spread="4 K"
+    ),
+    "cooling.cooling_power": case("1", moving=0.04, rejection=0.03, free=0.5, performance=5.0),
+    "cooling.distribution_loss": case("1", ups_efficiency=0.97, wiring_loss=0.01, lighting=0.001),
+    "cooling.evaporated_share": case("1", **{**FREE, "outdoor_temperature": "308 K"}),
+    "cooling.free_share": case("1", **FREE),
+    "cooling.moving_power": case(
+        "1",
+        pressure="500 J / metre ** 3",
+        heat_capacity="1.17 kJ / metre ** 3 / K",
+        temperature_rise="16 K",
+        mover_efficiency=0.8,
+    ),
+    "cooling.power_usage_effectiveness": case("1", distribution=0.05, cooling=0.06),
+    "cooling.water_usage_effectiveness": case(
+        "L / J", heat=1.1, evaporative_share=0.9, latent_heat="2.45 MJ / L", cycles=5
+    ),
+    "cooling.wet_bulb": case("K", temperature="293 K", humidity=0.5, ice_point="273.15 K"),
+    "cooling.yearly_temperatures": case("K", mean_temperature="288 K", temperature_spread="8 K"),
+    "power.capped_speed": case(
+        "1", power_cap="1 kW", idle_power="130 W", rated_power="1200 W", power_exponent=3.0
+    ),
+    "power.converter_input": case(
+        "W", load_power="2 kW", fixed_loss="13 W", conversion_efficiency=0.98
+    ),
+    "power.device_energy": case("J", device_time="3552000 hour", device_power="330 W", pue=1.1),
+    "power.facility_power": case(
+        "W",
+        num_accelerators=100_000,
+        accelerator_power="0.7 kW",
+        load=0.9,
+        host_power="575 W",
+        network_power="100 W",
+        storage_power="27 W",
+        pue=1.294,
+    ),
+    "power.part_load": case("W", idle_power="2.8 kW", rated_power="10200 W", load=0.5),
+    "power.phase_power": case(
+        "W",
+        compute_share=0.6,
+        memory_share=0.1,
+        traffic_share=0.2,
+        compute_power="0.7 kW",
+        memory_power="380 W",
+        traffic_power="250 W",
+        idle_power="75 W",
+    ),
+    "power.step_speed": case("1", speed=0.93, compute_share=0.75),
 }

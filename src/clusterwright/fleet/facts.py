@@ -55,7 +55,7 @@ def pooled_rate(
     every = [
         entry
         for entry in catalogue.entries("failure_rates").values()
-        if entry.text("regime") == regime and entry.id not in without and _counted(entry)
+        if _is_of(entry, regime) and entry.id not in without
     ]
     own = [entry for entry in every if entry.text("family") == family]
     chosen = own if len(own) >= FEWEST else every
@@ -75,8 +75,10 @@ def pooled_rate(
     )
 
 
-def _counted(entry: Entry) -> bool:
-    return not entry.data.get("projected", False)
+def _is_of(entry: Entry, regime: str) -> bool:
+    """Whether a study is of a regime; large runs fail as a fleet's hardware and systems do."""
+    fleet = entry.text("regime") == "fleet" and entry.text("scope") == "infrastructure"
+    return entry.text("regime") == regime or (fleet and regime == "large")
 
 
 def failure_inputs(catalogue: Catalogue, *, family: str = "gpu") -> dict[str, Input]:
@@ -90,15 +92,16 @@ def failure_inputs(catalogue: Catalogue, *, family: str = "gpu") -> dict[str, In
 def causes_of(catalogue: Catalogue, node_rate: float) -> tuple[Cause, ...]:
     """Causes of interruptions, their shares summing to 1.
 
-    Those whose own rate is published take the share that it has of ``node_rate``, the rate of eight
-    accelerators of all causes. [1/s]
+    What takes several nodes and has a rate of its own takes the share that this has of
+    ``node_rate``, the rate of eight accelerators of all causes. [1/s]
     """
     shares: dict[str, float] = {}
     entries = catalogue.entries("failure_causes")
     for entry in entries.values():
-        share, rate = entry.value("share"), entry.value("rate")
-        nodes = entry.require("nodes").value
-        shares[entry.id] = share if share is not None else (rate or 0.0) / nodes / node_rate
+        share, nodes = entry.value("share"), entry.require("nodes").value
+        if share is None and nodes > 1.0:
+            share = (entry.value("rate") or 0.0) / nodes / node_rate
+        shares[entry.id] = share or 0.0
     total = sum(shares.values())
     return tuple(
         Cause(

@@ -289,7 +289,6 @@ def cooling_power(moving: Floats, rejection: Floats, free: Floats, performance: 
     return moving + chilled + rejection * (1.0 + chilled)
 
 
-def power_usage(distribution: Floats, cooling: Floats) -> Floats:
 def power_usage_effectiveness(distribution: Floats, cooling: Floats) -> Floats:
     r"""Facility over IT power, the PUE. [1]
 
@@ -308,14 +307,12 @@ def power_usage_effectiveness(distribution: Floats, cooling: Floats) -> Floats:
 
     Examples
     --------
-    >>> round(power_usage(0.04, 0.05), 3)
     >>> round(power_usage_effectiveness(0.04, 0.05), 3)
     1.092
     """
     return (1.0 + distribution) * (1.0 + cooling)
 
 
-def water_usage(
 def water_usage_effectiveness(
     heat: Floats, evaporative_share: Floats, latent_heat: Floats, cycles: Floats
 ) -> Floats:
@@ -341,7 +338,6 @@ def water_usage_effectiveness(
     All heat of a site with a PUE of 1.223 by evaporation, five cycles; Microsoft's Arizona site
     has 2.24 L/kWh.
 
-    >>> round(water_usage(1.223, 1.0, 2.45e6, 5.0) * 3.6e6, 2)
     >>> round(water_usage_effectiveness(1.223, 1.0, 2.45e6, 5.0) * 3.6e6, 2)
     2.25
     """

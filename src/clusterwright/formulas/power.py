@@ -19,7 +19,6 @@ Floats = Any
 """A scalar, an array, or anything with their arithmetic; shapes broadcast."""
 
 
-def part_load(idle_power: Floats, rated_power: Floats, utilisation: Floats) -> Floats:
 def part_load(idle_power: Floats, rated_power: Floats, load: Floats) -> Floats:
     r"""Power of a part that is busy for a share of its time. [W]
 
@@ -33,7 +32,6 @@ def part_load(idle_power: Floats, rated_power: Floats, load: Floats) -> Floats:
         :math:`P_0`, with nothing to do. [W]
     rated_power
         :math:`P_1`, at full load. [W]
-    utilisation
     load
         :math:`u`, share of full load. [1]
 
@@ -44,7 +42,6 @@ def part_load(idle_power: Floats, rated_power: Floats, load: Floats) -> Floats:
     >>> part_load(2800.0, 10200.0, 0.5)
     6500.0
     """
-    return idle_power + utilisation * (rated_power - idle_power)
     return idle_power + load * (rated_power - idle_power)
 
 
@@ -122,11 +119,6 @@ def facility_power(
     *,
     num_accelerators: Floats,
     accelerator_power: Floats,
-    utilisation: Floats,
-    host_power: Floats,
-    network_power: Floats,
-    storage_power: Floats,
-    power_usage: Floats,
     load: Floats,
     host_power: Floats,
     network_power: Floats,
@@ -146,13 +138,11 @@ def facility_power(
         :math:`N`. [1]
     accelerator_power
         :math:`P_a`, rated power of one. [W]
-    utilisation
     load
         :math:`u`, share of full load. [1]
     host_power, network_power, storage_power
         :math:`P_h, P_n, P_s`, the rest of the servers, the network and the storage, for each
         accelerator. [W]
-    power_usage
     pue
         :math:`\text{PUE}`, facility over IT power. [1]
 
@@ -166,9 +156,6 @@ def facility_power(
     >>> each = facility_power(
     ...     num_accelerators=1,
     ...     accelerator_power=700.0,
-    ...     utilisation=1.0,
-    ...     **rest,
-    ...     power_usage=1.294,
     ...     load=1.0,
     ...     **rest,
     ...     pue=1.294,
@@ -176,8 +163,6 @@ def facility_power(
     >>> round(each, 1)
     1814.2
     """
-    each = accelerator_power * utilisation + host_power + network_power + storage_power
-    return num_accelerators * each * power_usage
     each = accelerator_power * load + host_power + network_power + storage_power
     return num_accelerators * each * pue
 
@@ -239,7 +224,6 @@ def step_speed(speed: Floats, compute_share: Floats) -> Floats:
     return speed / (compute_share + (1.0 - compute_share) * speed)
 
 
-def device_energy(device_time: Floats, device_power: Floats, power_usage: Floats) -> Floats:
 def device_energy(device_time: Floats, device_power: Floats, pue: Floats) -> Floats:
     r"""Energy at the meter of devices that ran for a time. [J]
 
@@ -251,7 +235,6 @@ def device_energy(device_time: Floats, device_power: Floats, pue: Floats) -> Flo
         :math:`t`, of all devices together. [s]
     device_power
         :math:`P`, of one, with its share of the server where that is counted. [W]
-    power_usage
     pue
         :math:`\text{PUE}`, facility over IT energy. [1]
 
@@ -264,5 +247,4 @@ def device_energy(device_time: Floats, device_power: Floats, pue: Floats) -> Flo
     >>> round(device_energy(10_000 * 14.8 * 86_400, 330.0, 1.1) / 3.6e9)
     1289
     """
-    return device_time * device_power * power_usage
     return device_time * device_power * pue
