@@ -11,9 +11,9 @@ from clusterwright import __version__
 from clusterwright.asking import ask_training
 from clusterwright.asking_serving import ask_serving, price_of
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import Device
 from clusterwright.engines.requests.simulator import expect_many
 from clusterwright.errors import InfeasibleError, InputError, UnknownNameError
-from clusterwright.device import Device
 from clusterwright.facts import device_named, shipped
 from clusterwright.hardware import Accelerator
 from clusterwright.planner import plan_training

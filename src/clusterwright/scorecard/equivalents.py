@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -55,10 +56,24 @@ def fleet_of(text: str, catalogue: Catalogue) -> Fleet:
     """
     if not looks_like_fleet(text):
         return _cluster_fleet(text, catalogue)
-    parts = [_part(one.strip(), catalogue) for one in text.split(",") if one.strip()]
+    parts = [_part(one, catalogue) for one in _pieces(text)]
     if not parts:
         raise InputError(f"the fleet {text!r} is empty: write it as 100000xh100,50000xh200")
     return Fleet(text, tuple(parts))
+
+
+def _pieces(text: str) -> list[str]:
+    """A fleet's parts; commas inside a number are no ends of a part.
+
+    >>> _pieces("100,000xh100, 500xh200,250,000")
+    ['100000xh100', '500xh200', '250000']
+    """
+    joined = re.sub(r"(?<![\w.])(\d{1,3}(?:,\d{3})+)(?!\d)", _without_commas, text)
+    return [one.strip() for one in joined.split(",") if one.strip()]
+
+
+def _without_commas(found: re.Match[str]) -> str:
+    return found[0].replace(",", "")
 
 
 def _part(text: str, catalogue: Catalogue) -> FleetPart:

@@ -195,7 +195,9 @@ def _domain_memory(sheet: ChipScore, catalogue: Catalogue) -> float | None:
     chip = _chip(sheet, catalogue)
     if not chip.memory_bytes:
         return None
-    return chip.memory_bytes * domain_of(bench_of(catalogue.any_cluster(sheet.accelerator, 1), catalogue))
+    return chip.memory_bytes * domain_of(
+        bench_of(catalogue.any_cluster(sheet.accelerator, 1), catalogue)
+    )
 
 
 def evidence_of(sheet: ChipScore, weights: Weights, catalogue: Catalogue) -> float:
