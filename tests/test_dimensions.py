@@ -34,6 +34,7 @@ def make_units() -> pint.UnitRegistry:
         "gram = [mass] = g",
         "litre = [volume] = L",
         "metre = [length]",
+        "km = 1000 * metre",
         "kelvin = [temperature] = K",
         "radian = []",
         "token = [token]",

@@ -10,7 +10,7 @@ from clusterwright.errors import UnitError
 from clusterwright.units import format_count, format_quantity, format_time, parse
 
 DIMENSIONS = ["B", "B/s", "FLOP/s", "FLOP", "s", "1/s", "W", "J", "USD", "USD/s", "USD/J", "1"]
-DIMENSIONS += ["kg", "kg/J", "L", "L/J", "dK"]
+DIMENSIONS += ["kg", "kg/J", "L", "L/J", "dK", "USD/W", "USD/W/s"]
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,11 @@ DIMENSIONS += ["kg", "kg/J", "L", "L/J", "dK"]
         ("$30,000", "USD", 30000.0),
         ("$1.2B", "USD", 1.2e9),
         ("$0.09/kWh", "USD/J", 0.09 / 3.6e6),
+        ("$11.7/W", "USD/W", 11.7),
+        ("$11.7M/MW", "USD/W", 11.7),
+        ("$29B/GW", "USD/W", 29.0),
+        ("$184/kW/month", "USD/W/s", 0.184 / (365.25 * 7200)),
+        ("$0.3 M/MW/y", "USD/W/s", 0.3 / (365.25 * 86400)),
         ("15.6T", "1", 15.6e12),
         ("1.5B", "1", 1.5e9),
         ("1.5B tokens", "1", 1.5e9),
@@ -80,6 +85,9 @@ def test_people_write_it_so(text: str | float, dimension: str, value: float) -> 
         ("much", "W", "is not a quantity: a power (e.g. 700 W)"),
         ("", "W", "is not a quantity"),
         ("-5 W", "W", "is negative"),
+        ("$11.7", "USD/W", "is a price, but a price of building for power"),
+        ("$11.7/kWh", "USD/W", "is a price of energy, but a price of building"),
+        ("$184/kW", "USD/W/s", "is a price of building for power, but a rent of power"),
         ("1e999 W", "W", "too large"),
         ("1,00 W", "W", "unit"),
         ("5 W", "furlong", "unknown dimension"),
@@ -111,6 +119,8 @@ def test_refused_with_a_mend(text: str | float, dimension: str, part: str) -> No
         (30000.0, "USD", "$30,000"),
         (4.7e9, "USD", "$4.7B"),
         (0.09 / 3.6e6, "USD/J", "$0.09/kWh"),
+        (11.7, "USD/W", "$11.7/W"),
+        (0.184 / (365.25 * 7200), "USD/W/s", "$184/kW/month"),
         (3.6e9, "J", "1 MWh"),
         (500.0, "1/s", "500/s"),
         (15.6e12, "1", "15.6T"),

@@ -23,7 +23,7 @@ HALL = Racks(
 
 
 def job(accelerators: int, interval: float) -> Job:
-    """Four in ten failures are mended by a restart, the others take a node, one in 100 is silent."""
+    """Four of ten failures are mended by a restart, the others take a node, 1 % are silent."""
     restart, exchange = 180.0, 360.0
     return Job(
         num_nodes=accelerators // 8,
@@ -55,7 +55,7 @@ def player(accelerators: int, interval: float, count: int) -> Callable[[], float
 SIZES = {
     "16k": (16_384, 600.0, 2048, 5000.0),
     "131k": (131_072, 120.0, 512, 1000.0),
-    "1m": (1_048_576, 60.0, 512, 200.0),
+    "1m": (1_048_576, 60.0, 1000, 200.0),
 }
 """Name → accelerators, time between checkpoints, trajectories at once, goal."""
 

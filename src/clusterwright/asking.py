@@ -309,26 +309,48 @@ def ask_training(
     found = find_model(model, facts) if isinstance(model, str) else model
     count = None if accelerators is None else whole_number(accelerators, "--accelerators")
     machine = find_cluster(cluster, accelerator, count, facts)
+    return ask_on(
+        found,
+        machine,
+        software=software,
+        objective=objective,
+        pins=pins,
+        catalogue=facts,
+        **workload,
+    )
+
+
+def ask_on(
+    model: Model,
+    machine: Cluster,
+    *,
+    catalogue: Catalogue,
+    software: str | None = None,
+    objective: Objective = "time",
+    pins: Mapping[str, int | str | bool] | None = None,
+    **workload: Any,  # noqa: ANN401 - the keyword arguments of make_workload
+) -> TrainingQuestion:
+    """Put a training question together for a machine that is known; see `ask_training`."""
     vendor = machine.accelerator.vendor
-    framework = software_named(facts, software or default_software(vendor, facts))
-    check_pins(found, pins or {})
+    framework = software_named(catalogue, software or default_software(vendor, catalogue))
+    check_pins(model, pins or {})
     assumed: list[str] = []
     notes = precision_notes(machine.accelerator, workload.get("precision", "bf16"))
     job = make_workload(
-        found,
+        model,
         assumed=assumed,
         software=framework,
         accelerators=machine.count,
         **workload,
     )
     return TrainingQuestion(
-        model=found,
+        model=model,
         cluster=machine,
         workload=job,
         software=framework,
-        profile=profile_of(facts, machine),
-        settings=settings_of(facts),
-        intervals=intervals_of(facts).of_software(framework.id),
+        profile=profile_of(catalogue, machine),
+        settings=settings_of(catalogue),
+        intervals=intervals_of(catalogue).of_software(framework.id),
         objective=objective,
         pins=dict(pins or {}),
         assumed=(*assumed, *notes, *machine.assumed),

@@ -290,7 +290,7 @@ def format_quantity(value: float, dimension: str, *, digits: int = 3) -> str:
         text, prefix = _with_prefix(value / _HOUR, digits, "kMGT")
         return f"{text} {prefix}Wh"
     if dimension == "1/s":
-        return f"{_significant(value, digits)}/s"
+        return _format_rate(value, digits)
     if dimension.startswith("USD"):
         return _format_money(value, dimension, digits)
     if dimension in _PRINTED:
@@ -329,6 +329,14 @@ _PRINTED: Final[dict[str, Callable[[float, int], str]]] = {
     "K": lambda value, digits: f"{_significant(value - _ICE, digits)} °C",
     "dK": lambda value, digits: f"{_significant(value, digits)} K",
 }
+
+
+def _format_rate(value: float, digits: int) -> str:
+    """Write a rate in the unit in which it is no tiny fraction: that of parts that fail is /d."""
+    for unit, factor in (("s", 1.0), ("d", _DAY)):
+        if value == 0 or abs(value) * factor >= 1e-3:
+            return f"{_significant(value * factor, digits)}/{unit}"
+    return f"{_significant(value * _YEAR, digits)}/y"
 
 
 def _format_money(value: float, dimension: str, digits: int) -> str:

@@ -69,6 +69,11 @@ COMMANDS = (
         "The same traffic on several kinds of accelerators.",
     ),
     Command(
+        "fleet",
+        "clusterwright.cli.run:fleet",
+        "What failures leave of a long run's time: goodput, checkpoints, spares.",
+    ),
+    Command(
         "claims",
         "clusterwright.cli.claims:claims",
         "What press, vendors and keynotes say of machines, computed again.",
@@ -77,6 +82,9 @@ COMMANDS = (
         "scorecard",
         "clusterwright.cli.scorecard:scorecard",
         "Evaluate accelerators in three layers, and count fleets in H100s.",
+        "build",
+        "clusterwright.cli.build:build",
+        "How long a cluster takes to build: the longest path, accelerators month by month.",
     ),
     Command(
         "catalogue",

@@ -260,6 +260,7 @@ def _table(job: Job) -> Table:
         slow_lag=job.slow.lag,
         two_tiers=job.fast is not None,
         num_nodes=job.num_nodes,
+        num_causes=len(job.causes),
         spares=job.spares,
         repair_rate=1.0 / job.repair_time if job.repair_time > 0.0 else 0.0,
         replica_nodes=job.replica_nodes,

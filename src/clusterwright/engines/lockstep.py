@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -42,6 +43,7 @@ class Table:
     slow_lag: float
     two_tiers: bool
     num_nodes: int
+    num_causes: int
     spares: int | None
     repair_rate: float
     replica_nodes: int
@@ -131,19 +133,44 @@ class Lanes:
             getattr(self, one.name)[lanes.index] = getattr(lanes, one.name)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Draw:
+    """What chance brings to each trajectory in a step: a gap of mean 1, and what ends it."""
+
+    gap: Array
+    detection: Array
+    restart: Array
+    nodes: Array
+    latency: Array
+    keeps_fast: Array
+    counter: Array
+
+
+def draws(table: Table, count: int, random: np.random.Generator) -> Iterator[Draw]:
+    """Draw a block of steps at once."""
+    shape = (BLOCK, count)
+    gaps = random.standard_exponential(shape)
+    edges = np.cumsum(table.shares)[:-1]
+    outcomes = np.searchsorted(edges, random.random(shape), side="right")
+    columns = {
+        name: getattr(table, name)[outcomes]
+        for name in ("detection", "restart", "nodes", "latency", "keeps_fast")
+    }
+    counters = table.cause[outcomes] + table.num_causes * np.arange(count)
+    for step in range(BLOCK):
+        chosen = {name: column[step] for name, column in columns.items()}
+        yield Draw(gap=gaps[step], counter=counters[step], **chosen)
+
+
 def play(lanes: Lanes, table: Table, goal: float, random: np.random.Generator) -> Lanes:
     """Play trajectories until their time is up or their place is ``goal``."""
     horizon = float(lanes.left[0])
-    edges = np.cumsum(table.shares)[:-1]
     live, steps = lanes.taken(slice(None)), 0
     while len(live.index):
-        shape = (BLOCK, len(live.index))
-        gaps = random.standard_exponential(shape)
-        outcomes = np.searchsorted(edges, random.random(shape), side="right")
         # Without failures, or without a replica left, a time is infinite, and that is meant.
         with np.errstate(divide="ignore", invalid="ignore"):
-            for draws in zip(gaps, outcomes, strict=True):
-                _step(live, table, goal, draws, random)
+            for draw in draws(table, len(live.index), random):
+                _step(live, table, goal, draw, random)
         steps += BLOCK
         if steps >= TRIED and math.isfinite(goal):
             # At this pace it ends beyond the horizon; what is done already is left alone.
@@ -158,15 +185,8 @@ def play(lanes: Lanes, table: Table, goal: float, random: np.random.Generator) -
     return lanes
 
 
-def _step(
-    live: Lanes,
-    table: Table,
-    goal: float,
-    draws: tuple[Array, Array],
-    random: np.random.Generator,
-) -> None:
+def _step(live: Lanes, table: Table, goal: float, draw: Draw, random: np.random.Generator) -> None:
     """To the next failure (or, where replicas are missing, repair) of every trajectory."""
-    gap, outcome = draws
     elastic = table.replica_nodes > 0
     speed: Array = table.pace
     if elastic:
@@ -177,12 +197,13 @@ def _step(
         speed = speed * (1.0 - out * (table.replica_nodes / table.num_nodes))
     else:
         rate = live.rate * table.num_nodes
-    gap = gap / rate
+    gap = draw.gap / rate
     if not table.interruptible:
         gap += live.to_detect + live.to_restart
     failed = gap < live.left
     spent = _run(live, goal, np.minimum(gap, live.left), speed)
-    failed &= live.place < goal
+    if math.isfinite(goal):
+        failed &= live.place < goal
     live.left = np.where(failed, live.left - spent, 0.0)
     if elastic:
         # A share of what happens next are repairs; they interrupt nothing.
@@ -190,39 +211,42 @@ def _step(
         live.down -= mended
         live.looked = np.where(missing > 0, live.left, live.looked)
         failed &= ~mended
-    _fall_back(live, table, failed, outcome, random)
-    live.failures[np.arange(len(gap)), table.cause[outcome]] += failed
-    live.to_detect = np.where(failed, table.detection[outcome], live.to_detect)
-    live.to_restart = np.where(failed, table.restart[outcome], live.to_restart)
+    _fall_back(live, table, failed, draw, random)
+    live.failures.ravel()[draw.counter] += failed
+    # Those whose time is up have no time to detect or start again.
+    live.to_detect = np.where(failed, draw.detection, live.to_detect) if elastic else draw.detection
+    live.to_restart = np.where(failed, draw.restart, live.to_restart) if elastic else draw.restart
     if table.spares is not None:
-        hard = np.flatnonzero(failed & (table.nodes[outcome] > 0))
+        hard = (failed & (draw.nodes > 0)).nonzero()[0]
         if len(hard):
-            _replace(live, table, hard, table.nodes[outcome[hard]], random)
+            _replace(live, table, hard, draw.nodes[hard], random)
 
 
 def _run(live: Lanes, goal: float, time: Array, speed: Array) -> Array:
     """Detect, start again and run for some time, to the goal at most; return the time it took."""
     known = np.minimum(time, live.to_detect)
-    live.to_detect = live.to_detect - known
-    live.detection += known
     started = np.minimum(time - known, live.to_restart)
+    live.to_detect = live.to_detect - known
     live.to_restart = live.to_restart - started
+    live.detection += known
     live.restart += started
-    ran = time - known - started
+    idle = known + started
+    ran = time - idle
     ahead = ran * speed
     if math.isfinite(goal):
         rest = goal - live.place
-        ran = np.where(ahead >= rest, np.where(rest > 0.0, rest / speed, 0.0), ran)
-        live.place = np.where(ahead >= rest, goal, live.place + ahead)
+        there = ahead >= rest
+        ran = np.where(there, np.where(rest > 0.0, rest / speed, 0.0), ran)
+        live.place = np.where(there, goal, live.place + ahead)
         ahead = np.minimum(ahead, rest)
     else:
         live.place = live.place + ahead
     live.slowed += ran - ahead
-    return known + started + ran
+    return idle + ran
 
 
 def _fall_back(
-    live: Lanes, table: Table, failed: Array, outcome: Array, random: np.random.Generator
+    live: Lanes, table: Table, failed: Array, draw: Draw, random: np.random.Generator
 ) -> None:
     """Move those that failed to a checkpoint that is safe."""
     slow = table.slow_before(live.place - table.slow_lag)
@@ -234,22 +258,19 @@ def _fall_back(
         fast = table.fast_after(table.slow_before(place), place)
         if table.lags:
             fast = np.maximum(np.maximum(fast, slow), live.safe_fast)
-        back = np.where(table.keeps_fast[outcome], fast, slow)
+        back = np.where(draw.keeps_fast, fast, slow)
     if table.silent:
-        late = np.flatnonzero(failed & (table.latency[outcome] > 0.0))
-        clean = live.place[late] - table.latency[outcome[late]] * random.standard_exponential(
-            len(late)
-        )
-        slow = slow.copy()
+        late = (failed & (draw.latency > 0.0)).nonzero()[0]
+        clean = live.place[late] - draw.latency[late] * random.standard_exponential(len(late))
         slow[late] = np.maximum(np.minimum(slow[late], table.slow_before(clean)), 0.0)
-        back = back.copy()
         back[late] = slow[late]
     if table.lags:
-        live.safe_slow = np.where(failed, slow, live.safe_slow)
-        live.safe_fast = np.where(failed, back, live.safe_fast)
-    gone = np.where(failed, live.place - back, 0.0)
-    live.lost += gone
-    live.place = live.place - gone
+        live.safe_slow = slow  # safe by now, whether or not anything failed
+        if table.two_tiers:
+            live.safe_fast = np.where(failed, back, live.safe_fast)
+    back = np.where(failed, back, live.place)
+    live.lost += live.place - back
+    live.place = back
 
 
 def _replace(
@@ -259,21 +280,25 @@ def _replace(
     spares = table.spares or 0
     left = live.left[hard]
     back = -np.expm1(table.repair_rate * (left - live.looked[hard]))
-    down = live.down[hard] - random.binomial(live.down[hard], back) + nodes
+    before = live.down[hard]
+    down = before - random.binomial(before, back) + nodes
     live.looked[hard] = left
-    live.most_down[hard] = np.maximum(live.most_down[hard], down)
-    if not table.replica_nodes and (down > spares).any():
-        short = np.flatnonzero(down > spares)
-        waited = np.zeros(len(short))
-        busy = short
-        while len(busy):
-            time = random.standard_exponential(len(busy)) / (table.repair_rate * down[busy])
-            waited[np.searchsorted(short, busy)] += time
-            down[busy] -= 1
-            busy = busy[down[busy] > spares]
-        waited = np.minimum(waited, left[short])
-        rows = hard[short]
-        live.waiting[rows] += waited
-        live.left[rows] -= waited
-        live.looked[rows] = live.left[rows]
     live.down[hard] = down
+    live.most_down[hard] = np.maximum(live.most_down[hard], down)
+    if not table.replica_nodes and down.max() > spares:
+        short = down > spares
+        _wait(live, table, hard[short], random)
+
+
+def _wait(live: Lanes, table: Table, rows: Array, random: np.random.Generator) -> None:
+    """Wait until as few nodes are down as there are spares."""
+    spares, down, waited = table.spares or 0, live.down[rows], np.zeros(len(rows))
+    while (short := down > spares).any():
+        times = random.standard_exponential(len(rows)) / (table.repair_rate * down)
+        waited += np.where(short, times, 0.0)
+        down -= short
+    waited = np.minimum(waited, live.left[rows])
+    live.waiting[rows] += waited
+    live.left[rows] -= waited
+    live.looked[rows] = live.left[rows]
+    live.down[rows] = down

@@ -290,13 +290,14 @@ def stored(trace: Trace, store: Store, *, compile_loop: bool | None = None) -> t
     limits = (store.energy, store.power, store.time, store.ramp)
     if not all(one > 0.0 for one in limits):
         raise InputError("a storage needs energy, power, time constant and ramp above zero")
-    loop = compiled(_store) if should_compile(len(trace.power), compile_loop) else _store
-    grid, energy = np.empty(len(trace.power)), np.empty(len(trace.power))
-    if loop is _store:
+    power: Array = trace.power
+    grid: Array = np.empty(len(power))
+    energy: Array = np.empty(len(power))
+    if should_compile(len(power), compile_loop):
+        compiled(_store)(power, trace.step, limits, grid, energy)
+    else:  # plain Python is quicker on lists
         grid, energy = grid.tolist(), energy.tolist()
-        loop(trace.power.tolist(), trace.step, limits, grid, energy)
-    else:
-        loop(np.ascontiguousarray(trace.power), trace.step, limits, grid, energy)
+        _store(power.tolist(), trace.step, limits, grid, energy)
     return replace(trace, power=np.asarray(grid)), np.asarray(energy)
 
 
@@ -339,7 +340,8 @@ def _check(racks: Sequence[Racks], duration: float, step: float, pauses: Sequenc
             )
         if min(group.jitter, group.spread, group.lag, group.base) < 0.0:
             raise InputError("jitter, spread, lag and base power of racks are not negative")
-        if any(not 0.0 <= one.power < math.inf for one in (*group.phases, *pauses)):
+        powers = [one.power for one in group.phases] + [one.power for one in pauses]
+        if any(not 0.0 <= power < math.inf for power in powers):
             raise InputError("a phase or a pause draws a negative power: give zero or more")
     ends = 0.0
     for pause in pauses:

@@ -93,14 +93,15 @@ def causes_of(catalogue: Catalogue, node_rate: float) -> tuple[Cause, ...]:
     """Causes of interruptions, their shares summing to 1.
 
     What takes several nodes and has a rate of its own takes the share that this has of
-    ``node_rate``, the rate of eight accelerators of all causes. [1/s]
+    ``node_rate``, the rate of eight accelerators of all causes. [1/s] What is shared but takes one
+    node is among the others already.
     """
     shares: dict[str, float] = {}
     entries = catalogue.entries("failure_causes")
     for entry in entries.values():
         share, nodes = entry.value("share"), entry.require("nodes").value
-        if share is None and nodes > 1.0:
-            share = (entry.value("rate") or 0.0) / nodes / node_rate
+        if entry.text("group") == "shared":
+            share = (entry.value("rate") or 0.0) / nodes / node_rate if nodes > 1.0 else 0.0
         shares[entry.id] = share or 0.0
     total = sum(shares.values())
     return tuple(

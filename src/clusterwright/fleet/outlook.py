@@ -65,8 +65,8 @@ def look_ahead(question: RunQuestion, *, depth: bool = True) -> RunOutlook:
         key=lambda one: -one.goodput.middle,
     )
     chosen = next((one for one in tiers if question.tier in (None, one.tier)), tiers[0])
-    _check_progress(question, chosen, centre)
     played = play(question, chosen, centre)
+    _check_progress(question, chosen, centre, float(np.mean(played.goodput)))
     plan = (chosen.interval, chosen.slow_interval)
 
     def model(x: X) -> dict[str, Floats]:
@@ -112,21 +112,19 @@ def _tier(question: RunQuestion, tier: Any, centre: X, drawn: X) -> TierOutlook:
     )
 
 
-def _check_progress(question: RunQuestion, chosen: TierOutlook, centre: X) -> None:
+def _check_progress(question: RunQuestion, chosen: TierOutlook, centre: X, reached: float) -> None:
     """Refuse a run that never gets on, and say what keeps it."""
-    plan = (chosen.interval, chosen.slow_interval)
-    found = goodput(question, chosen.tier, plan, centre)
-    if float(found["goodput"]) >= LEAST:
+    if reached >= LEAST:
         return
     kind = checkpoints(question, chosen.tier, centre)
     again = float(restart_time(centre, kind.load))
-    taken = chosen.interval + chosen.stall + chosen.lag
+    safe = chosen.interval + chosen.stall + chosen.lag
+    between = 1.0 / float(failure_rate(question, centre))
     raise InfeasibleError(
-        f"no progress: a failure comes every {format_time(float(found['between']))}, but starting "
-        f"again takes {format_time(again)} and a checkpoint is safe only after "
-        f"{format_time(taken)} ({chosen.tier}); keep checkpoints in memory (--tier memory), "
-        f"restart quicker (--restart), write to faster storage (--storage), or use fewer "
-        f"accelerators"
+        f"no progress: a failure comes every {format_time(between)}, but starting again takes "
+        f"{format_time(again)} and a checkpoint is safe only {format_time(safe)} after the last "
+        f"({chosen.tier}); restart quicker (--restart, --detect), keep checkpoints in memory "
+        f"(--tier memory), write to faster storage (--storage), or use fewer accelerators"
     )
 
 

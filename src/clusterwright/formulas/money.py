@@ -222,7 +222,7 @@ def payback_time(price: Floats, rent_rate: Floats, running_cost_rate: Floats) ->
     """
     saved = rent_rate - running_cost_rate
     with np.errstate(divide="ignore"):
-        return price / np.maximum(saved, 0.0 * saved)
+        return price / np.maximum(saved, np.abs(0.0 * saved))
 
 
 def cost_per_token(cost_rate: Floats, token_rate: Floats) -> Floats:

@@ -9,6 +9,9 @@ from clusterwright.hardware import Cluster
 from clusterwright.records import Record
 from clusterwright.uncertain import Input, known
 
+USUAL_NODE = 8
+"""Accelerators of a node where nobody says."""
+
 
 class Machine(Record, frozen=True, kw_only=True):
     """A cluster as its building sees it.
@@ -52,16 +55,13 @@ def machine_of(cluster: Cluster, catalogue: Catalogue) -> Machine:
         Nobody published what its nodes or its accelerators draw.
     """
     entry = catalogue.entries("clusters").get(cluster.id)
-    chip = catalogue.entry("accelerators", cluster.accelerator.id)
-    named = entry.text("node") if entry else ""
-    nodes = [catalogue.entry("nodes", name) for name in (named, chip.text("node")) if name]
+    nodes = _nodes(cluster, catalogue)
     assumed: list[str] = []
     rated = _node_power(cluster, nodes, catalogue, assumed)
-    size = int(nodes[0].data["accelerators"]) if nodes else _host_size(cluster)
     return Machine(
         cluster=cluster,
         node=nodes[0].id if nodes else "",
-        node_size=min(size, cluster.count),
+        node_size=node_size_of(cluster, catalogue),
         node_power=rated,
         idle_power=_idle(nodes, rated, catalogue, assumed),
         drawn_share=usual(catalogue, "expected-power-share"),
@@ -73,8 +73,19 @@ def machine_of(cluster: Cluster, catalogue: Catalogue) -> Machine:
     )
 
 
-def _host_size(cluster: Cluster) -> int:
-    return min(8, cluster.levels[0].size)
+def node_size_of(cluster: Cluster, catalogue: Catalogue) -> int:
+    """Accelerators that go with one node of a cluster."""
+    nodes = _nodes(cluster, catalogue)
+    size = int(nodes[0].data["accelerators"]) if nodes else min(USUAL_NODE, cluster.levels[0].size)
+    return max(1, min(size, cluster.count))
+
+
+def _nodes(cluster: Cluster, catalogue: Catalogue) -> list[Entry]:
+    """The cluster's node and the usual one of its accelerator, as far as there are such."""
+    entry = catalogue.entries("clusters").get(cluster.id)
+    chip = catalogue.entries("accelerators").get(cluster.accelerator.id)
+    names = [one.text("node") for one in (entry, chip) if one is not None]
+    return [catalogue.entry("nodes", name) for name in names if name]
 
 
 def _node_power(

@@ -1,0 +1,251 @@
+"""From what a person types to a question about a long run: of a plan or on a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from clusterwright.asking import find_cluster, find_model, whole_number
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import InputError
+from clusterwright.facts import shipped
+from clusterwright.fleet.facts import (
+    causes_of,
+    failure_inputs,
+    scaled_bytes,
+    shares_of,
+    storage_bandwidth,
+)
+from clusterwright.fleet.records import RunQuestion, Tier
+from clusterwright.hardware import Cluster
+from clusterwright.model.parameters import count_parameters
+from clusterwright.planner import load_plan
+from clusterwright.site.machine import node_size_of
+from clusterwright.training.plan import TrainingPlan
+from clusterwright.uncertain import from_interval, known
+from clusterwright.units import format_count, format_quantity, parse
+
+USUAL_PARAMETERS = 405e9
+"""Of a model that nobody names: the largest that is published with all that failed on the way."""
+WATCHED = "30d"
+TIMES = {
+    "detect": "detection",
+    "restart": "restart",
+    "exchange": "exchange",
+}
+"""Options that are times, and the inputs that they set."""
+MOST_DRAWS = 100_000
+
+
+def ask_run(
+    target: str | None = None,
+    *,
+    accelerator: str | None = None,
+    accelerators: str | int | None = None,
+    model: str | None = None,
+    parameters: str | float | None = None,
+    days: str | None = None,
+    work: str | None = None,
+    rate: str | None = None,
+    tier: str | None = None,
+    interval: str | None = None,
+    storage: str | None = None,
+    spares: str | int | None = None,
+    replica: str | int | None = None,
+    elastic: bool = False,
+    draws: str | int | None = None,
+    seed: int = 0,
+    catalogue: Catalogue | None = None,
+    **times: str | None,
+) -> RunQuestion:
+    """Put a question about a long run together.
+
+    Parameters
+    ----------
+    target
+        The path of a saved training plan, or the name of a cluster.
+    accelerator, accelerators
+        Instead of a cluster: a kind of accelerator, and how many; or how many of the cluster's.
+    model, parameters
+        Whose state checkpoints keep.
+    days, work
+        How long to watch, such as ``54d``; or how long the run would take if nothing failed.
+    rate
+        Unexpected interruptions of eight accelerators, such as ``3.8e-3/d``.
+    tier
+        ``remote-sync``, ``remote``, ``local`` or ``memory``; by default the best.
+    interval
+        Between checkpoints, such as ``10min``; by default the best.
+    storage
+        Bandwidth of shared storage, such as ``2 TB/s``.
+    spares
+        Nodes that stand by; by default as many as it takes.
+    replica
+        Accelerators of one data-parallel replica.
+    elastic
+        Go on with fewer replicas when no spare is left.
+    draws, seed
+        How often it is played, and the seed.
+    times
+        ``detect``, ``restart``, ``exchange``: as `clusterwright.fleet.goodput` has them.
+
+    Raises
+    ------
+    InputError
+        Something is missing, or makes no sense.
+    """
+    facts = catalogue or shipped()
+    plan = _saved(target, accelerators)
+    cluster = plan.question.cluster if plan else _machine(target, accelerator, accelerators, facts)
+    count = plan.best.accelerators if plan else cluster.count
+    assumed: list[str] = []
+    family = "tpu" if cluster.accelerator.kind == "tpu" else "gpu"
+    inputs = failure_inputs(facts, family=family)
+    if rate is not None:
+        asked = known(_parsed(rate, "1/s", "--rate"), "1/s", "as asked for")
+        inputs |= {"large_rate": asked, "small_rate": asked}
+    causes = causes_of(facts, inputs["large_rate"].value)
+    inputs |= shares_of(causes)
+    size = _size(plan, model, parameters, facts, assumed)
+    inputs["checkpoint_bytes"] = scaled_bytes(facts, size)
+    inputs["storage_bandwidth"] = (
+        storage_bandwidth(facts, cluster.count)
+        if storage is None
+        else known(_above_zero(storage, "B/s", "--storage"), "B/s")
+    )
+    inputs["host_bandwidth"] = known(cluster.host_bandwidth or inputs["node_bandwidth"].value)
+    inputs["network_bandwidth"] = known(cluster.levels[-1].bandwidth)
+    if plan:
+        low, high = plan.best.step_time_interval
+        inputs["step_time"] = from_interval(low, plan.best.step_time, high, "s")
+    for option, name in TIMES.items():
+        if times.get(option) is not None:
+            inputs[name] = known(_parsed(str(times[option]), "s", f"--{option}"), "s")
+    span, watched = _span(plan, days, work, assumed)
+    return RunQuestion(
+        machine=cluster.name,
+        accelerators=count,
+        node_size=node_size_of(cluster, facts),
+        replica=_replica(plan, replica, node_size_of(cluster, facts), count),
+        inputs=inputs,
+        causes=causes,
+        work=span,
+        horizon=watched,
+        tier=_tier(tier),
+        interval=None if interval is None else _above_zero(interval, "s", "--interval"),
+        spares=None if spares is None else _count(spares, "--spares"),
+        elastic=elastic,
+        draws=None if draws is None else _draws(draws),
+        seed=seed,
+        assumed=tuple(assumed),
+    )
+
+
+def _saved(target: str | None, accelerators: str | int | None) -> TrainingPlan | None:
+    """The plan, if it is a file that was named."""
+    if target is None or not (Path(target).exists() or target.endswith(".json")):
+        return None
+    if accelerators is not None:
+        raise InputError(
+            "a saved plan says how many accelerators it uses: leave --accelerators out"
+        )
+    return load_plan(Path(target))
+
+
+def _machine(
+    target: str | None,
+    accelerator: str | None,
+    accelerators: str | int | None,
+    catalogue: Catalogue,
+) -> Cluster:
+    if target is None and accelerator is None:
+        raise InputError(
+            "name a saved plan or a cluster, or give --accelerator h100 --accelerators 16384"
+        )
+    count = None if accelerators is None else whole_number(accelerators, "--accelerators")
+    return find_cluster(target, accelerator, count, catalogue)
+
+
+def _size(
+    plan: TrainingPlan | None,
+    model: str | None,
+    parameters: str | float | None,
+    catalogue: Catalogue,
+    assumed: list[str],
+) -> float:
+    """Parameters whose state checkpoints keep."""
+    if model is not None and parameters is not None:
+        raise InputError("--model and --parameters both say how large checkpoints are; give one")
+    if model is not None:
+        return float(count_parameters(find_model(model, catalogue)).total)
+    if parameters is not None:
+        return float(whole_number(parameters, "--parameters"))
+    if plan is not None:
+        return float(count_parameters(plan.question.model).total)
+    assumed.append(f"a model of {format_count(USUAL_PARAMETERS)} parameters")
+    return USUAL_PARAMETERS
+
+
+def _span(
+    plan: TrainingPlan | None, days: str | None, work: str | None, assumed: list[str]
+) -> tuple[float | None, float | None]:
+    """Work to do, or a time to watch. [s]"""
+    if days is not None and work is not None:
+        raise InputError("--days watches a run for a time and --work until it is done; give one")
+    if work is not None:
+        return _above_zero(work, "s", "--work"), None
+    if days is not None:
+        return None, _above_zero(days, "s", "--days")
+    if plan is not None and plan.totals is not None:
+        return plan.totals.duration, None
+    assumed.append(f"watched for {WATCHED.removesuffix('d')} days")
+    return None, parse(WATCHED, "s")
+
+
+def _replica(plan: TrainingPlan | None, asked: str | int | None, node_size: int, count: int) -> int:
+    if asked is not None:
+        size = whole_number(asked, "--replica")
+        if size > count or size % node_size:
+            raise InputError(
+                f"--replica is {size}, but must be whole nodes of {node_size}, {count:,} at most"
+            )
+        return size
+    if plan is None:
+        return node_size
+    cut = plan.best.strategy
+    return -(-cut.tp * cut.cp * cut.pp // node_size) * node_size
+
+
+def _tier(asked: str | None) -> Tier | None:
+    known_tiers: tuple[Tier, ...] = get_args(Tier)
+    if asked is None or asked == "auto":
+        return None
+    for one in known_tiers:
+        if one == asked:
+            return one
+    raise InputError(f"--tier is {asked!r}; choose from auto, {', '.join(known_tiers)}")
+
+
+def _draws(asked: str | int) -> int:
+    found = whole_number(asked, "--draws")
+    if found > MOST_DRAWS:
+        raise InputError(f"--draws is {found:,}, but can be {MOST_DRAWS:,} at most")
+    return found
+
+
+def _count(asked: str | int, option: str) -> int:
+    return 0 if asked in (0, "0") else whole_number(asked, option)
+
+
+def _parsed(written: str, dimension: str, option: str) -> float:
+    try:
+        return parse(written, dimension)
+    except InputError as error:
+        raise type(error)(f"{option}: {error}") from None
+
+
+def _above_zero(written: str, dimension: str, option: str) -> float:
+    found = _parsed(written, dimension, option)
+    if not found > 0.0:
+        raise InputError(f"{option} is {format_quantity(found, dimension)}, but must be above zero")
+    return found
