@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,7 +10,8 @@ import msgspec
 
 from clusterwright import __version__
 from clusterwright.asking import ask_training
-from clusterwright.asking_serving import ask_serving, price_of
+from clusterwright.asking_serving import ask_serving
+from clusterwright.asking_serving import price_of as hour_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.device import Device
 from clusterwright.engines.requests.simulator import expect_many
@@ -22,6 +24,7 @@ from clusterwright.scorecard.asked import USUAL, operators_of, scenarios_of, wei
 from clusterwright.scorecard.equivalents import Fleet, fleet_of, in_equivalents, looks_like_fleet
 from clusterwright.scorecard.operators import bench_of, run_operator
 from clusterwright.scorecard.records import (
+    Bought,
     ChipScore,
     Equivalents,
     Scenario,
@@ -31,10 +34,13 @@ from clusterwright.scorecard.records import (
 )
 from clusterwright.scorecard.scoring import scored
 from clusterwright.serving.server import HELD, Pool
+from clusterwright.site.prices import BOUGHT, price_of
 from clusterwright.strategy import Strategy
 
 MOST_CHIPS = 32
 """Chips on one scorecard; more than this nobody reads side by side."""
+NEWEST = dt.date(2100, 1, 1)
+"""Later than any figure: the newest price counts."""
 FEW = 4
 """Jobs from which loading the compiled request engine pays: each plays dozens of short loads."""
 
@@ -94,7 +100,7 @@ def score(
     chips, fleets = _sorted_out(names, facts)
     kinds = [part.accelerator for fleet in fleets for part in fleet.parts if part.accelerator]
     hours = {
-        facts.entry("accelerators", name).id: price_of(price)
+        facts.entry("accelerators", name).id: hour_of(price)
         for name, price in (prices or {}).items()
     }
     wanted = list(dict.fromkeys([first, *chips, *kinds]))
@@ -180,9 +186,25 @@ def _sheet(
         scenarios=tuple(
             run_scenario(one, chip, facts, device=device, hour=hour) for one in scenarios
         ),
+        prices=() if device else _prices_of(chip, facts),
         price_hour=hour,
         assumed=(*(device.assumed if device else ()), *cluster.assumed),
     )
+
+
+def _prices_of(chip: Accelerator, facts: Catalogue) -> tuple[Bought, ...]:
+    """The newest published prices of an accelerator; estimates are no prices here."""
+    found = []
+    for basis in BOUGHT:
+        try:
+            price = price_of(chip.id, basis, day=NEWEST, catalogue=facts)
+        except InputError:
+            continue
+        if price.basis == basis and not price.estimated:
+            found.append(Bought(basis=basis, value=price.value, year=price.date[:4]))
+    if not found and chip.price:  # a chip of a person's own
+        found.append(Bought(basis="retail", value=chip.price))
+    return tuple(found)
 
 
 def run_scenario(
@@ -221,7 +243,6 @@ def run_scenario(
         pools=done.pools,
         per_watt=rate / chip.board_power if chip.board_power else None,
         per_dollar=rate * 3600.0 / hour if hour else None,
-        per_price=rate / chip.price if chip.price else None,
     )
 
 

@@ -79,12 +79,14 @@ COMMANDS = (
         "What press, vendors and keynotes say of machines, computed again.",
     ),
     Command(
-        "scorecard",
-        "clusterwright.cli.scorecard:scorecard",
-        "Evaluate accelerators in three layers, and count fleets in H100s.",
         "build",
         "clusterwright.cli.build:build",
         "How long a cluster takes to build: the longest path, accelerators month by month.",
+    ),
+    Command(
+        "scorecard",
+        "clusterwright.cli.scorecard:scorecard",
+        "Evaluate accelerators in three layers, and count fleets in H100s.",
     ),
     Command(
         "catalogue",

@@ -96,8 +96,8 @@ class ScenarioResult(Record, frozen=True, kw_only=True):
 
     ``rate``: tokens of one accelerator, trained or answered. [1/s] ``accelerators``: that do the
     job, cut by ``strategy`` or in ``pools``. ``per_watt``: tokens for a joule at board power. [1/J]
-    ``per_dollar``: tokens for a dollar of the accelerator's hours [1/USD], ``per_price``: tokens a
-    second for a dollar of its price [1/(s USD)]. ``why``: it does not fit, or cannot be told.
+    ``per_dollar``: tokens for a dollar of the accelerator's hours, as given. [1/USD] ``why``: it
+    does not fit, or cannot be told.
     ``ratio``: of rates, over the baseline's. [1]
     """
 
@@ -110,7 +110,6 @@ class ScenarioResult(Record, frozen=True, kw_only=True):
     pools: tuple[Pool, ...] = ()
     per_watt: float | None = None
     per_dollar: float | None = None
-    per_price: float | None = None
     why: str = ""
     ratio: float | None = None
 
@@ -137,8 +136,18 @@ class Layer(Record, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
 
 
+class Bought(Record, frozen=True, kw_only=True):
+    """What an accelerator costs [USD]: bought in volume or in shops, in which year."""
+
+    basis: str
+    value: float
+    year: str = ""
+
+
 class ChipScore(Record, frozen=True, kw_only=True):
-    """An accelerator in three layers; ``price_hour``: dollars of an hour, as given. [USD]
+    """An accelerator in three layers.
+
+    ``prices``: of one that were published; ``price_hour``: of an hour, as given. [USD]
 
     ``accelerator``: its id, or that of a phone's, laptop's or desktop's, whose own id is ``id``.
     """
@@ -152,6 +161,7 @@ class ChipScore(Record, frozen=True, kw_only=True):
     performance: Layer = Layer()
     scenario: Layer = Layer()
     comprehensive: Layer = Layer()
+    prices: tuple[Bought, ...] = ()
     price_hour: float | None = None
     assumed: tuple[str, ...] = ()
 

@@ -16,6 +16,7 @@ from clusterwright.formulas.scores import weighted_mean_ratio
 from clusterwright.hardware import Accelerator
 from clusterwright.scorecard.operators import bench_of, domain_of
 from clusterwright.scorecard.records import (
+    Bought,
     ChipScore,
     Layer,
     OperatorResult,
@@ -23,6 +24,7 @@ from clusterwright.scorecard.records import (
     ScenarioResult,
     Weights,
 )
+from clusterwright.units import format_quantity
 
 FIGURES = ("peaks.bf16", "memory", "memory_bandwidth", "board_power", "scaleup_bandwidth", "price")
 """Figures of the catalogue whose confidence counts as evidence."""
@@ -116,42 +118,63 @@ def _breadth(
 def _energy(
     own: ChipScore, other: ChipScore, weights: Weights, _c: Catalogue, weight: float
 ) -> Part:
+    """Tokens for a joule at board power."""
+    return _compared("energy", "per_watt", (own, other), weights, weight)
+
+
+def _cost(own: ChipScore, other: ChipScore, weights: Weights, _c: Catalogue, weight: float) -> Part:
+    """Tokens for a dollar: of hours where both have such a price, else of what one costs."""
+    if own.price_hour is not None and other.price_hour is not None:
+        return _compared("cost", "per_dollar", (own, other), weights, weight)
+    theirs = {one.basis: one for one in other.prices}
+    pair = next(((one, theirs[one.basis]) for one in own.prices if one.basis in theirs), None)
+    if pair is None:
+        lacking = next((sheet.id for sheet in (own, other) if not sheet.prices), "")
+        why = f"nobody published the price of {lacking}" if lacking else "no prices of one sort"
+        return Part(id="cost", weight=weight, why=f"{why}: give --price for both")
+    if own.scenario.score is None:
+        return Part(id="cost", weight=weight, why="no job is done by both")
+    mine, base = pair
+    words = f"{_dollars(mine)} against {_dollars(base)}, {mine.basis}"
+    # The mean is geometric: one price divides each of its ratios, and so itself.
+    ratio = own.scenario.score * base.value / mine.value
+    return Part(id="cost", weight=weight, ratio=ratio, note=f"tokens/s for a dollar: {words}")
+
+
+def _dollars(price: Bought) -> str:
+    year = f" ({price.year})" if price.year else ""
+    return f"{format_quantity(price.value, 'USD')}{year}"
+
+
+NOTES = {
+    "per_watt": "tokens for a joule, board power",
+    "per_dollar": "tokens for a dollar of hours",
+}
+
+
+def _compared(
+    name: str, field: str, sheets: tuple[ChipScore, ChipScore], weights: Weights, weight: float
+) -> Part:
+    """A part that is the mean over jobs of what each gives for a joule, or a dollar."""
+    own, other = sheets
     ratios = {
-        mine.id: ratio_of(mine.per_watt, theirs.per_watt)
+        mine.id: ratio_of(getattr(mine, field), getattr(theirs, field))
         for mine, theirs in zip(own.scenarios, other.scenarios, strict=True)
     }
     found = layer_of(ratios, weights.scenarios)
-    why = "" if found.score is not None else _lacking("power", own, other, "per_watt")
-    return Part(
-        id="energy", weight=weight, ratio=found.score, note="tokens for a joule, board power",
-        why=why,
-    )  # fmt: skip
+    why = "" if found.score is not None else _lacking(sheets, field)
+    return Part(id=name, weight=weight, ratio=found.score, note=NOTES[field], why=why)
 
 
-def _lacking(what: str, own: ChipScore, other: ChipScore, field: str) -> str:
-    """Why nothing can be compared by power or price."""
-    for sheet in (own, other):
+def _lacking(sheets: tuple[ChipScore, ChipScore], field: str) -> str:
+    """Why two sheets cannot be compared by what they give for a joule, or a dollar."""
+    for sheet in sheets:
         done = [one for one in sheet.scenarios if one.outcome == "done"]
         if not done:
             return f"{sheet.id} does none of the jobs, as far as is known"
         if all(getattr(one, field) is None for one in done):
-            return f"nobody published the {what} of {sheet.id}"
+            return f"nobody published the power of {sheet.id}"
     return "no job is done by both"
-
-
-def _cost(own: ChipScore, other: ChipScore, weights: Weights, _c: Catalogue, weight: float) -> Part:
-    """By the hour where both have such a price, else by the price of the accelerator."""
-    hourly = own.price_hour is not None and other.price_hour is not None
-    ratios = {
-        mine.id: ratio_of(mine.per_dollar, theirs.per_dollar)
-        if hourly
-        else ratio_of(mine.per_price, theirs.per_price)
-        for mine, theirs in zip(own.scenarios, other.scenarios, strict=True)
-    }
-    found = layer_of(ratios, weights.scenarios)
-    note = "tokens for a dollar of hours" if hourly else "tokens/s for a dollar of its price"
-    why = "" if found.score is not None else _lacking("price", own, other, "per_price")
-    return Part(id="cost", weight=weight, ratio=found.score, note=note, why=why)
 
 
 def _chip(sheet: ChipScore, catalogue: Catalogue) -> Accelerator:
