@@ -283,6 +283,12 @@ def test_metas_fleet_of_2024_is_six_hundred_thousand_h100():
         assert fleet.by_peak == fleet.by_work == pytest.approx(600e3)
 
 
+def test_equivalents_that_an_owner_states_stay_of_their_kind():
+    (fleet,) = score("meta-fleet-2024", baseline="b200", scenarios=["edge-1b"]).fleets
+    chips = [shipped().accelerator(name).peaks["bf16"] for name in ("h100", "b200")]
+    assert fleet.by_peak == pytest.approx(600e3 * chips[0] / chips[1])
+
+
 def test_colossus_by_peak_and_by_work():
     (fleet,) = score("colossus1-d", scenarios=QUICK).fleets
     peaks = {name: shipped().accelerator(name).peaks["bf16"] for name in ("h100", "h200", "gb200")}
@@ -295,10 +301,10 @@ def test_colossus_by_peak_and_by_work():
 
 
 def test_numbers_may_be_written_with_commas():
-    parts = fleet_of("100,000xh100, 500xb200,250,000", shipped()).parts
+    parts = fleet_of("100,000xh100, 500xmi300x,250,000", shipped()).parts
     assert [(one.count, one.accelerator) for one in parts] == [
         (100e3, "nv-h100-sxm"),
-        (500.0, "nv-b200"),
+        (500.0, "amd-mi300x"),
         (250e3, ""),
     ]
 
@@ -317,7 +323,9 @@ def test_equivalents_add_up(parts):
     assert whole == pytest.approx(sum(fleet_equivalents([n], [r]) for n, r in parts))
 
 
-@pytest.mark.parametrize("text", ["100000xh100", "100k*h100", "100,000xh100", "5 h100,3 b200", ","])
+@pytest.mark.parametrize(
+    "text", ["100000xh100", "100k*h100", "100,000xh100", "5 h100,3 b200", "9 rtx4090", ","]
+)
 def test_what_looks_like_a_fleet(text):
     assert looks_like_fleet(text)
 

@@ -18,9 +18,9 @@ from clusterwright.scorecard.records import (
 )
 from clusterwright.units import format_count, format_quantity
 
-BAR = 10
+BAR = 5
 """Signs of a bar for a ratio of 1."""
-LONGEST = 20
+LONGEST = 10
 SIDE_BY_SIDE = 6
 """Chips in one table at most."""
 BLANK = "-"
@@ -52,10 +52,10 @@ def ratio_words(ratio: float | None) -> str:
 
 
 def bar(ratio: float | None) -> str:
-    """A ratio as a bar of ten signs for 1, cut at twice that.
+    """A ratio as a bar of five signs for 1, cut at twice that.
 
-    >>> bar(0.52), bar(7.0)
-    ('#####', '###################>')
+    >>> bar(0.62), bar(7.0)
+    ('###', '#########>')
     """
     length = round(BAR * (ratio or 0.0))
     return "#" * length if length <= LONGEST else "#" * (LONGEST - 1) + ">"
@@ -117,37 +117,35 @@ def _operators(first: ChipScore, chip: ChipScore, card: Scorecard) -> list[str]:
         [
             f"  {own.id}",
             f"{card.weights.performance[own.id]:.0%}",
-            *_achieved(base),
-            *_achieved(own),
+            _achieved(base),
+            _achieved(own),
+            f"{own.achieved / own.peak:.0%}" if own.achieved and own.peak else "",
             ratio_words(own.ratio),
             bar(own.ratio),
+            own.ran,
             _rests(own),
         ]
         for base, own in zip(first.operators, chip.operators, strict=True)
     ]
     header = (
-        "  operator", "weight", first.id, "of peak", chip.id, "of peak", "ratio", "", "rests on",
+        "  operator", "weight", first.id, chip.id, "of peak", "ratio", "", "run in", "rests on",
     )  # fmt: skip
-    return _cut(aligned(header, rows, align="lrrrrrrll"))
+    return _cut(aligned(header, rows, align="lrrrrrlll"))
 
 
-def _achieved(result: OperatorResult) -> tuple[str, str]:
-    if result.achieved is None or result.peak is None:
-        return BLANK, ""
-    share = f"{result.achieved / result.peak:.0%}"
-    return format_quantity(result.achieved, result.unit), share
+def _achieved(result: OperatorResult) -> str:
+    return BLANK if result.achieved is None else format_quantity(result.achieved, result.unit)
 
 
 def _rests(result: OperatorResult) -> str:
     """What an achieved rate rests on, or why there is none."""
     if result.basis is None:
         return result.why
-    words = {
-        "measured": f"measured ({result.rows:,} rows)" if result.rows else "measured",
+    return {
+        "measured": f"measured ({result.rows:,} rows)",
         "anchored": "best rate measured on it",
         "borrowed": f"borrowed: {result.source}",
     }[result.basis]
-    return f"{result.ran}; {words}" if result.ran else words
 
 
 def _rate(result: ScenarioResult) -> str:
@@ -225,7 +223,8 @@ def _fleet(fleet: Equivalents, card: Scorecard) -> list[str]:
     jobs = "1 scenario" if len(card.scenarios) == 1 else f"{len(card.scenarios)} scenarios"
     rows = [
         [
-            f"  {part.count:,.0f} x {part.accelerator or 'the baseline, as its owner counts'}",
+            f"  {part.count:,.0f} x {part.accelerator}"
+            + (", as its owner counts" if part.stated else ""),
             ratio_words(part.by_peak),
             ratio_words(part.by_work),
         ]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError, UnitError
 from clusterwright.formulas.scores import fleet_equivalents
@@ -15,6 +17,7 @@ from clusterwright.units import parse
 
 LARGEST = 1e9
 """More accelerators than this are a slip of the pen."""
+COUNTED = re.compile(r"(\d[\d.,_]*(?:e\d+)?\s*[kMBG]?)\s*[x*×\s]\s*(\S.*)")
 
 
 class Fleet(NamedTuple):
@@ -36,12 +39,13 @@ def looks_like_fleet(text: str) -> bool:
 
 
 def _counted(text: str) -> tuple[str, str] | None:
-    """A number and a name around an ``x``, ``*`` or blank; None: it is a name alone."""
-    for mark in ("x", "*", " "):
-        count, found, name = text.strip().partition(mark)
-        if found and count.strip() and name.strip() and count.strip()[0].isdigit():
-            return count.strip(), name.strip(" x*")
-    return None
+    """A number and a name with an ``x``, ``*`` or blank between; None: it is a name alone.
+
+    >>> _counted("1000xmi300x"), _counted("2k rtx4090"), _counted("mi300x")
+    (('1000', 'mi300x'), ('2k', 'rtx4090'), None)
+    """
+    found = COUNTED.fullmatch(text.strip())
+    return (found[1], found[2]) if found else None
 
 
 def fleet_of(text: str, catalogue: Catalogue) -> Fleet:
@@ -79,7 +83,7 @@ def _without_commas(found: re.Match[str]) -> str:
 def _part(text: str, catalogue: Catalogue) -> FleetPart:
     counted = _counted(text)
     if counted is None:
-        return FleetPart(count=_count(text, text))
+        return FleetPart(count=_count(text, text), stated=True)
     count, name = counted
     return FleetPart(count=_count(count, text), accelerator=_id_of(name, catalogue))
 
@@ -106,7 +110,11 @@ def _cluster_fleet(name: str, catalogue: Catalogue) -> Fleet:
     rows = entry.data.get("parts", ())
     if rows:
         parts = [
-            FleetPart(count=float(row["count"]), accelerator=row.get("accelerator", ""))
+            FleetPart(
+                count=float(row["count"]),
+                accelerator=_id_of(row["accelerator"], catalogue),
+                stated=row.get("equivalents", False),
+            )
             for row in rows
         ]
         return Fleet(entry.name, tuple(parts))
@@ -144,7 +152,7 @@ def _compared(
     part: FleetPart, scores: Mapping[str, ChipScore], baseline: str, catalogue: Catalogue
 ) -> FleetPart:
     if not part.accelerator:
-        return FleetPart(count=part.count, by_peak=1.0, by_work=1.0)
+        return msgspec.structs.replace(part, accelerator=baseline, by_peak=1.0, by_work=1.0)
     chip = scores[part.accelerator]
     by_peak, why = None, ""
     try:
@@ -152,18 +160,10 @@ def _compared(
         by_peak = peak_rate(own, "bf16") / peak_rate(other, "bf16")
     except InputError as error:
         why = str(error).partition(";")[0]
-    return FleetPart(
-        count=part.count,
-        accelerator=part.accelerator,
-        by_peak=by_peak,
-        by_work=chip.scenario.score,
-        why=why,
-    )
+    return msgspec.structs.replace(part, by_peak=by_peak, by_work=chip.scenario.score, why=why)
 
 
 def _job_ratio(part: FleetPart, scores: Mapping[str, ChipScore], scenario: str) -> float | None:
-    if not part.accelerator:
-        return 1.0
     results = scores[part.accelerator].scenarios
     return next(one.ratio for one in results if one.id == scenario)
 

@@ -197,8 +197,8 @@ def _all_reduce(operator: Operator, bench: Bench) -> Found:
     rested: dict[str, Any] = {"source": bench.profile.links.evidence.source, "confidence": "D"}
     if library is not None:
         rested = {"source": library.source, "confidence": "B", "rows": library.rows}
-    place = "one domain" if domain >= ranks else f"domains of {domain:,}"
-    return Found(operator.size / time, line, "B/s", f"{ranks:,} in {place}", Evidence(**rested))
+    words = f"{ranks:,}" if domain >= ranks else f"{ranks:,} by {domain:,}"
+    return Found(operator.size / time, line, "B/s", words, Evidence(**rested))
 
 
 def domain_of(bench: Bench) -> int:

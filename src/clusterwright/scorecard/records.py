@@ -69,8 +69,9 @@ class OperatorResult(Record, frozen=True, kw_only=True):
     """An operator on an accelerator.
 
     ``achieved``, ``peak``: in ``unit``, FLOP/s or B/s; None: ``why`` says why there is none.
-    ``ran``: the precision, or the group of a collective. ``basis``, ``rows``, ``source``,
-    ``confidence``: what the achieved rate rests on. ``ratio``: over the baseline's. [1]
+    ``ran``: the precision, or the ranks of a collective, by so many in a domain. ``basis``,
+    ``rows``, ``source``, ``confidence``: what the achieved rate rests on. ``ratio``: over the
+    baseline's. [1]
     """
 
     id: str
@@ -167,14 +168,16 @@ class ChipScore(Record, frozen=True, kw_only=True):
 
 
 class FleetPart(Record, frozen=True, kw_only=True):
-    """So many accelerators of a kind; or, without one, so many equivalents as its owner counts.
+    """So many accelerators of a kind; of the baseline's where none is named.
 
-    ``by_peak``, ``by_work``: what one does over what the baseline does, by the dense bf16 peak and
-    by the mean of the scenarios [1]; None: not known.
+    ``stated``: they are others, which their owner counts in this kind. ``by_peak``, ``by_work``:
+    what one does over what the baseline does, by the dense bf16 peak and by the mean of the
+    scenarios [1]; None: not known.
     """
 
     count: float
     accelerator: str = ""
+    stated: bool = False
     by_peak: float | None = None
     by_work: float | None = None
     why: str = ""
