@@ -293,7 +293,7 @@ CASES: dict[str, Case] = {
     "growth.grown": case("1", span="10 year", doubling_time="270 day"),
     "growth.ramp_time": case(
         "s",
-        work="4e13 TFLOP",
+        total_flops="4e13 TFLOP",
         start_count=1e4,
         count_rate="5263 1/day",
         unit_flops="400 TFLOP/s",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from clusterwright.asking_build import ask_build
@@ -115,3 +117,20 @@ def test_the_grid_alone_takes_years_from_the_first_plan():
     plan = plan_build(ask_build("colossus", path="greenfield"))
     assert plan.finish.high > 4 * YEAR
     assert {"transformer-order", "grid-study"} & {swing.name[5:] for swing in plan.swings[:3]}
+
+
+def test_the_page_says_what_we_get():
+    page = (Path(__file__).parents[1] / "docs" / "howto" / "plan-a-build.md").read_text("utf-8")
+    ground = {"path": "greenfield", "clock": "construction"}
+    hall = {"path": "colocation", "clock": "construction"}
+    plans = (
+        ("100,000 up", plan_build(ask_build("colossus", **RETROFIT, shifts=3)).all_up),
+        ("110,000 up", plan_build(ask_build("colossus2", **RETROFIT, shifts=3)).all_up),
+        ("first buildings",
+         plan_build(ask_build("stargate-abilene", **ground, power="250MW")).first),
+        ("400,000 up", plan_build(ask_build("aws-rainier", **ground, power="350MW")).all_up),
+        ("1,024 H100", plan_build(ask_build("1024xh100", **hall)).all_up),
+    )  # fmt: skip
+    for words, found in plans:
+        row = next(line for line in page.splitlines() if line.startswith("|") and words in line)
+        assert f"{found.low / DAY:.0f} to {found.high / DAY:.0f} days" in row

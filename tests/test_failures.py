@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from failures_oracle import play_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
@@ -168,6 +169,40 @@ def test_two_tiers_mean_their_formula(share, fast_stall):
     rate = LLAMA * 16384
     formula = two_tiers(60.0, fast_stall, 1800.0, 30.0, share, 120.0, rate, 10.0)
     assert played.goodput.mean() == pytest.approx(float(formula), rel=0.01)
+
+
+@pytest.mark.parametrize("group", [0, 4])
+@pytest.mark.parametrize("spares", [2, 9])
+def test_the_engine_plays_what_one_by_one_plays(group, spares):
+    """All features at once, against a plain state machine with a list of repairs."""
+    job = Job(
+        num_nodes=256,
+        causes=(
+            Cause(name="soft", share=0.3, detection=60.0, restart=200.0, fast_share=0.8),
+            Cause(name="node", share=0.6, detection=20.0, restart=600.0, nodes=1, fast_share=0.5),
+            Cause(name="rack", share=0.06, detection=5.0, restart=900.0, nodes=3, fast_share=0.0),
+            Cause(name="silent", share=0.04, detection=0.0, restart=600.0, nodes=1, latency=5e3),
+        ),
+        slow=Tier(interval=3600.0, stall=60.0, lag=900.0),
+        fast=Tier(interval=400.0, stall=5.0, lag=100.0),
+        spares=spares,
+        repair_time=0.2 * DAY,
+        replica_nodes=group,
+        slowdown=0.1,
+    )
+    rate, horizon = 25 / DAY / 256, 10 * DAY
+    played = play_failures(job, rate, horizon=horizon, trajectories=4000, seed=2)
+    random = np.random.default_rng(99)
+    parts = ("useful", "stalls", "lost", "detection", "restart", "waiting", "slowed")
+    names = (*parts, "failures", "fewest_spares")
+    rows = np.array([play_one(job, rate, horizon, random) for _ in range(300)])
+    assert rows[:, :7].sum(axis=1) == pytest.approx(np.full(300, horizon))
+    for name, column in zip(names, rows.T, strict=True):
+        found = getattr(played, name)
+        found = found.sum(axis=1) if name == "failures" else found
+        mean, error = mean_and_error(found)
+        other, more = mean_and_error(column)
+        assert mean == pytest.approx(other, abs=4.5 * math.hypot(error, more) + 1e-9), name
 
 
 def study(nodes: int, interval: float, process: float, node: float, load: float) -> Job:
@@ -356,5 +391,9 @@ def test_what_is_asked_must_make_sense():
         play_failures(a_job(), LLAMA)
     with pytest.raises(InputError, match="above zero"):
         play_failures(a_job(), LLAMA, horizon=-1.0)
-    with pytest.raises(InputError, match="failures of one node a day"):
+    with pytest.raises(InputError, match="zero or more per second"):
         play_failures(a_job(), -LLAMA, horizon=DAY)
+    with pytest.raises(InputError, match="are rates per second"):
+        play_failures(a_job(), LLAMA * DAY, horizon=54 * DAY)
+    with pytest.raises(InputError, match="2 failure rates for 1000 trajectories"):
+        play_failures(a_job(), [LLAMA, LLAMA], horizon=DAY)

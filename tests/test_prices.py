@@ -163,6 +163,8 @@ def test_an_unknown_place_is_refused():
     [
         ("$2.10/h", "USD/s", 2.10 / HOUR),
         ("2 USD/h", "USD/s", 2.0 / HOUR),
+        ("USD 2/h", "USD/s", 2.0 / HOUR),
+        ("US$2/h", "USD/s", 2.0 / HOUR),
         ("€0.20/kWh", "USD/J", 0.20 * 1.0763 / KWH),
         ("0.20 EUR/kWh", "USD/J", 0.20 * 1.0763 / KWH),
         ("30k EUR", "USD", 30e3 * 1.0763),
@@ -184,6 +186,7 @@ def test_prices_as_people_write_them(text, dimension, dollars):
         ("-$3/h", "USD/s", "negative"),
         ("2.10", "USD/s", "has no unit"),
         ("$2", "USD/s", "a price per time"),
+        ("3 EUR", "USD/s", "a price per time"),
         ("GBP 3/h", "USD/s", "no exchange rate for 'GBP'"),
         ("£3/h", "USD/s", "no exchange rate for '£'"),
         ("¥3/h", "USD/s", "yuan or yen"),

@@ -16,6 +16,7 @@ import msgspec
 from clusterwright.asking import MOST, find_cluster, whole_number
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import Span
 from clusterwright.errors import InputError, UnitError, UnknownNameError, nearest_names
 from clusterwright.facts import device_named
 from clusterwright.formulas.low_communication import fibre_round_trip
@@ -26,6 +27,7 @@ from clusterwright.units import format_quantity, format_time, parse
 USUAL_METHOD = "intellect-1"
 USUAL_ROUND_TRIP = "coast-to-coast"
 MOST_SITES = 10**7
+FULL = Span(low=1.0, high=1.0)
 EXAMPLE = "14x8xh100@500Mb/s/100ms"
 
 _COUNTED = re.compile(r"(?P<count>\d[\d_.]*[kKM]?)\s*[x×*]\s*(?P<rest>\S.*)")
@@ -38,7 +40,7 @@ class _Machine(NamedTuple):
 
     cluster: Cluster
     sites: int
-    speed: float
+    speed: Span
     assumed: tuple[str, ...]
 
 
@@ -137,7 +139,9 @@ def _site(part: str, catalogue: Catalogue) -> tuple[Site, list[str]]:
         cluster=machine.cluster,
         bandwidth=bandwidth,
         round_trip=round_trip,
-        speed=machine.speed,
+        speed=0.5 * (machine.speed.low + machine.speed.high),
+        slowest=machine.speed.low,
+        fastest=machine.speed.high,
     )
     return site, [*assumed, *machine.assumed]
 
@@ -166,7 +170,7 @@ def _machine(part: str, counts: list[int], name: str, catalogue: Catalogue) -> _
     if kinds["clusters"] is not None:
         sites = counts[0] if len(counts) == 2 else 1
         cluster = find_cluster(name, None, counts[-1] if counts else None, catalogue)
-        return _Machine(cluster, _few(part, sites), 1.0, ())
+        return _Machine(cluster, _few(part, sites), FULL, ())
     if kinds["devices"] is not None:
         return _devices(part, counts, name, catalogue)
     if kinds["accelerators"] is None:
@@ -204,7 +208,7 @@ def _accelerators(part: str, counts: list[int], name: str, catalogue: Catalogue)
             sites, own = own, 1
             assumed = (f"{part}: {sites:,} sites of one; write 1x{part} for one site of them all",)
     cluster = catalogue.any_cluster(name, own)
-    return _Machine(cluster, _few(part, sites), 1.0, assumed)
+    return _Machine(cluster, _few(part, sites), FULL, assumed)
 
 
 def _devices(part: str, counts: list[int], name: str, catalogue: Catalogue) -> _Machine:
@@ -217,7 +221,7 @@ def _devices(part: str, counts: list[int], name: str, catalogue: Catalogue) -> _
     device = device_named(catalogue, name)
     cluster = catalogue.any_cluster(device.accelerator, 1)
     memory = 0.5 * (device.app_memory.low + device.app_memory.high)
-    speed = 0.5 * (device.sustained_share.low + device.sustained_share.high)
+    speed = device.sustained_share
     chip = msgspec.structs.replace(cluster.accelerator, memory_bytes=memory, name=device.name)
     # An app's memory is all that there is: nothing can be moved to a host beside it.
     cluster = msgspec.structs.replace(
@@ -228,7 +232,8 @@ def _devices(part: str, counts: list[int], name: str, catalogue: Catalogue) -> _
         host_bandwidth=None,
     )
     shown = format_quantity(memory, "B")
-    assumed = (f"{device.id}: {shown} for an app, {speed:.2g} of its speed when hot",)
+    hot = f"{speed.low:.2g} to {speed.high:.2g}"
+    assumed = (f"{device.id}: {shown} for an app, {hot} of its speed when hot",)
     return _Machine(cluster, _few(part, counts[0] if counts else 1), speed, assumed)
 
 

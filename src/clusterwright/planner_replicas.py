@@ -12,7 +12,6 @@ from clusterwright.errors import InfeasibleError
 from clusterwright.model.parameters import count_parameters
 from clusterwright.model.records import Model
 from clusterwright.planner import plan_training
-from clusterwright.strategy import Strategy
 from clusterwright.swarm.peers import peers_needed, relayed_step, slice_of
 from clusterwright.swarm.sharing import deal
 from clusterwright.swarm.things import Replica, Site
@@ -202,33 +201,33 @@ def replicas_of(
 def _replica(asked: Asked, site: Site, sort: Sort, batch: int) -> Replica:
     part = None if sort.peers == 1 else slice_of(asked.model, sort.layers)
     best = asked.plan(site, batch if part is None else FIRST_PEER_BATCH, part).best
+    # A hot phone is slower, and nobody knows how much.
     low, high = best.step_time_interval
-    time, relayed, strategy = best.step_time / site.speed, False, None
-    if part is None:
-        strategy = best.strategy
-    else:
-        time, relayed = relayed_step(
-            site,
-            asked.model,
-            peers=sort.peers,
-            batch=batch,
-            length=asked.length,
-            slice_time=time / FIRST_PEER_BATCH,
-        )
+    times = [best.step_time / site.speed, low / site.fastest, high / site.slowest]
+    relayed, strategy = False, None if part else best.strategy
+    if part is not None:
+        steps = [
+            relayed_step(
+                site,
+                asked.model,
+                peers=sort.peers,
+                batch=batch,
+                length=asked.length,
+                slice_time=time / FIRST_PEER_BATCH,
+            )
+            for time in times
+        ]
+        times, relayed = [time for time, _ in steps], steps[0][1]
     return Replica(
         site=sort.site,
         count=sort.replicas,
         peers=sort.peers,
         batch=batch,
-        step_time=time,
-        spread=(low / best.step_time, high / best.step_time),
+        step_time=times[0],
+        spread=(times[1] / times[0], times[2] / times[0]),
         memory_bytes=best.memory_bytes,
-        accelerators=_used(site, sort, strategy),
+        accelerators=strategy.accelerators if strategy else sort.peers * site.cluster.count,
         strategy=strategy,
         relayed=relayed,
         idle=sort.idle,
     )
-
-
-def _used(site: Site, sort: Sort, strategy: Strategy | None) -> int:
-    return strategy.accelerators if strategy else sort.peers * site.cluster.count

@@ -22,6 +22,8 @@ Array = Any
 
 LANES = 2048
 """Trajectories that advance together: their columns stay in a core's cache."""
+MOST_FAILURES = 5e6
+"""In one trajectory; a million accelerators have a hundredth of that in a year."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +214,15 @@ def play_failures(
     (0.946, 420)
     """
     _check(job, horizon, work, trajectories, patience)
-    rates = np.broadcast_to(np.asarray(node_rate, float), (trajectories,))
-    if not (np.isfinite(rates).all() and (rates >= 0.0).all()):
-        raise InputError("a failure rate is negative or no number: give failures of one node a day")
+    rates = _rates(node_rate, trajectories)
     table = _table(job)
     goal = math.inf if work is None else table.timeline(work)
     end = float(horizon) if horizon is not None else patience * goal
+    many = float(rates.max()) * job.num_nodes * (horizon or 0.0)
+    if many > MOST_FAILURES:
+        raise InputError(
+            f"{many:.3g} failures in one trajectory are too many to play: are rates per second?"
+        )
     blocks = []
     for start in range(0, trajectories, LANES):
         lanes = Lanes.begin(rates[start : start + LANES], end, len(job.causes))
@@ -229,6 +234,18 @@ def play_failures(
             for one in fields(Trajectories)
         }
     )
+
+
+def _rates(node_rate: Array, trajectories: int) -> Array:
+    """A rate for each trajectory."""
+    rates = np.asarray(node_rate, float)
+    if rates.shape not in {(), (1,), (trajectories,)}:
+        raise InputError(
+            f"{rates.size} failure rates for {trajectories} trajectories: give one, or one for each"
+        )
+    if not (np.isfinite(rates).all() and (rates >= 0.0).all()):
+        raise InputError("a failure rate is negative or no number: give zero or more per second")
+    return np.broadcast_to(rates, (trajectories,))
 
 
 def _table(job: Job) -> Table:

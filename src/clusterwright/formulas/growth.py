@@ -120,7 +120,9 @@ def ramp_work(start_count: Floats, count_rate: Floats, unit_flops: Floats, span:
     return unit_flops * (start_count * span + 0.5 * count_rate * span**2)
 
 
-def ramp_time(work: Floats, start_count: Floats, count_rate: Floats, unit_flops: Floats) -> Floats:
+def ramp_time(
+    total_flops: Floats, start_count: Floats, count_rate: Floats, unit_flops: Floats
+) -> Floats:
     r"""Time in which a fleet that grows evenly does a piece of work. [s]
 
     .. math:: t = \frac{2 w}{n_0 + \sqrt{n_0^2 + 2 r w}}, \quad w = \frac{W}{p}
@@ -129,7 +131,7 @@ def ramp_time(work: Floats, start_count: Floats, count_rate: Floats, unit_flops:
 
     Parameters
     ----------
-    work
+    total_flops
         :math:`W`. [FLOP]
     start_count
         :math:`n_0`, accelerators at the beginning. [1]
@@ -145,5 +147,5 @@ def ramp_time(work: Floats, start_count: Floats, count_rate: Floats, unit_flops:
     >>> float(ramp_time(7.5e16, 10.0, 2.0, 1e15))
     5.0
     """
-    alone = work / unit_flops
+    alone = total_flops / unit_flops
     return 2.0 * alone / (start_count + np.sqrt(start_count**2 + 2.0 * count_rate * alone))

@@ -55,7 +55,7 @@ def _sites(plan: SitesPlan) -> list[str]:
             [
                 f"  {_machine(site)}",
                 f"{site.count:,}",
-                f"{site.cluster.count:,}",
+                _used(site, one),
                 bit_rate(site.bandwidth),
                 format_time(site.round_trip),
                 f"{one.batch:,}",
@@ -65,6 +65,13 @@ def _sites(plan: SitesPlan) -> list[str]:
             ]
         )
     return aligned(header, rows, align="lrrrrrrrr")
+
+
+def _used(site: Site, one: Replica) -> str:
+    """Accelerators of a site, and how many of them are used where not all are."""
+    owned = site.cluster.count
+    used = f"{one.accelerators:,} of " if one.peers == 1 and one.accelerators < owned else ""
+    return f"{used}{owned:,}"
 
 
 def _count(plan: SitesPlan) -> int:

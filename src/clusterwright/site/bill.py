@@ -12,7 +12,6 @@ from clusterwright.site.money import INPUTS
 from clusterwright.site.prices import construction_price_of, price_of
 from clusterwright.site.quotes import day_of, holding, quotes, summed_up
 from clusterwright.uncertain import Input, known
-from clusterwright.units import format_quantity
 
 DEFAULTS = {
     "installation_share": "installation-share",
@@ -82,7 +81,7 @@ def cost_inputs(
         "pue": pue,
         "energy_price": energy_price,
         "licence_price": known(0.0, "USD/s"),
-        "residual_share": known(0.0, why="servers are worth nothing at the end of their life"),
+        "residual_share": known(0.0, why="nothing is left of servers at the end of their life"),
         "utilisation": known(1.0),
         "goodput": known(1.0),
         "colocation_rent": known(0.0, "USD/W/s"),
@@ -98,7 +97,8 @@ def cost_inputs(
     found["server_price"] = server
     total = times(server, known(float(accelerators)))
     found["network_price"] = _network(total, usual(catalogue, "network-share"))
-    found["storage_price"] = times(total, usual(catalogue, "storage-share"))
+    share = usual(catalogue, "storage-share")
+    found["storage_price"] = times(total, share, why=f"{share.value:.0%} of the servers")
     return found | own
 
 
@@ -128,13 +128,12 @@ def server_price(accelerator: str, *, day: str | dt.date, catalogue: Catalogue) 
 
 
 def times(one: Input, factor: Input, why: str = "") -> Input:
-    """Product of two uncertain inputs: likely by likely, ends by ends."""
-    dimension = one.dimension if factor.dimension == "1" else f"{one.dimension}*{factor.dimension}"
+    """An uncertain input times a plain number: likely by likely, ends by ends."""
     return Input(
         value=one.value * factor.value,
         low=one.low * factor.low,
         high=one.high * factor.high,
-        dimension=dimension,
+        dimension=one.dimension,
         why=why or " x ".join(part.why for part in (factor, one) if part.why),
     )
 
@@ -146,5 +145,4 @@ def _network(servers: Input, share: Input) -> Input:
         low=share.low / (1.0 - share.low),
         high=share.high / (1.0 - share.high),
     )
-    shown = format_quantity(servers.value * odds.value, "USD")
-    return times(servers, odds, why=f"network: {share.value:.0%} of servers and network, {shown}")
+    return times(servers, odds, why=f"{share.value:.0%} of servers and network")

@@ -114,7 +114,10 @@ def require_climate(catalogue: Catalogue, region: Region) -> dict[str, Input]:
     """
     if region.climate:
         return region.climate
-    raise InputError(_lacking(catalogue, region, "climate", "temperatures"))
+    entry = catalogue.entry("regions", region.id)
+    blank = [key.replace("_", " ") for key in _CLIMATE if entry.figure(key) is None]
+    words = "temperatures" if len(blank) == len(_CLIMATE) else f"temperature ({', '.join(blank)})"
+    raise InputError(_lacking(catalogue, region, "climate", words))
 
 
 def require_grid(catalogue: Catalogue, region: Region) -> Input:
@@ -157,16 +160,17 @@ def _has(entry: Entry, key: str) -> bool:
 
 def _holder(catalogue: Catalogue, entry: Entry, key: str, *, home: bool) -> Entry | None:
     """The place itself or the smallest that it lies in with a figure; ``home``: in its country."""
-    country = entry.text("country") or entry.id
-    place: Entry | None = entry
-    while place is not None:
-        if _has(place, key):
-            return place
-        if home and place.id == country:
-            return None
+    country, passed = entry.text("country") or entry.id, {entry.id}
+    place = entry
+    while not _has(place, key):
         parent = place.text("parent")
-        place = catalogue.entry("regions", parent) if parent else None
-    return None
+        if not parent or (home and place.id == country):
+            return None
+        place = catalogue.entry("regions", parent)
+        if place.id in passed:
+            raise InputError(f"region {place.id!r} lies in itself: mend its `parent`")
+        passed.add(place.id)
+    return place
 
 
 def _latest(entry: Entry, key: str, year: int | None) -> tuple[int, Input]:
@@ -220,7 +224,20 @@ def _climate(catalogue: Catalogue, entry: Entry, assumed: list[str]) -> dict[str
     for key in ("humidity_coldest", "humidity_hottest"):
         figure = entry.figure(key)
         found[key] = mean if figure is None else _spoken(figure)
-    return found | {"humidity": mean}
+    found["humidity"] = mean
+    _check(entry, found)
+    return found
+
+
+def _check(entry: Entry, climate: dict[str, Input]) -> None:
+    if climate["coldest_month"].value > climate["hottest_month"].value:
+        raise InputError(f"{entry.name}: its coldest month is warmer than its hottest: swap them")
+    for key in ("humidity", "humidity_coldest", "humidity_hottest"):
+        if not 0.0 < climate[key].value <= 1.0:
+            raise InputError(
+                f"{entry.name}: its {key.replace('_', ' ')} is {climate[key].value:g}: "
+                f"write a share of 1, such as 65 %"
+            )
 
 
 def _spoken(figure: Figure) -> Input:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from msgspec import structs
 
+from clusterwright.errors import InputError
 from clusterwright.facts import input_of, usual
 from clusterwright.formulas import cooling as physics
 from clusterwright.records import Record
@@ -66,6 +68,8 @@ def cooling_named(catalogue: Catalogue, name: str) -> Cooling:
     ------
     UnknownNameError
         If there is none of that name; offers the nearest.
+    InputError
+        It takes a share of the heat and nothing takes the rest.
 
     >>> from clusterwright.facts import shipped
     >>> way = cooling_named(shipped(), "liquid")
@@ -74,6 +78,11 @@ def cooling_named(catalogue: Catalogue, name: str) -> Cooling:
     """
     entry = catalogue.entry("cooling", name)
     rest = entry.text("rest")
+    way = _built(entry)
+    return structs.replace(way, rest=_built(catalogue.entry("cooling", rest))) if rest else way
+
+
+def _built(entry: Entry) -> Cooling:
     fans = entry.figure("server_fans")
     return Cooling(
         id=entry.id,
@@ -83,7 +92,6 @@ def cooling_named(catalogue: Catalogue, name: str) -> Cooling:
         economiser=entry.data["economiser"],
         inputs={key: _own(entry, key) for key in _OWN} | {"share": _share(entry)},
         server_fans=None if fans is None else input_of(fans),
-        rest=cooling_named(catalogue, rest) if rest else None,
     )
 
 
@@ -94,7 +102,13 @@ def _own(entry: Entry, key: str) -> Input:
 
 def _share(entry: Entry) -> Input:
     figure = entry.figure("liquid_share")
-    return known(1.0, why=f"{entry.name}: all heat") if figure is None else input_of(figure)
+    if figure is None:
+        return known(1.0, why=f"{entry.name}: all heat")
+    if not entry.text("rest"):
+        raise InputError(f"{entry.name} takes a share of the heat: name the `rest` that takes more")
+    if not 0.0 < figure.value <= 1.0:
+        raise InputError(f"{entry.name}: its liquid share is {figure.value:g}: write 1 or less")
+    return input_of(figure)
 
 
 def overhead_inputs(

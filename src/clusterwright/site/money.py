@@ -29,6 +29,7 @@ from clusterwright.formulas.money import (
 from clusterwright.formulas.worth import straight_line_value
 from clusterwright.records import Record
 from clusterwright.uncertain import Input, Interval, intervals_of, likely
+from clusterwright.units import format_quantity
 
 Floats = Any
 
@@ -224,8 +225,20 @@ def own(inputs: Mapping[str, Input]) -> Ownership:
         good_hour=found["good_hour"],
         intervals=spread,
         years=by_year(x),
-        assumed=tuple(one.why for one in inputs.values() if one.why),
+        assumed=tuple(_said(name, one) for name, one in inputs.items() if one.why),
     )
+
+
+def _said(name: str, one: Input) -> str:
+    """An input in words: its value, its range, and whose it is."""
+    ends = "" if one.low == one.high else f" ({_shown(one, one.low)} to {_shown(one, one.high)})"
+    return f"{name.replace('_', ' ')}: {_shown(one, one.value)}{ends}; {one.why}"
+
+
+def _shown(one: Input, value: float) -> str:
+    if one.dimension == "1" and one.high <= 1.0:
+        return f"{100.0 * value:.3g}%"
+    return format_quantity(value, one.dimension)
 
 
 def rent_or_buy(owned: Ownership, rent_rate: float) -> RentOrBuy:

@@ -18,7 +18,7 @@ from clusterwright.units import format_quantity, parse
 HOLDS = dt.timedelta(days=365)
 """How much older than the newest a figure may be and still count beside it."""
 _CURRENCY = re.compile(r"[€£¥₹₩]|(?<![A-Za-z])(?:[A-Z]{3}|yuan|euros?|yen|pounds?)(?![A-Za-z])")
-_CALLED = {"€": "EUR", "euro": "EUR", "euros": "EUR", "RMB": "CNY", "yuan": "CNY", "US$": "USD"}
+_CALLED = {"€": "EUR", "euro": "EUR", "euros": "EUR", "RMB": "CNY", "yuan": "CNY"}
 
 
 class Quote(Record, frozen=True, kw_only=True):
@@ -142,8 +142,9 @@ def read_price(text: str, dimension: str, *, day: str | dt.date, catalogue: Cata
     InputError
         No price, a negative one, one without its unit, or an unknown currency.
     """
+    text = text.replace("US$", "$")
     found = _CURRENCY.search(text)
-    if found is None or found[0] == "USD":
+    if found is None:
         return parse(text, dimension)
     if found[0] in ("¥", "yen"):
         raise InputError(f"{text!r}: ¥ is yuan or yen; write CNY, or give dollars")

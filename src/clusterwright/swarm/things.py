@@ -37,7 +37,8 @@ class Site(Record, frozen=True, kw_only=True):
 
     ``text``: as it was asked for. ``count``: how many. ``cluster``: one of them. ``bandwidth``:
     what one sends to the others, one direction. [B/s] ``round_trip``: to the others and back. [s]
-    ``speed``: rate after minutes over that of the first ones (phones get hot). [1]
+    ``speed``: rate after minutes over that of the first ones (phones get hot) [1], from ``slowest``
+    to ``fastest``. [1]
     """
 
     text: str
@@ -46,6 +47,8 @@ class Site(Record, frozen=True, kw_only=True):
     bandwidth: float
     round_trip: float
     speed: float = 1.0
+    slowest: float = 1.0
+    fastest: float = 1.0
 
 
 class Replica(Record, frozen=True, kw_only=True):
