@@ -388,7 +388,8 @@ def test_a_collective_needs_more_than_a_phone():
 
 def test_the_page_fits_a_terminal(capsys):
     jobs = [word for name in QUICK for word in ("--scenario", name)]
-    for names in (["mi300x"], ["h200", "metavertu", "1000xh100,50xb200"], ["h100"]):
+    several = ["h200", "metavertu", "1000xh100,50xb200"]
+    for names in (["mi300x"], several, ["h100"], ["graphcore-gc200"], ["enflame-t20"]):
         assert main(["scorecard", *names, *jobs]) == 0
         text = capsys.readouterr().out
         assert "= 1.00" in text

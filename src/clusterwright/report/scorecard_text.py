@@ -206,7 +206,7 @@ def _left_out(chips: Sequence[ChipScore]) -> list[str]:
                 whys.setdefault(_why(one.why), []).append(one.id)
         for why, names in whys.items():
             head = f"  {chip.id} has no {', '.join(names)}: {why}"
-            lines += fold(head, 4)
+            lines += _cut(fold(head, 4))
     if not lines:
         return []
     return ["", "Left out, its weight spread over the rest", *lines]
