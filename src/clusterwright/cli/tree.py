@@ -89,6 +89,11 @@ COMMANDS = (
         "How long a cluster takes to build: the longest path, accelerators month by month.",
     ),
     Command(
+        "scorecard",
+        "clusterwright.cli.scorecard:scorecard",
+        "Evaluate accelerators in three layers, and count fleets in H100s.",
+    ),
+    Command(
         "catalogue",
         "clusterwright.cli.catalogue:app",
         "Look into, and check, the facts: accelerators, clusters, models, sources.",
