@@ -21,7 +21,7 @@ from clusterwright.training.estimate import estimate_with
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.search import best_of_each_kind, search
 from clusterwright.uncertain import Interval
-from clusterwright.units import format_quantity, format_time
+from clusterwright.units import format_quantity, format_time, parse
 
 STEPS = (2, 3)
 """Numbers of nodes that are tried are powers of the first, times the second or not."""
@@ -58,6 +58,39 @@ class LimitedPlan(Record, frozen=True, kw_only=True):
     limits: Limits
     plan: TrainingPlan
     tried: tuple[Tried, ...]
+
+
+def ask_limits(
+    *,
+    budget: str | None = None,
+    deadline: str | None = None,
+    power: str | None = None,
+    sure: bool = False,
+) -> Limits:
+    """Limits as a person types them: ``$40M``, ``60d``, ``150MW``.
+
+    Raises
+    ------
+    InputError
+        Not of its unit, or not above zero.
+    """
+    found = {}
+    for name, written, dimension in (
+        ("budget", budget, "USD"),
+        ("deadline", deadline, "s"),
+        ("power", power, "W"),
+    ):
+        if written is None:
+            continue
+        try:
+            found[name] = parse(written, dimension)
+        except InputError as error:
+            raise type(error)(f"--{name}: {error}") from None
+        if not found[name] > 0.0:
+            raise InputError(f"--{name} is {written!r}, but must be above zero")
+    if sure and not found:
+        raise InputError("--sure needs a limit beside it: --budget, --deadline or --power")
+    return Limits(**found, sure=sure)
 
 
 def plan_within(

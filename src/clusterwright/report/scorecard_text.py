@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.report.deployment_text import pools_words
-from clusterwright.report.text import WIDTH, fold, strategy_words
+from clusterwright.report.folding import WIDTH, fold
+from clusterwright.report.text import strategy_words
 from clusterwright.scorecard.records import (
     ChipScore,
     Equivalents,

@@ -1,11 +1,12 @@
 """What a whole run takes: wall-clock time with failures, power, energy, carbon and money.
 
-One function of named inputs, which may be arrays: those of `clusterwright.fleet.goodput`, and
+One function of named inputs, which may be arrays: those of `clusterwright.fleet.goodput` and of
+`clusterwright.site.carbon.footprint`, and
 
 ``run_time``: of the run if nothing failed. [s] ``node_power``, ``idle_power``: of a node per
 accelerator, rated and with nothing to do [W]; ``drawn_share``, ``peak_share``: of the rated power
 while it trains, on average and at most. [1] ``other_power``: of network and storage per
-accelerator. [W] ``pue``: facility over IT power. [1] ``hour_price``: of an accelerator. [USD/s] And those of `clusterwright.site.carbon.footprint`.
+accelerator. [W] ``pue``: facility over IT power. [1] ``hour_price``: of an accelerator. [USD/s]
 """
 
 from __future__ import annotations
