@@ -6,7 +6,7 @@ so one function gives an answer, its interval, and the inputs that move it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,37 @@ def from_interval(low: float, value: float, high: float, dimension: str = "1") -
         low=value - (value - low) / reach,
         high=value + (high - value) / reach,
         dimension=dimension,
+    )
+
+
+def scaled(one: Input, factor: float) -> Input:
+    """An input times a number.
+
+    >>> scaled(Input(value=3.0, low=1.0, high=9.0, dimension="W"), 2.0).high
+    18.0
+    """
+    return Input(
+        value=one.value * factor,
+        low=one.low * factor,
+        high=one.high * factor,
+        dimension=one.dimension,
+        why=one.why,
+    )
+
+
+def weighted(parts: Sequence[tuple[float, Input]]) -> Input:
+    """The mean of inputs by weight, as if what is uncertain were so in all of them alike.
+
+    >>> weighted([(1.0, known(4.0, "W")), (3.0, Input(value=8.0, low=4.0, high=12.0))]).low
+    4.0
+    """
+    total = sum(weight for weight, _ in parts)
+    return Input(
+        value=sum(weight * one.value for weight, one in parts) / total,
+        low=sum(weight * one.low for weight, one in parts) / total,
+        high=sum(weight * one.high for weight, one in parts) / total,
+        dimension=parts[0][1].dimension,
+        why=" and ".join(dict.fromkeys(one.why for _, one in parts)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import whole_number
-from clusterwright.asking_site import SiteOptions
+from clusterwright.asking_prices import SiteOptions
 from clusterwright.cli.options import Share
 from clusterwright.site.fabric import AS_USUAL, NetworkOptions
 

@@ -57,8 +57,8 @@ def _title(outlook: SiteOutlook) -> list[str]:
     machine = question.machine
     lines = [
         (
-            f"{machine.cluster.name}: {machine.count:,} accelerators, {machine.nodes:,} nodes, in "
-            f"{question.region}"
+            f"{machine.cluster.name}: {_counted(machine.count, 'accelerator')}, "
+            f"{_counted(machine.nodes, 'node')}, {_where(question.region)}"
         )
     ]
     if question.cap is not None:
@@ -72,6 +72,15 @@ def _title(outlook: SiteOutlook) -> list[str]:
     return lines
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _where(region: str) -> str:
+    """A place after its preposition."""
+    return "anywhere in the world" if region == "World" else f"in {region}"
+
+
 def _spread(outlook: SiteOutlook, name: str, dimension: str) -> str:
     one = outlook.results[name]
     low, high = (format_quantity(end, dimension) for end in (one.low, one.high))
@@ -81,7 +90,7 @@ def _spread(outlook: SiteOutlook, name: str, dimension: str) -> str:
 def _power(outlook: SiteOutlook) -> list[str]:
     each = outlook.question.machine.count
     meanings = {
-        "nameplate": "rated, everything at full load: what a grid connection is sized for",
+        "nameplate": "all at full load: what a grid connection is sized for",
         "observed_peak": "the most that such machines were seen to draw",
         "expected": "on average over a year: what bills are made of",
         "idle": "with nothing to do",
@@ -155,6 +164,8 @@ def _network(bill: NetworkBill) -> list[str]:
 
 def _money(outlook: SiteOutlook) -> list[str]:
     found = outlook.likely
+    if "cost" not in found:
+        return []
     rows = [
         [
             f"  {part}",
@@ -177,6 +188,8 @@ def _dollars(value: float | None) -> str:
 
 def _hour(outlook: SiteOutlook) -> list[str]:
     found, question = outlook.likely, outlook.question
+    if "hour" not in found:
+        return []
     lines = [
         (
             f"  an hour      {_rate(found['hour'])} of an accelerator "
@@ -199,7 +212,8 @@ def _hour(outlook: SiteOutlook) -> list[str]:
 
 
 def _rate(value: float) -> str:
-    return f"${value * 3600:,.2f}/h"
+    digits = 2 if value * 3600 >= 0.1 else 4
+    return f"${value * 3600:,.{digits}f}/h"
 
 
 def _moved(

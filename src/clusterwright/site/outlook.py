@@ -89,12 +89,13 @@ def look_at_site(question: SiteQuestion, *, depth: bool = True) -> SiteOutlook:
         return site_model(question, x)
 
     centre = {name: float(value) for name, value in model(likely(question.inputs)).items()}
+    priced = depth and "hour" in centre
     return SiteOutlook(
         question=question,
         likely=centre,
         results=intervals_of(model, question.inputs),
-        swings=tuple(tornado(model, question.inputs, "hour")) if depth else (),
-        influences=tuple(influences(model, question.inputs, "hour", count=512)) if depth else (),
+        swings=tuple(tornado(model, question.inputs, "hour")) if priced else (),
+        influences=tuple(influences(model, question.inputs, "hour", count=512)) if priced else (),
         carbon_swings=tuple(tornado(model, question.inputs, "carbon")) if depth else (),
     )
 
@@ -107,13 +108,13 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
     [L/J]. A year's ``energy`` [J], ``bill`` [USD], ``carbon`` (by location), ``carbon_market`` and
     ``carbon_made``, its share of making the machines [kg], ``water`` of the site and ``grid_water``
     of power plants [L]. ``capex``, and a year's ``cost`` [USD]; ``hour``: of an accelerator,
-    ``used``: while it works [USD/s]; ``token`` and ``flop``: one of each [USD].
+    ``used``: while it works [USD/s]; ``token`` and ``flop``: one of each [USD]. Where nobody knows
+    what the machine costs, only the bill is of money.
     """
     count = float(question.machine.count)
     network = _network(question, x)
     hall = _hall(question, x)
     power = _power(x, count, network["watts"], hall["pue"])
-    money = _money(x, count, power, hall["pue"], network["dollars"])
     energy = device_energy(YEAR, power["expected"], 1.0)
     emitted = footprint(
         {
@@ -139,11 +140,13 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
         "water": emitted["water"],
         "grid_water": emitted["grid_water"],
         "network_dollars": network["dollars"],
-        **money,
     }
+    if "server_price" not in x:
+        return found
+    found |= _money(x, count, power, hall["pue"], network["dollars"])
     for name, rate in (("token", question.tokens), ("flop", question.flops)):
         if rate:
-            found[name] = money["used"] / (rate * x["speed"])
+            found[name] = found["used"] / (rate * x["speed"])
     return found
 
 
