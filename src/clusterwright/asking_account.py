@@ -24,6 +24,7 @@ KEPT = (
     "idle_power",
     "drawn_share",
     "peak_share",
+    "speed",
     "grid_carbon",
     "contracted_share",
     "grid_water",
@@ -89,6 +90,7 @@ def run_site(
         inputs=inputs,
         region=asked.region,
         priced=priced,
+        cap=asked.cap,
         assumed=asked.assumed,
     )
 

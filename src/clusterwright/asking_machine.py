@@ -91,9 +91,17 @@ def _mixed(name: str, fleet: Fleet, facts: Catalogue) -> Machine:
     if len(clusters) == 1:
         machine = machine_of(whole, facts)
         return replace(machine, assumed=(*notes, *machine.assumed))
-    found = joined(whole, [machine_of(one, facts) for one in clusters])
+    found = joined(whole, [machine_of(_in_its_node(one, name, facts), facts) for one in clusters])
     notes.append("one network of all, as for the most numerous")
     return replace(found, assumed=(*notes, *found.assumed))
+
+
+def _in_its_node(part: Cluster, name: str, facts: Catalogue) -> Cluster:
+    """A part under its cluster's name if the node that this names is of its accelerators."""
+    entry = facts.entries("clusters").get(name)
+    node = entry.text("node") if entry else ""
+    its = bool(node) and facts.entry("nodes", node).text("accelerator") == part.accelerator.id
+    return replace(part, id=name) if its else part
 
 
 def _whole(name: str, fleet: Fleet, clusters: Sequence[Cluster]) -> Cluster:

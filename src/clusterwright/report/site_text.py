@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.report.folding import fold
+from clusterwright.report.site_names import NAMES
 from clusterwright.site.money import CAPITAL, RUNNING, YEAR
 from clusterwright.site.network import NetworkBill
 from clusterwright.site.outlook import SiteOutlook
@@ -13,28 +14,6 @@ from clusterwright.uncertain import Influence, Swing
 from clusterwright.units import format_quantity
 
 MOST = 6
-NAMES = {
-    "node_power": "rated power of a node",
-    "drawn_share": "share of it that is drawn",
-    "idle_power": "power of an idle node",
-    "duty": "share of the time with work",
-    "grid_carbon": "emissions of electricity",
-    "energy_price": "price of electricity",
-    "server_price": "price of a server, per accelerator",
-    "building_price": "price of the building",
-    "cost_of_capital": "cost of capital",
-    "it_life": "life of the machines",
-    "building_life": "life of the building",
-    "maintenance_share": "maintenance",
-    "network_price_level": "prices of networks",
-    "switch_price": "price of a switch",
-    "optic_price": "price of a transceiver",
-    "storage_cost_share": "storage",
-    "installation_share": "installation",
-    "staff_cost": "staff",
-    "ups_efficiency": "efficiency of the power supply",
-}
-"""Inputs as a person calls them; others go by their own names."""
 
 
 def site_text(outlook: SiteOutlook) -> str:
@@ -228,7 +207,7 @@ def _moved(
     money = title.endswith("hour")
     rows = [
         [
-            f"  {NAMES.get(swing.name, swing.name.replace('_', ' '))}",
+            f"  {NAMES[swing.name]}",
             _ends(outlook, swing.name),
             _rate(swing.low) if money else format_quantity(swing.low, "kg"),
             _rate(swing.high) if money else format_quantity(swing.high, "kg"),
