@@ -31,7 +31,14 @@ def find_machine(
     """
     facts = catalogue
     count = None if accelerators is None else whole_number(accelerators, "--accelerators")
-    if target is None or accelerator is not None:
+    if (target, accelerator) == (None, None):
+        raise InputError("name a machine: a cluster such as meta-24k, 8000xh100, or a saved plan")
+    if target is not None and accelerator is not None:
+        raise InputError(
+            f"{target!r} and --accelerator both name the machine; give one of them, and "
+            f"--accelerators for how many"
+        )
+    if target is None:
         return machine_of(find_cluster(target, accelerator, count, facts), facts)
     if looks_like_fleet(target):
         if count is not None:

@@ -27,7 +27,8 @@ class SiteOptions:
 
     ``region``, ``cooling``: by name. ``pue``, ``tariff``, ``carbon``, ``price`` (of an accelerator
     with its server), ``rent``, ``construction``: as quantities. ``contracts``: share of energy with
-    a contract that emits nothing. ``duty``: share of the time with work. ``cap``: power of an
+    a contract that emits nothing. ``duty``: share of the time with work. ``drawn``: of rated power,
+    meanwhile. ``cap``: power of an
     accelerator. ``colocated``: the hall is rented. ``day``: whose prices count.
     """
 
@@ -38,6 +39,7 @@ class SiteOptions:
     carbon: str | None = None
     contracts: float = 0.0
     duty: float | None = None
+    drawn: float | None = None
     cap: str | None = None
     price: str | None = None
     rent: str | None = None

@@ -35,7 +35,6 @@ from clusterwright.site.power import capped_step, check_cap, power_inputs
 from clusterwright.site.quotes import day_of
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import Input, known, likely
-from clusterwright.units import parse
 
 WORLD = "world"
 USUAL_WEATHER = "virginia"
@@ -74,6 +73,8 @@ def ask_site(
         Something is missing, cannot be, or nobody published it; the nearest is offered.
     """
     facts = catalogue or shipped()
+    if target is not None and not target.strip():
+        raise InputError("the machine has no name: give one, such as meta-24k or 8000xh100")
     if target is not None and (Path(target).exists() or target.endswith(".json")):
         if (accelerator, accelerators) != (None, None):
             raise InputError("a plan has its machine: leave out --accelerator and --accelerators")
@@ -127,7 +128,7 @@ def site_of(
         tokens=plan.best.tokens_per_second / plan.best.accelerators if plan else None,
         flops=_flops(plan),
         rent=rent,
-        cap=None if options.cap is None else parse(options.cap, "W"),
+        cap=None if options.cap is None else (machine.board_power or 0.0) - watts,
         day=day.isoformat(),
         assumed=(*assumed, *unpriced, *place.assumed, *bill.fabric.assumed),
     )
@@ -240,11 +241,8 @@ def _capped(
 def _power(
     machine: Machine, taken: float, speed: float, options: SiteOptions, facts: Catalogue
 ) -> dict[str, Input]:
-    duty = usual(facts, "site-duty")
-    if options.duty is not None:
-        if not 0.0 < options.duty <= 1.0:
-            raise InputError(f"--duty is {options.duty:g}, but is a share: above 0, 1 at most")
-        duty = known(options.duty, why="as asked for")
+    duty = _share(options.duty, "--duty") or usual(facts, "site-duty")
+    drawn = _share(options.drawn, "--drawn")
     rated = machine.node_power
     return {
         "node_power": Input(
@@ -255,12 +253,21 @@ def _power(
             why=rated.why,
         ),
         "idle_power": machine.idle_power,
-        "drawn_share": machine.drawn_share,
+        "drawn_share": drawn or machine.drawn_share,
         "peak_share": machine.peak_share,
         "storage_power": known(0.0, "W") if machine.handheld else usual(facts, "storage-power"),
         "duty": duty,
         "speed": known(speed),
     }
+
+
+def _share(given: float | None, option: str) -> Input | None:
+    """A share that was asked for, None where none was."""
+    if given is None:
+        return None
+    if not 0.0 < given <= 1.0:
+        raise InputError(f"{option} is {given:g}, but is a share: above 0, 1 at most")
+    return known(given, why="as asked for")
 
 
 def _carbon(

@@ -34,6 +34,8 @@ class PlaceOptions:
         Share of the energy that is bought with contracts for what emits nothing.
     duty
         Share of the time for which there is work.
+    drawn
+        Share of their rated power that nodes draw meanwhile.
     power_cap
         Of an accelerator, such as 960W.
     price
@@ -55,6 +57,7 @@ class PlaceOptions:
     carbon: str | None = None
     contracts: Share = 0.0
     duty: Share | None = None
+    drawn: Share | None = None
     power_cap: str | None = None
     price: str | None = None
     construction: str | None = None

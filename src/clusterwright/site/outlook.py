@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
 from clusterwright.site.carbon import footprint
@@ -169,13 +171,15 @@ def _power(
     """Rated, drawn on average, drawn at most, and idle."""
     beside = network + count * x["storage_power"]
     working = x["node_power"] * x["drawn_share"]
+    # What was measured on other machines may not say that the peak is below the mean.
+    most = np.maximum(x["drawn_share"], x["peak_share"])
     drawn = part_load(x["idle_power"], working, x["duty"])
     rated = count * x["node_power"] + beside
     expected = count * drawn + beside
     return {
         "nameplate": rated * pue,
         "expected": expected * pue,
-        "observed_peak": (count * x["node_power"] * x["peak_share"] + beside) * pue,
+        "observed_peak": (count * x["node_power"] * most + beside) * pue,
         "idle": (count * x["idle_power"] + beside) * pue,
         "it_nameplate": rated,
         "it_expected": expected,

@@ -33,7 +33,9 @@ def rated_power(
         )
     chip = catalogue.entry("accelerators", accelerator)
     board = _board_power(chip, catalogue, assumed)
-    factor = usual(catalogue, "node-power-factor")
+    own = f"node-power-factor-{chip.text('kind')}"
+    has_own = own in catalogue.entries("defaults")
+    factor = usual(catalogue, own if has_own else "node-power-factor")
     assumed.append(f"a node draws {factor.value:g} times what its accelerators do at most")
     return Input(
         value=board.value * factor.value,

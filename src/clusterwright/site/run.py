@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from clusterwright.fleet.goodput import TIERS, checkpoints, goodput, intervals_for
 from clusterwright.fleet.records import RunQuestion, Tier
@@ -146,7 +147,8 @@ def run_model(
 
 def _peak(count: int, x: Mapping[str, Floats]) -> Floats:
     """The most that the site was seen to draw with such machines. [W]"""
-    return count * (x["node_power"] * x["peak_share"] + x["other_power"]) * x["pue"]
+    most = np.maximum(x["drawn_share"], x["peak_share"])
+    return count * (x["node_power"] * most + x["other_power"]) * x["pue"]
 
 
 def _resized(question: RunQuestion, count: int) -> RunQuestion:
