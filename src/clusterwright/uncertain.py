@@ -138,7 +138,8 @@ def draw(inputs: Mapping[str, Input], count: int = DRAWS, *, seed: int = 0) -> d
     """
     random = np.random.default_rng(seed)
     found: dict[str, Floats] = {}
-    for name, one in inputs.items():
+    # By name: inputs that were saved and read again come in another order.
+    for name, one in sorted(inputs.items()):
         if one.low == one.high:
             found[name] = one.value
         else:
@@ -178,7 +179,7 @@ def tornado(model: Model, inputs: Mapping[str, Input], result: str) -> list[Swin
             for end in OUTER
         ]
         found.append(Swing(name=name, low=ends[0], high=ends[1]))
-    return sorted(found, key=lambda swing: -abs(swing.high - swing.low))
+    return sorted(found, key=lambda swing: (-abs(swing.high - swing.low), swing.name))
 
 
 def influences(
@@ -207,7 +208,7 @@ def influences(
         total = float(np.mean((at_ours - mixed) ** 2)) / 2.0
         share = (first / variance, total / variance) if variance else (0.0, 0.0)
         found.append(Influence(name=name, first=share[0], total=share[1]))
-    return sorted(found, key=lambda one: -one.total)
+    return sorted(found, key=lambda one: (-one.total, one.name))
 
 
 def _result(results: Mapping[str, Floats], name: str) -> Floats:
