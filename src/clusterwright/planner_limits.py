@@ -146,6 +146,8 @@ def _place(count: int, limits: Limits, at: Callable[[int], Tried]) -> int:
     kept = next((one for one in near if not at(one).breaks), None)
     if kept is not None:
         return kept if limits.deadline is not None else _soonest(kept, at)
+    if limits.deadline is not None:
+        return min(found, count - 1)  # the first in time, which breaks another limit; or all
     fitting = [one for one in near if at(one).breaks != "memory"]
     return min(fitting, default=min(max(found, 0), count - 1))
 
