@@ -152,6 +152,22 @@ def test_machines_are_compared_by_what_they_need(capsys):
     assert fewer < more
 
 
+def test_machines_are_ranked_by_what_a_token_takes_with_its_site(capsys):
+    words = ["compare", "serve", "llama-3.1-8b", "a100-80", "h200", *LOAD]
+    found = as_json(capsys, *words, "--by", "energy")["accounts"]
+    assert [one["energy"] for one in found] == sorted(one["energy"] for one in found)
+    sweden = as_json(capsys, *words, "--by", "energy", "--region", "sweden")["accounts"]
+    for here, there in zip(found, sweden, strict=True):
+        assert there["carbon"] < 0.3 * here["carbon"]
+        assert there["energy"] == pytest.approx(here["energy"], rel=0.1)
+    rented = as_json(capsys, *words, "--by", "cost", "--price", "$2/h")
+    for plan, account in zip(rented["plans"], rented["accounts"], strict=True):
+        best = plan["best"]
+        price = 2.0 * best["accelerators"] / best["output_rate"] / 3600.0 * 1e6
+        assert account["cost"] == pytest.approx(price)
+    assert "did you mean" in refusal(capsys, 2, *words, "--region", "swedn")
+
+
 def test_a_machine_that_cannot_is_named_beside_those_that_can(capsys):
     words = ["compare", "serve", "llama-3.1-70b", "h200", "rtx4090", *LOAD, "--accelerators", "2"]
     text = "\n".join(answer(capsys, *words))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 
 from clusterwright.aligned import aligned
+from clusterwright.asking_account import ServiceAccount
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.deployment_text import deployment_words, pools_words
-from clusterwright.report.folding import fold
+from clusterwright.report.folding import WIDTH, fold
 from clusterwright.report.handheld_text import handheld_lines, offload_lines
 from clusterwright.serving.estimating import with_room
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.units import format_count, format_time
+from clusterwright.units import format_count, format_quantity, format_time
 
 BAR = 24
+SITE = ("$/M tokens", "energy/M", "carbon/M")
+"""A million output tokens, with all that the site draws."""
 FRONT_LINES = 8
 
 
@@ -196,11 +199,15 @@ def _front(plan: ServingPlan) -> list[str]:
     return aligned(header, rows, align="rrrl")
 
 
-def comparison_text(plans: list[ServingPlan], refused: list[tuple[str, str]]) -> str:
-    """Plans side by side, the fewest accelerators first, and why others have none."""
-    header = ("accelerator", "needed", "replicas", "first p90", "token p90", "J/token", "$/M")
+def comparison_text(
+    plans: list[ServingPlan],
+    accounts: list[ServiceAccount | None],
+    refused: list[tuple[str, str]],
+) -> str:
+    """Plans side by side in their order, and why others have none."""
+    header = ("accelerator", "needed", "replicas", "first p90", "token p90", *SITE)
     rows = []
-    for plan in sorted(plans, key=lambda one: one.best.accelerators):
+    for plan, account in zip(plans, accounts, strict=True):
         best = plan.best
         rows.append([
             plan.question.cluster.accelerator.name,
@@ -208,9 +215,16 @@ def comparison_text(plans: list[ServingPlan], refused: list[tuple[str, str]]) ->
             pools_words(best.pools),
             format_time(best.ttft.p90),
             format_time(best.tpot.p90),
-            f"{best.energy:.3g}" if best.energy is not None else "",
-            f"{best.cost:.3g}" if best.cost is not None else "",
+            "-" if account is None or account.cost is None else f"${account.cost:,.3g}",
+            "-" if account is None else format_quantity(account.energy, "J"),
+            "-" if account is None else format_quantity(account.carbon, "kg"),
         ])  # fmt: skip
-    lines = aligned(header, rows, align="lrlrrrr") if rows else []
+    lines = aligned(header, rows, align="lrlrrrrr") if rows else []
+    if max(map(len, lines), default=0) > WIDTH:
+        # Replicas in words are long: they get lines of their own.
+        short = [[*row[:2], *row[3:]] for row in rows]
+        lines = [*aligned((*header[:2], *header[3:]), short, align="lrrrrrr"), ""]
+        for row in rows:
+            lines += fold(f"{row[0]}: {row[2]}", 4)
     lines += [f"{name}: {why}" for name, why in refused]
     return "\n".join(lines) + "\n"
