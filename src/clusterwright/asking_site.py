@@ -290,7 +290,7 @@ def _money(
 ) -> dict[str, Input]:
     given: dict[str, Input] = {"network_price": known(0.0, "USD")}
     if options.price is not None:
-        given["server_price"] = _price(options.price, "USD", "--price", day, facts)
+        given["server_price"] = _price(options.price, "USD", "--server-price", day, facts)
     if options.construction is not None:
         given["building_price"] = _price(
             options.construction, "USD/W", "--construction", day, facts

@@ -15,7 +15,7 @@ from clusterwright.site.fabric import AS_USUAL, NetworkOptions
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class PlaceOptions:
+class LocationOptions:
     """Where it stands, and prices.
 
     Parameters
@@ -36,7 +36,7 @@ class PlaceOptions:
         Share of the time for which there is work.
     power_cap
         Of an accelerator, such as 960W.
-    price
+    server_price
         Of a server per accelerator, such as $30,000.
     construction
         Of the building, such as "$11.7M/MW".
@@ -56,7 +56,7 @@ class PlaceOptions:
     contracts: Share = 0.0
     duty: Share | None = None
     power_cap: str | None = None
-    price: str | None = None
+    server_price: str | None = None
     construction: str | None = None
     rent: str | None = None
     colocated: Annotated[bool, Parameter(negative=())] = False
@@ -66,6 +66,7 @@ class PlaceOptions:
         """As `clusterwright.asking_site` takes them."""
         found = dict(vars(self))
         found["cap"] = found.pop("power_cap")
+        found["price"] = found.pop("server_price")
         return SiteOptions(**found, network=network)
 
 
