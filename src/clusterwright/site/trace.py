@@ -72,8 +72,8 @@ class PowerReport(Record, frozen=True, kw_only=True):
 
     ``phases``: of an iteration: name, time [s], power of the site in it [W]. ``mean``, ``swing``
     (least to most), ``windows``: times [s], and the mean power over them that a thousandth of the
-    time exceeds. [W] ``frequency``: at which power swings most. [1/s] ``largest_ramp``. [W/s] ``smooth``: storage
-    that would take the swing of one iteration away. [J]
+    time exceeds. [W] ``frequency``: at which power swings most. [1/s] ``largest_ramp``. [W/s]
+    ``smooth``: storage that would take the swing of one iteration away. [J]
     """
 
     phases: tuple[tuple[str, float, float], ...]
