@@ -1,0 +1,183 @@
+"""Models of claims about serving: one machine, two side by side, a whole service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from clusterwright.asking_serving import ask_serving
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.claims.given import Given
+from clusterwright.claims.models.answer import Answer, Floats, drawn
+from clusterwright.errors import InfeasibleError, InputError
+from clusterwright.planner_fleet import ask_fleet, plan_fleet, plan_measured
+from clusterwright.planner_serving import front_of, plan_serving
+from clusterwright.serving.fleet import FleetPlan
+from clusterwright.serving.plan import FrontPoint, ServingPlan
+from clusterwright.units import format_count
+
+YEAR = 365.0 * 86_400.0
+"""As contracts and the press count it. [s]"""
+HOUR = 3600.0
+PLACE = ("cluster", "accelerator", "accelerators", "weights", "engine")
+LOAD = ("prompt", "output", "ttft", "tpot")
+SERVICE = ("regions", "peak", "headroom")
+MOST = str(10**8)
+Words = tuple[tuple[str, str], ...]
+"""Words by name, so that the same question is answered once."""
+
+
+def serving(given: Given) -> Answer:
+    """The plan of a service on one kind of machine.
+
+    Results: ``accelerators`` [1], ``accelerator_rate`` and ``user_rate``: tokens a second of each
+    accelerator and each user [1/s], ``energy`` of an output token at board power [J], ``ttft`` [s].
+    """
+    model = given.text("model")
+    words = given.texts("rate", *PLACE, *LOAD)
+    found = _plan(given.catalogue, model, tuple(words.items()))
+    best = found.best
+    results = {
+        "accelerators": float(best.accelerators),
+        "accelerator_rate": best.output_rate / best.accelerators,
+        "user_rate": best.user_rate,
+        "ttft": best.ttft.mean,
+    }
+    if best.energy is not None:
+        results["energy"] = best.energy / 1e6
+    return Answer(results=results, assumed=found.question.assumed)
+
+
+def serving_gain(given: Given) -> Answer:
+    """How much more one machine serves than another, at the same speed for each user.
+
+    ``user_rate``: tokens a second that a user sees. Results: ``gain`` in tokens a second of each
+    accelerator, ``energy_gain`` in tokens for each joule at board power [1]; ``new_rate``,
+    ``old_rate``: of each accelerator [1/s].
+    """
+    model = given.text("model")
+    load = given.texts(*LOAD)
+    sides = {
+        side: {
+            name: given.text(f"{side}_{name}")
+            for name in ("accelerator", "accelerators", "weights", "engine")
+            if given.has(f"{side}_{name}")
+        }
+        for side in ("new", "old")
+    }
+    seen = drawn({"user_rate": given.quantity("user_rate", "1/s")})["user_rate"]
+    rates: dict[str, Floats] = {}
+    powers: dict[str, float] = {}
+    for side, place in sides.items():
+        chip = given.catalogue.accelerator(place.get("accelerator", ""))
+        if chip.board_power is None:
+            raise InputError(f"nobody published the board power of {chip.id}")
+        powers[side] = chip.board_power
+        found = _front(given.catalogue, model, tuple({**place, **load}.items()))
+        rates[side] = _rate_at(found, seen, chip.name)
+    gain = rates["new"] / rates["old"]
+    results = {
+        "gain": gain,
+        "energy_gain": gain * powers["old"] / powers["new"],
+        "new_rate": rates["new"],
+        "old_rate": rates["old"],
+    }
+    said = "tokens a second at closed form, the best cut of each machine at each speed"
+    return Answer(results=results, assumed=(said,))
+
+
+def serving_fleet(given: Given) -> Answer:
+    """How many accelerators a whole service takes, by a plan or by a fleet that is known to serve.
+
+    With ``model``: by a plan. Otherwise ``users`` who each ask so many ``answers`` a day are served
+    by ``served_by`` accelerators, and the rest follows. Results: ``accelerators`` [1], ``rate`` of
+    requests for each [1/s]; ``cost`` of a year where a ``price`` is given [USD], ``request_cost``
+    [USD], ``power`` at board power [W].
+    """
+    rate = given.quantity("rate", "1/s").value
+    service = given.texts(*SERVICE)
+    found = _by_model(given, rate, service) if given.has("model") else _measured(given, rate, service)
+    results = {"accelerators": float(found.accelerators), "rate": rate / found.accelerators}
+    if given.has("price"):
+        price = drawn({"price": given.quantity("price", "USD/s")})["price"]
+        results["cost"] = price * found.accelerators * YEAR
+        results["request_cost"] = price * found.accelerators / rate
+    if found.power is not None:
+        results["power"] = found.power
+    return Answer(results=results, assumed=_fleet_words(found))
+
+
+def _by_model(given: Given, rate: float, service: Mapping[str, str]) -> FleetPlan:
+    words = tuple(given.texts(*PLACE, *LOAD).items())
+    return _fleet(given.catalogue, given.text("model"), rate, tuple(service.items()), words)
+
+
+def _measured(given: Given, rate: float, service: Mapping[str, str]) -> FleetPlan:
+    users = given.quantity("users", "1").value
+    answers = given.quantity("answers", "1/s").value
+    served = given.quantity("served_by", "1").value
+    size = given.text("server", "8")
+    power = None
+    if given.has("accelerator"):
+        power = given.catalogue.accelerator(given.text("accelerator")).board_power
+    question = ask_fleet(rate, **_service(service))
+    return plan_measured(question, users * answers / served, size=size, power=power)
+
+
+def _service(words: Mapping[str, str]) -> dict[str, Any]:
+    """The words of a service with numbers where numbers are due."""
+    found: dict[str, Any] = dict(words)
+    for name in ("peak", "headroom"):
+        if name in words:
+            try:
+                found[name] = float(words[name])
+            except ValueError:
+                raise InputError(f"{name!r} is {words[name]!r}, but must be a number") from None
+    return found
+
+
+def _fleet_words(found: FleetPlan) -> tuple[str, ...]:
+    if found.largest is None:
+        return (f"{found.used:.0%} of what it is sized for is used on average",)
+    best = found.largest.best
+    return (
+        f"by plan fleet: {format_count(best.saturation / best.accelerators)} requests/s at most "
+        f"of each accelerator, {best.user_rate:.3g} tokens/s for each user",
+        *found.largest.question.assumed,
+    )
+
+
+def _rate_at(front: tuple[FrontPoint, ...], seen: Floats, name: str) -> Floats:
+    """Tokens a second of an accelerator when each user sees so many. [1/s]"""
+    users = np.array([point.user_rate for point in front])[::-1]
+    each = np.array([point.accelerator_rate for point in front])[::-1]
+    if np.max(seen) > users[-1]:
+        raise InfeasibleError(
+            f"{name} gives a user {users[-1]:.3g} tokens/s at most, not {float(np.max(seen)):.3g}: "
+            f"lower 'user_rate'"
+        )
+    return np.interp(seen, users, each)
+
+
+@lru_cache(maxsize=32)
+def _plan(catalogue: Catalogue, model: str, words: Words) -> ServingPlan:
+    asked: dict[str, Any] = dict(words)
+    return plan_serving(ask_serving(model, catalogue=catalogue, **asked), catalogue=catalogue)
+
+
+@lru_cache(maxsize=32)
+def _front(catalogue: Catalogue, model: str, words: Words) -> tuple[FrontPoint, ...]:
+    asked: dict[str, Any] = {"rate": "1/s", **dict(words)}
+    return front_of(ask_serving(model, catalogue=catalogue, **asked), catalogue=catalogue)
+
+
+@lru_cache(maxsize=32)
+def _fleet(
+    catalogue: Catalogue, model: str, rate: float, service: Words, words: Words
+) -> FleetPlan:
+    asked: dict[str, Any] = {"rate": rate, "accelerators": MOST, **dict(words)}
+    question = ask_serving(model, catalogue=catalogue, **asked)
+    return plan_fleet(ask_fleet(rate, **_service(dict(service))), question, catalogue=catalogue)
