@@ -20,9 +20,10 @@ from clusterwright.formulas.power import (
     part_load,
     step_speed,
 )
+from clusterwright.site.carbon import carbon_inputs, footprint
 from clusterwright.site.climate import region_named, require_grid
 from clusterwright.site.power import capped_step, check_cap, mean_power, power_inputs
-from clusterwright.uncertain import draw, interval_of, likely
+from clusterwright.uncertain import draw, interval_of, intervals_of, known, likely
 
 FACTS = shipped()
 KWH, MWH, TONNE, HOUR, DAY = 3.6e6, 3.6e9, 1e3, 3600.0, 86_400.0
@@ -258,6 +259,25 @@ def test_chips_and_memory_are_as_llmcarbon_counts_them():
 @pytest.mark.xfail(strict=True, reason="0.28 of the maker's account: 47 of 164 kg")
 def test_chips_and_memory_are_most_of_an_accelerator():
     assert chip_and_memory() > 0.5 * value("hgx-h100-pcf") / 8
+
+
+def test_what_a_year_of_llama_3_costs_the_air_and_the_rivers():
+    place = region_named(FACTS, "usa")
+    inputs = carbon_inputs(FACTS, place, node_size=8, contracted=1.0)
+    inputs |= {
+        "energy": known(27_510 * MWH * 1.08, "J"),
+        "it_energy": known(27_510 * MWH, "J"),
+        "wue": known(0.2 / KWH, "L/J"),
+        "accelerators": known(16_384.0),
+        "duration": known(39.3e6 / 16_384 * HOUR, "s"),
+    }
+    found = intervals_of(footprint, inputs)
+    assert found["location"].middle == pytest.approx(11_390 * TONNE, rel=0.1)
+    assert found["market"].high == 0.0
+    # Making the machines, over their life: a tenth of what their electricity emits, or less.
+    assert 0.01 < found["made"].middle / found["location"].middle < 0.1
+    assert found["water"].middle == pytest.approx(5.5e6, rel=0.01)
+    assert found["grid_water"].low > found["water"].high
 
 
 def test_the_default_holds_what_was_published_of_accelerators():
