@@ -32,18 +32,18 @@ class Given:
         return name in self._words
 
     def text(self, name: str, default: str | None = None) -> str:
-        """Words.
+        """Words; or a table of these as ``value``, and their ``source``.
 
         Raises
         ------
         InputError
             Nothing is given, and there is no default; or it is a list.
         """
-        found = self._take(name, default)
+        found, source = _apart(self._take(name, default), name)
         if isinstance(found, list | dict):
             raise InputError(f"{name!r} is {found}, but its model needs one word or number")
         if self.has(name):
-            self.read.append(f"{_words_of(name)} {found}")
+            self.read.append(f"{_words_of(name)} {found}{source}")
         return str(found)
 
     def texts(self, *names: str) -> dict[str, str]:
@@ -99,11 +99,7 @@ def read_quantity(found: Any, dimension: str, catalogue: Catalogue, name: str) -
     Words such as ``4 d``; low, likely and high; ``@kind/entry/figure``; or a table of ``value``,
     which is one of these, and its ``source``.
     """
-    source = ""
-    if isinstance(found, dict):
-        if set(found) != {"value", "source"}:
-            raise InputError(f"{name!r} is {found}: a table needs a value and its source alone")
-        found, source = found["value"], f" ({found['source']})"
+    found, source = _apart(found, name)
     what = _words_of(name)
     if isinstance(found, list):
         if len(found) != 3:
@@ -148,6 +144,15 @@ def _figure(words: str, dimension: str, catalogue: Catalogue, name: str) -> Inpu
     high = figure.value if figure.high is None else figure.high
     why = f"{_words_of(name)} {figure.text} ({words.removeprefix(MARK)})"
     return Input(value=figure.value, low=low, high=high, dimension=figure.dimension, why=why)
+
+
+def _apart(found: Any, name: str) -> tuple[Any, str]:  # noqa: ANN401 - TOML
+    """What is given, and its source in brackets."""
+    if not isinstance(found, dict):
+        return found, ""
+    if set(found) != {"value", "source"}:
+        raise InputError(f"{name!r} is {found}: a table needs a value and its source alone")
+    return found["value"], f" ({found['source']})"
 
 
 def _words_of(name: str) -> str:

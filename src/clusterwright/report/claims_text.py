@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
-from clusterwright.claims.records import Checked, Claim
+from clusterwright.claims.records import Beside, Checked, Claim
 from clusterwright.report.text import fold
 from clusterwright.units import format_quantity
 
 VERDICTS = {
     "holds": "holds",
+    "may-hold": "may hold",
     "holds-if": "holds only if",
     "fails": "does not hold",
     "computed": "computed",
@@ -19,6 +20,8 @@ VERDICTS = {
 }
 RELATIONS = {"about": "", "at-least": "at least ", "at-most": "at most "}
 ABOUT = 40
+SHARES = 2.0
+"""Plain numbers below this are shares."""
 
 
 def claims_text(found: Sequence[Checked]) -> str:
@@ -52,12 +55,13 @@ def claim_text(found: Checked) -> str:
         )
     if found.ratio is not None:
         lines.append(f"  ratio        {found.ratio:.2f} of what was said")
-    lines += [
-        f"  {'agrees' if case.agrees else 'differs':<12} {_shown(claim, case.value)} if {case.name}"
-        for case in found.cases
-    ]
+    for case in found.cases:
+        word = "or" if found.said is None else "agrees" if case.agrees else "differs"
+        lines += fold(f"  {word:<12} {_shown(claim, case.value)} if {case.name}", 15)
     if found.verdict != "unchecked":
         lines.append(f"  verdict      {_verdict(found)}")
+    if found.beside:
+        lines += fold(f"  beside       {'; '.join(map(_beside, found.beside))}", 15)
     if found.assumed:
         lines += fold(f"  assumed      {'; '.join(found.assumed)}", 15)
     if claim.notes:
@@ -77,6 +81,17 @@ def _row(found: Checked) -> list[str]:
     said = _said(found) if found.said is not None else "-"
     sign = {"about": "", "at-least": ">= ", "at-most": "<= "}[claim.relation]
     return [f"  {claim.id}", about, sign + said, middle, ends, VERDICTS[found.verdict]]
+
+
+def _beside(one: Beside) -> str:
+    """Another result; shares in per cent."""
+    share = one.dimension == "1" and one.value.high < SHARES and one.name != "pue"
+    ends = [
+        f"{end * 100:.3g} %" if share else format_quantity(end, one.dimension)
+        for end in (one.value.low, one.value.high)
+    ]
+    words = ends[0] if ends[0] == ends[1] else " to ".join(ends)
+    return f"{one.name.replace('_', ' ')} {words}"
 
 
 def _verdict(found: Checked) -> str:

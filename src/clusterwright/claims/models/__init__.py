@@ -7,7 +7,7 @@ results are arrays. All are of the project's own formulas and verbs, never figur
 from __future__ import annotations
 
 from clusterwright.claims.models.answer import Answer, ClaimModel
-from clusterwright.claims.models.facility import build, h100_equivalents, prices
+from clusterwright.claims.models.facility import build, h100_equivalents, hall, prices, site
 from clusterwright.claims.models.figures import (
     arithmetic,
     clusters_known,
@@ -15,7 +15,8 @@ from clusterwright.claims.models.figures import (
     growth,
     model_size,
 )
-from clusterwright.claims.models.serving import device, serving, serving_fleet, serving_gain
+from clusterwright.claims.models.handheld import device
+from clusterwright.claims.models.serving import serving, serving_fleet, serving_gain
 from clusterwright.claims.models.training import fleet, training_plan, training_time
 
 MODELS: dict[str, ClaimModel] = {
@@ -27,11 +28,13 @@ MODELS: dict[str, ClaimModel] = {
     "fleet": fleet,
     "growth": growth,
     "h100-equivalents": h100_equivalents,
+    "hall": hall,
     "model-size": model_size,
     "prices": prices,
     "serving": serving,
     "serving-fleet": serving_fleet,
     "serving-gain": serving_gain,
+    "site": site,
     "training-plan": training_plan,
     "training-time": training_time,
 }

@@ -16,10 +16,12 @@ ClaimModel = Callable[[Given], "Answer"]
 class Answer(Record, frozen=True, kw_only=True):
     """Results by name in SI: numbers, draws or intervals; the first is meant unless a claim says.
 
-    ``assumed``: in words, what they rest on beside what the claim gives.
+    ``dimensions``: their SI units, where they are always the same. ``assumed``: in words, what they
+    rest on beside what the claim gives.
     """
 
     results: dict[str, Any]
+    dimensions: dict[str, str] = {}
     assumed: tuple[str, ...] = ()
 
 

@@ -1,57 +1,195 @@
-"""Models of claims about what stands: builds, prices, fleets counted in H100."""
+"""Models of claims about what stands: sites, builds, prices, fleets counted in H100."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from clusterwright.asking import whole_number
 from clusterwright.asking_build import ask_build
+from clusterwright.asking_site import SiteOptions, ask_site
+from clusterwright.buildout.plan import BuildPlan
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.claims.given import Given
-from clusterwright.claims.models.answer import Answer, Floats, drawn
+from clusterwright.claims.models.answer import Answer, Floats, drawn, spread
 from clusterwright.errors import InputError
 from clusterwright.hardware import peak_rate
 from clusterwright.planner_build import plan_build
-from clusterwright.site.costs import server_price
-from clusterwright.site.prices import construction_price_of, price_of
-from clusterwright.uncertain import Input, Interval
+from clusterwright.site.bill import server_price
+from clusterwright.site.climate import region_named, require_climate
+from clusterwright.site.cooling import cooling_named, overhead_inputs, overhead_model
+from clusterwright.site.money import YEAR
+from clusterwright.site.outlook import SiteQuestion, site_model
+from clusterwright.site.prices import price_of
+from clusterwright.uncertain import draw
 from clusterwright.units import format_quantity
 
 BUILD = ("path", "bridge", "clock", "power", "power_now", "bridge_power", "per_rack")
+PLACE = ("region", "cooling", "day")
+SERVERS = "servers"
+SITE = {
+    "nameplate": "W",
+    "expected": "W",
+    "observed_peak": "W",
+    "pue": "1",
+    "energy": "J",
+    "bill": "USD",
+    "carbon": "kg",
+    "capex": "USD",
+    "cost": "USD",
+    "hour": "USD/s",
+}
+"""Results of a site that are shown beside the one that is meant, with their units."""
 Words = tuple[tuple[str, str], ...]
+"""Words by name, so that the same question is answered once."""
+
+
+def site(given: Given) -> Answer:
+    """A machine with its building, as ``clusterwright site`` has it.
+
+    Any input of that model may be given by its name, such as ``energy_price`` or ``duty``.
+    Results: those of `clusterwright.site.outlook.site_model`, a year's ``energy`` first;
+    ``nameplate_energy``: of a year at rated power [J], ``nameplate_bill`` [USD]; ``each``,
+    ``nameplate_each``: power of the facility for an accelerator [W].
+    """
+    machine = given.texts("cluster", "accelerator", "accelerators")
+    options = given.texts(*PLACE)
+    own = {}
+    if given.has("pue"):
+        own["pue"] = given.quantity("pue", "1")
+        options["pue"] = str(own["pue"].value)
+    question = _site(given.catalogue, tuple(machine.items()), tuple(options.items()))
+    inputs = {name: one for name, one in question.inputs.items() if name in given.rest()}
+    own |= {name: given.quantity(name, one.dimension) for name, one in inputs.items()}
+    x = draw({**question.inputs, **own})
+    found = site_model(question, x)
+    count = float(question.machine.count)
+    full = found["nameplate"] * YEAR
+    results: dict[str, Floats] = {
+        "energy": found["energy"],
+        **found,
+        "nameplate_energy": full,
+        "nameplate_bill": full * x["energy_price"],
+        "each": found["expected"] / count,
+        "nameplate_each": found["nameplate"] / count,
+        "servers": count * x["server_price"],
+    }
+    where = f"{question.machine.cluster.name} in {question.region}, prices of {question.day}"
+    return Answer(results=results, dimensions=SITE, assumed=(where, *question.assumed))
+
+
+@lru_cache(maxsize=32)
+def _site(catalogue: Catalogue, machine: Words, options: Words) -> SiteQuestion:
+    words = dict(machine)
+    return ask_site(
+        words.pop("cluster", None),
+        options=SiteOptions(**dict(options)),  # type: ignore[arg-type]
+        catalogue=catalogue,
+        **words,
+    )
 
 
 def build(given: Given) -> Answer:
-    """How long a cluster takes to build.
+    """How long a cluster takes to build, as ``clusterwright build`` has it.
 
     ``then``: accelerators of an enlargement that follows. Results: ``time`` until all is accepted,
-    ``all_up``, ``first`` tenth [s]; ``later``: of the enlargement from its own start [s]; ``pace``:
-    accelerators a unit of time over the whole build [1/s].
+    ``all_up``, ``first`` tenth [s]; ``more``: of the enlargement from its own start [s]; ``pace``:
+    accelerators in a unit of time, over the whole build [1/s].
     """
-    words = given.texts("cluster", *BUILD, "shifts", "racks_per_day", "then", "task", "done")
-    found = _built(given.catalogue, tuple(words.items()))
-    finish, count = found["time"], found.pop("count")
-    results: dict[str, Any] = dict(found)
-    results["pace"] = Interval(
-        low=count / finish.high, middle=count / finish.middle, high=count / finish.low
+    cluster = given.text("cluster")
+    words = given.texts(*BUILD, "shifts", "racks_per_day", "then")
+    found = _built(given.catalogue, cluster, tuple(words.items()))
+    results = {
+        "time": found.finish,
+        "all_up": found.all_up,
+        "first": found.first,
+        "pace": found.question.accelerators / spread(found.finish, seed=1),
+    }
+    if found.then is not None:
+        results["more"] = found.then.finish
+    last = f"longest on the way: {', then '.join(gate for gate in found.gates if gate)}"
+    dimensions = {**dict.fromkeys(("time", "all_up", "first", "more"), "s"), "pace": "1/s"}
+    return Answer(results=results, dimensions=dimensions, assumed=(last, *found.question.assumed))
+
+
+@lru_cache(maxsize=32)
+def _built(catalogue: Catalogue, cluster: str, words: Words) -> BuildPlan:
+    asked = dict(words)
+    then = asked.pop("then", None)
+    shifts = whole_number(asked.pop("shifts", "1"), "shifts")
+    racks = asked.pop("racks_per_day", None)
+    try:
+        pace = None if racks is None else float(racks)
+    except ValueError:
+        raise InputError(f"'racks_per_day' is {racks!r}, but must be a number") from None
+    question = ask_build(cluster, shifts=shifts, racks_per_day=pace, catalogue=catalogue, **asked)  # type: ignore[arg-type]
+    return plan_build(question, then=then)
+
+
+def hall(given: Given) -> Answer:
+    """A way of cooling in a place.
+
+    Results: ``pue`` [1], ``wue`` [L/J].
+    """
+    place = region_named(given.catalogue, given.text("region"))
+    way = cooling_named(given.catalogue, given.text("cooling"))
+    climate = require_climate(given.catalogue, place)
+    x = drawn(overhead_inputs(given.catalogue, climate, way))
+    found = overhead_model(way)(x)
+    return Answer(
+        results={"pue": found["pue"], "wue": found["wue"]},
+        dimensions={"pue": "1", "wue": "L/J"},
+        assumed=(f"{way.name}, weather of {place.name}",),
     )
-    return Answer(results=results, assumed=found.pop("assumed", ()))
 
 
 def prices(given: Given) -> Answer:
-    """What so many accelerators cost on a day.
+    """What so many accelerators cost on a day, by the prices of the catalogue.
 
-    Results: ``price`` of one, ``total``; where asked by ``basis`` (see ``site.prices``), a rent is
-    by the time [USD/s]. ``basis = "servers"``: each with its part of a server.
+    ``basis``: as `clusterwright.site.prices.price_of` has it, or ``servers``: each with its part of
+    a server. Results: ``price`` of one, ``total``. [USD], of rents [USD/s]
     """
     name, day = given.text("accelerator"), given.text("day")
     basis = given.text("basis", "purchase")
-    if basis == "servers":
+    if basis == SERVERS:
         one = server_price(name, day=day, catalogue=given.catalogue)
     else:
         one = price_of(name, basis, day=day, catalogue=given.catalogue).as_input()
     x = drawn({"price": one, "count": given.quantity("accelerators", "1", "1")})
     results = {"price": x["price"], "total": x["price"] * x["count"]}
     return Answer(results=results, assumed=(one.why,))
+
+
+def h100_equivalents(given: Given) -> Answer:
+    """A fleet counted in another chip, by dense peak rates.
+
+    ``fleet``: such as ``350000xh100, 100000xa100``; ``of``: the chip it is counted in. Results:
+    ``equivalents``; ``missing``: how many chips of the kind ``by`` would bring it ``to`` a number
+    of equivalents. [1]
+    """
+    precision = given.text("precision", "bf16")
+    one = _rate(given, given.text("of", "nv-h100-sxm"), precision)
+    parts = [part.strip() for part in given.text("fleet").split(",") if part.strip()]
+    if not parts:
+        raise InputError("'fleet' is empty: write a number and a chip, such as 350000xh100")
+    total = sum(_part(given, part, precision) for part in parts) / one
+    results: dict[str, Floats] = {"equivalents": total}
+    said = [f"one is {format_quantity(one, 'FLOP/s')} ({precision}, dense)"]
+    if given.has("to"):
+        other = _rate(given, given.text("by"), precision)
+        aim = drawn({"to": given.quantity("to", "1")})["to"]
+        results["missing"] = (aim - total) * one / other
+        said.append(f"{given.text('by')} does {other / one:.2f} of that")
+    return Answer(results=results, assumed=tuple(said))
+
+
+def _part(given: Given, text: str, precision: str) -> float:
+    """Peak rate of one part of a fleet. [FLOP/s]"""
+    found = re.fullmatch(r"([\d.,_]+[kM]?)\s*x\s*(\S.*)", text)
+    if found is None:
+        raise InputError(f"'fleet' has {text!r}: write a number and a chip, such as 350000xh100")
+    return whole_number(found[1], "'fleet'") * _rate(given, found[2], precision)
+
+
+def _rate(given: Given, name: str, precision: str) -> float:
+    return peak_rate(given.catalogue.accelerator(name), precision)

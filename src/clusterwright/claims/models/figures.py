@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
+from clusterwright.catalogue.figures import Entry
 from clusterwright.claims.arithmetic import evaluate
 from clusterwright.claims.given import MARK, Given, place_of
 from clusterwright.claims.models.answer import Answer, Floats, drawn
@@ -40,18 +42,20 @@ def _day(given: Given, name: str) -> dt.date:
     if not words.startswith(MARK):
         return day_of(words)
     entry, key = place_of(words, given.catalogue)
-    found = entry.text(key)
-    if not found:
-        raise InputError(f"nobody published the {key} of {entry.id}: write a day such as 2024-09-02")
-    return day_of(found)
+    found = re.search(r"\d{4}(-\d\d?){0,2}", entry.text(key))
+    if found is None:
+        raise InputError(
+            f"nobody published the {key} of {entry.id}: write a day such as 2024-09-02"
+        )
+    return day_of(found[0])
 
 
 def growth(given: Given) -> Answer:
     """A growth over a span beside one that was measured.
 
-    Results: ``doubling`` [s] and ``yearly`` [1] of the ``factor`` over the ``span``; ``grown``: what
-    the measured ``doubling`` makes of the span [1]; ``times``: by how much the growth of everything
-    else must multiply that [1].
+    Results: ``doubling`` [s] and ``yearly`` [1] of the ``factor`` over the ``span``; where a
+    ``measured`` doubling time is given, ``grown``: what that makes of the span, and ``times``: by
+    how much all else must multiply it. [1]
     """
     x = drawn(
         {
@@ -65,8 +69,8 @@ def growth(given: Given) -> Answer:
         "doubling": doubling_time(x["factor"], x["span"]),
         "yearly": x["factor"] ** (YEAR / x["span"]),
     }
-    if given.has("doubling"):
-        measured = drawn({"doubling": given.quantity("doubling", "s")})["doubling"]
+    if given.has("measured"):
+        measured = drawn({"measured": given.quantity("measured", "s")})["measured"]
         results["grown"] = grown(x["span"], measured)
         results["times"] = x["factor"] / results["grown"]
     return Answer(results=results)
@@ -87,6 +91,7 @@ def clusters_known(given: Given) -> Answer:
         if (entry.value("count") or 0.0) >= least
         and entry.text("date")[:7] <= until
         and status in entry.text("status")
+        and _stands(entry)
     ]
     found.sort(key=lambda pair: -pair[0])
     owners = [owner for owner in named if any(owner in e.text("owner").lower() for _, e in found)]
@@ -100,6 +105,12 @@ def clusters_known(given: Given) -> Answer:
         results["rank"] = 1.0 + len(larger)
     shown = [f"{e.name}: {n:,.0f} ({e.text('date') or 'no date'})" for n, e in found[:SHOWN]]
     return Answer(results=results, assumed=tuple(shown))
+
+
+def _stands(entry: Entry) -> bool:
+    """Whether a cluster is more than an example, and has accelerators."""
+    named = entry.text("accelerator_text")
+    return entry.text("status") != "hypothetical" and "no accelerator" not in named
 
 
 def model_size(given: Given) -> Answer:

@@ -17,6 +17,8 @@ from clusterwright.serving.handheld import Handheld
 from clusterwright.uncertain import Input
 from clusterwright.units import format_quantity
 
+UNITS = {"time": "s", "tokens": "1/s", "energy": "J", "battery": "1", "memory": "1"}
+
 
 def device(given: Given) -> Answer:
     """What a function takes of a phone, laptop or desktop.
@@ -42,7 +44,7 @@ def device(given: Given) -> Answer:
     results |= {"rate": 1.0 / results["time"], "energy": energy}
     if held.battery is not None:
         results["battery"] = energy * x["uses"] * 86_400.0 / held.battery
-    return Answer(results=results, assumed=(*said, *held.assumed))
+    return Answer(results=results, dimensions=UNITS, assumed=(*said, *held.assumed))
 
 
 Part = tuple[dict[str, Floats], dict[str, Floats], tuple[str, ...]]
@@ -51,7 +53,8 @@ Part = tuple[dict[str, Floats], dict[str, Floats], tuple[str, ...]]
 def _by_tokens(given: Given, held: Device, inputs: dict[str, Input]) -> Part:
     model, weights = given.text("model"), given.text("weights", "q4-k-m")
     prompt, output = (given.quantity(name, "1").value for name in ("prompt", "output"))
-    rates, taken = _talk(given.catalogue, held.id, model, weights, prompt, output)
+    words = {"weights": weights, "prompt": prompt, "output": output}
+    rates, taken = _talk(given.catalogue, held.id, model, tuple(words.items()))
     x = drawn(inputs)
     time = (prompt / rates.prompt_rate + output / rates.answer_rate) / x["hot"]
     results = {
@@ -81,15 +84,16 @@ def _by_work(given: Given, held: Device, inputs: dict[str, Input]) -> Part:
 
 @lru_cache(maxsize=32)
 def _talk(
-    catalogue: Catalogue, name: str, model: str, weights: str, prompt: float, output: float
+    catalogue: Catalogue, name: str, model: str, words: tuple[tuple[str, str | float], ...]
 ) -> tuple[Handheld, float]:
     """Rates of a conversation, and memory that model and cache take. [B]"""
-    asked: dict[str, Any] = {"prompt": prompt, "output": output, "weights": weights}
+    asked: dict[str, Any] = dict(words)
     question = ask_serving(model, device=name, catalogue=catalogue, **asked)
     found = estimate_serving(question, deployment_of(question), catalogue=catalogue)
     assert found.handheld is not None
     memory = found.memory
-    context = (prompt + output) / max(1.0, memory.cache_tokens) * memory.cache
+    tokens = question.workload.prompt + question.workload.output
+    context = tokens / max(1.0, memory.cache_tokens) * memory.cache
     return found.handheld, memory.weights + memory.activations + context
 
 

@@ -11,12 +11,14 @@ import numpy as np
 from clusterwright.asking_serving import ask_serving
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.claims.given import Given
-from clusterwright.claims.models.answer import Answer, Floats, drawn
+from clusterwright.claims.models.answer import Answer, Floats, drawn, spread
 from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.planner_fleet import ask_fleet, plan_fleet, plan_measured
 from clusterwright.planner_serving import front_of, plan_serving
 from clusterwright.serving.fleet import FleetPlan
 from clusterwright.serving.plan import FrontPoint, ServingPlan
+from clusterwright.site.prices import price_of
+from clusterwright.uncertain import Interval
 from clusterwright.units import format_count
 
 YEAR = 365.0 * 86_400.0
@@ -48,7 +50,14 @@ def serving(given: Given) -> Answer:
     }
     if best.energy is not None:
         results["energy"] = best.energy / 1e6
-    return Answer(results=results, assumed=found.question.assumed)
+    units = {
+        "accelerators": "1",
+        "accelerator_rate": "1/s",
+        "user_rate": "1/s",
+        "energy": "J",
+        "ttft": "s",
+    }
+    return Answer(results=results, dimensions=units, assumed=found.question.assumed)
 
 
 def serving_gain(given: Given) -> Answer:
@@ -86,28 +95,56 @@ def serving_gain(given: Given) -> Answer:
         "old_rate": rates["old"],
     }
     said = "tokens a second at closed form, the best cut of each machine at each speed"
-    return Answer(results=results, assumed=(said,))
+    units = {"gain": "1", "energy_gain": "1", "new_rate": "1/s", "old_rate": "1/s"}
+    return Answer(results=results, dimensions=units, assumed=(said,))
 
 
 def serving_fleet(given: Given) -> Answer:
     """How many accelerators a whole service takes, by a plan or by a fleet that is known to serve.
 
     With ``model``: by a plan. Otherwise ``users`` who each ask so many ``answers`` a day are served
-    by ``served_by`` accelerators, and the rest follows. Results: ``accelerators`` [1], ``rate`` of
-    requests for each [1/s]; ``cost`` of a year where a ``price`` is given [USD], ``request_cost``
-    [USD], ``power`` at board power [W].
+    by ``served_by`` accelerators, and the rest follows. ``price``: of an accelerator's hour, or
+    ``rented``: the day whose rents count. Results: ``accelerators`` [1], ``rate`` of requests for
+    each [1/s]; with a price ``cost`` of a year and ``request_cost`` [USD]; ``power`` at board power
+    [W].
     """
     rate = given.quantity("rate", "1/s").value
     service = given.texts(*SERVICE)
-    found = _by_model(given, rate, service) if given.has("model") else _measured(given, rate, service)
-    results = {"accelerators": float(found.accelerators), "rate": rate / found.accelerators}
-    if given.has("price"):
-        price = drawn({"price": given.quantity("price", "USD/s")})["price"]
-        results["cost"] = price * found.accelerators * YEAR
-        results["request_cost"] = price * found.accelerators / rate
+    found = (
+        _by_model(given, rate, service) if given.has("model") else _measured(given, rate, service)
+    )
+    count = _spread(found)
+    results: dict[str, Floats] = {"accelerators": count, "rate": rate / count}
+    price = _price(given)
+    if price is not None:
+        results["cost"] = price * count * YEAR
+        results["request_cost"] = price * count / rate
     if found.power is not None:
         results["power"] = found.power
-    return Answer(results=results, assumed=_fleet_words(found))
+    units = {"accelerators": "1", "rate": "1/s", "cost": "USD", "request_cost": "USD", "power": "W"}
+    return Answer(results=results, dimensions=units, assumed=_fleet_words(found))
+
+
+def _spread(found: FleetPlan) -> Floats:
+    """Accelerators that a fleet takes, as uncertain as what its replicas are predicted to do."""
+    if found.largest is None:
+        return float(found.accelerators)
+    best = found.largest.best
+    low, high = (best.saturation / limit for limit in reversed(best.limits))
+    ends = sorted((low, 1.0, high))
+    one = Interval(low=ends[0], middle=1.0, high=ends[-1])
+    return found.accelerators * spread(one, seed=1)
+
+
+def _price(given: Given) -> Floats:
+    """Of an accelerator and second [USD/s]; None: none is given."""
+    if given.has("price"):
+        return drawn({"price": given.quantity("price", "USD/s")})["price"]
+    if not given.has("rented"):
+        return None
+    chip, day = given.text("accelerator"), given.text("rented")
+    found = price_of(chip, "on-demand", day=day, catalogue=given.catalogue)
+    return drawn({"price": found.as_input()})["price"]
 
 
 def _by_model(given: Given, rate: float, service: Mapping[str, str]) -> FleetPlan:
@@ -143,11 +180,9 @@ def _fleet_words(found: FleetPlan) -> tuple[str, ...]:
     if found.largest is None:
         return (f"{found.used:.0%} of what it is sized for is used on average",)
     best = found.largest.best
-    return (
-        f"by plan fleet: {format_count(best.saturation / best.accelerators)} requests/s at most "
-        f"of each accelerator, {best.user_rate:.3g} tokens/s for each user",
-        *found.largest.question.assumed,
-    )
+    each = format_count(best.saturation / best.accelerators)
+    said = f"each takes {each} requests/s at most, by plan fleet"
+    return (said, *found.largest.question.assumed)
 
 
 def _rate_at(front: tuple[FrontPoint, ...], seen: Floats, name: str) -> Floats:

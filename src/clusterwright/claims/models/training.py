@@ -17,7 +17,7 @@ from clusterwright.hardware import peak_rate
 from clusterwright.planner import plan_training
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import Interval
-from clusterwright.units import format_count, format_quantity, format_time
+from clusterwright.units import format_quantity, format_time
 
 MACHINE = ("cluster", "accelerator", "accelerators")
 WORK = ("precision", "tokens", "sequence_length", "batch_tokens", "software")
@@ -77,10 +77,10 @@ def training_plan(given: Given) -> Answer:
     ``accelerators`` used [1], ``compute`` [FLOP].
     """
     model = given.text("model")
-    machine, work = given.texts(*MACHINE), given.texts(*WORK)
-    if "tokens" not in work:
+    machine, words = given.texts(*MACHINE), given.texts(*WORK)
+    if "tokens" not in words:
         raise InputError("the claim gives no 'tokens', which its model needs, such as 13T")
-    plan = _plan(given.catalogue, model, tuple({**machine, **work}.items()))
+    plan = _plan(given.catalogue, model, tuple({**machine, **words}.items()))
     totals, best = plan.totals, plan.best
     assert totals is not None
     low, high = totals.duration_interval
@@ -88,9 +88,9 @@ def training_plan(given: Given) -> Answer:
     run = {**machine, "accelerators": str(best.accelerators), "model": model}
     found = _outlook(given.catalogue, tuple({**run, "work": f"{totals.duration} s"}.items()))
     goodput = spread(found.goodput, seed=2)
+    work = format_quantity(totals.training_flops, "FLOP")
     said = (
-        f"{format_count(totals.training_flops)}FLOP at {best.mfu:.1%} MFU on "
-        f"{best.accelerators:,} accelerators, by plan train",
+        f"by plan train: {work} at {best.mfu:.1%} MFU on {best.accelerators:,} accelerators",
         f"goodput {found.goodput.middle:.0%}, a failure every {format_time(found.between.middle)}",
         *plan.question.assumed,
     )
@@ -102,7 +102,8 @@ def training_plan(given: Given) -> Answer:
         "accelerators": float(best.accelerators),
         "compute": totals.training_flops,
     }
-    return Answer(results=results, assumed=said)
+    units = {"time": "s", "undisturbed": "s", "mfu": "1", "goodput": "1", "accelerators": "1"}
+    return Answer(results=results, dimensions=units, assumed=said)
 
 
 def fleet(given: Given) -> Answer:
@@ -118,7 +119,8 @@ def fleet(given: Given) -> Answer:
         "interruptions": found.interruptions,
     }
     chosen = f"checkpoints: {found.chosen.tier}, every {format_time(found.chosen.interval)}"
-    return Answer(results=results, assumed=(chosen, *found.question.assumed))
+    units = {"goodput": "1", "duration": "s", "between": "s", "interruptions": "1"}
+    return Answer(results=results, dimensions=units, assumed=(chosen, *found.question.assumed))
 
 
 @lru_cache(maxsize=32)
@@ -132,5 +134,3 @@ def _outlook(catalogue: Catalogue, words: Words) -> RunOutlook:
     asked: dict[str, Any] = dict(words)
     target = asked.pop("cluster", None)
     return look_ahead(ask_run(target, catalogue=catalogue, **asked), depth=False)
-
-
