@@ -160,11 +160,22 @@ def _words_of(name: str) -> str:
 
 
 def _dimension_of(words: str, name: str) -> str:
-    """The dimension whose units the words are in, a plain count first."""
-    for dimension in ("1", *DIMENSIONS):
-        try:
-            parse(words, dimension)
-        except InputError:
-            continue
-        return dimension
-    raise InputError(f"{name!r} is {words!r}, which is not a quantity in any unit that is known")
+    """The dimension whose units the words are in; a letter that is a count and a unit is refused."""
+    found = [dimension for dimension in DIMENSIONS if _is(words, dimension)]
+    if {"1", "B"} <= set(found):
+        raise InputError(
+            f"{name!r} is {words!r}, which may be billions or bytes: write 4G or 4 bytes"
+        )
+    if not found:
+        raise InputError(
+            f"{name!r} is {words!r}, which is not a quantity in any unit that is known"
+        )
+    return found[0]
+
+
+def _is(words: str, dimension: str) -> bool:
+    try:
+        parse(words, dimension)
+    except InputError:
+        return False
+    return True

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.claims.records import Beside, Checked, Claim
+from clusterwright.errors import UnitError
 from clusterwright.report.text import fold
-from clusterwright.units import format_quantity
+from clusterwright.units import format_count, format_quantity, parse
 
 VERDICTS = {
     "holds": "holds",
@@ -30,7 +31,7 @@ def claims_text(found: Sequence[Checked]) -> str:
     for document in dict.fromkeys(one.claim.document for one in found):
         theirs = [one for one in found if one.claim.document == document]
         rows = [_row(one) for one in theirs]
-        header = ("  claim", "about", "said", "ours", "80 % of cases", "verdict")
+        header = ("  claim", "about", "said", "ours", "80 % interval", "verdict")
         lines += [document, *aligned(header, rows, align="llrrrl"), ""]
     counts = Counter(VERDICTS[one.verdict] for one in found)
     said = ", ".join(f"{count} {name}" for name, count in counts.most_common())
@@ -111,8 +112,11 @@ def _said(found: Checked) -> str:
 
 
 def _shown(claim: Claim, value: float) -> str:
-    """A value in the unit that a person expects: per cent where a claim says so."""
-    if claim.unit == "%":
-        return f"{value * 100:.3g} %"
-    shown = format_quantity(value, claim.dimension)
-    return f"{shown} {claim.unit}".rstrip()
+    """A value in the claim's own unit, or in the one that a person expects."""
+    if claim.unit:
+        try:
+            one = parse(f"1 {claim.unit}", claim.dimension)
+        except UnitError:
+            return f"{format_quantity(value, claim.dimension)} {claim.unit}"
+        return f"{format_count(value / one)} {claim.unit}"
+    return format_quantity(value, claim.dimension, digits=4 if claim.dimension == "s" else 3)
