@@ -444,6 +444,8 @@ CASES: dict[str, Case] = {
         floor="2 us",
     ),
     "roofline.soft_maximum": case("s", first="4 ms", second="0.004 s", sharpness=3),
+    "scores.fleet_equivalents": case("1", counts=(150e3, 50e3), ratios=(1.0, 1.5)),
+    "scores.weighted_mean_ratio": case("1", ratios=(2.0, 0.5), weights=(0.25, 0.75)),
     "spares.down_share": case("1", mean_time_to_failure="60 day", mean_time_to_repair="8 hour"),
     "spares.spares": case("1", needed=100, down=0.01, shortfall=1e-3),
     "speculation.accepted_tokens": case("1", drafted=3, acceptance=0.8),

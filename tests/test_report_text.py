@@ -12,8 +12,8 @@ from training_cases import sparse
 from clusterwright.aligned import aligned
 from clusterwright.asking import ask_training
 from clusterwright.planner import estimate_question, plan_training
+from clusterwright.report.folding import WIDTH
 from clusterwright.report.text import (
-    WIDTH,
     comparison_text,
     estimate_text,
     memory_lines,

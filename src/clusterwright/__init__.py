@@ -28,7 +28,9 @@ if TYPE_CHECKING:
         replay_plan,
         simulate_training,
     )
+    from clusterwright.planner_scorecard import score
     from clusterwright.saving import save_plan
+    from clusterwright.scorecard.records import Scorecard
     from clusterwright.simulation.step import TrainingSimulation
     from clusterwright.software import Software
     from clusterwright.strategy import Strategy
@@ -48,6 +50,7 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "Model",
+    "Scorecard",
     "Software",
     "Strategy",
     "TrainingEstimate",
@@ -64,6 +67,7 @@ __all__ = [
     "plan_training",
     "replay_plan",
     "save_plan",
+    "score",
     "simulate_training",
     "validate",
 ]
@@ -76,6 +80,7 @@ _HOME = {
     "InfeasibleError": "clusterwright.errors",
     "InputError": "clusterwright.errors",
     "Model": "clusterwright.model.records",
+    "Scorecard": "clusterwright.scorecard.records",
     "Software": "clusterwright.software",
     "Strategy": "clusterwright.strategy",
     "TrainingEstimate": "clusterwright.training.estimate",
@@ -91,6 +96,7 @@ _HOME = {
     "plan_training": "clusterwright.planner",
     "replay_plan": "clusterwright.planner",
     "save_plan": "clusterwright.saving",
+    "score": "clusterwright.planner_scorecard",
     "simulate_training": "clusterwright.planner",
     "validate": "clusterwright.validation.api",
 }

@@ -16,13 +16,14 @@ from clusterwright.fleet.facts import (
     shares_of,
     storage_bandwidth,
 )
-from clusterwright.fleet.records import RunQuestion, Tier
+from clusterwright.fleet.records import Cause, RunQuestion, Tier
 from clusterwright.hardware import Cluster
 from clusterwright.model.parameters import count_parameters
+from clusterwright.model.records import Model
 from clusterwright.planner import load_plan
 from clusterwright.site.machine import node_size_of
 from clusterwright.training.plan import TrainingPlan
-from clusterwright.uncertain import from_interval, known
+from clusterwright.uncertain import Input, from_interval, known
 from clusterwright.units import format_count, format_quantity, parse
 
 USUAL_PARAMETERS = 405e9
@@ -99,22 +100,10 @@ def ask_run(
     cluster = plan.question.cluster if plan else _machine(target, accelerator, accelerators, facts)
     count = plan.best.accelerators if plan else cluster.count
     assumed: list[str] = []
-    family = "tpu" if cluster.accelerator.kind == "tpu" else "gpu"
-    inputs = failure_inputs(facts, family=family)
-    if rate is not None:
-        asked = known(_parsed(rate, "1/s", "--rate"), "1/s", "as asked for")
-        inputs |= {"large_rate": asked, "small_rate": asked}
-    causes = causes_of(facts, inputs["large_rate"].value)
-    inputs |= shares_of(causes)
     size = _size(plan, model, parameters, facts, assumed)
-    inputs["checkpoint_bytes"] = scaled_bytes(facts, size)
-    inputs["storage_bandwidth"] = (
-        storage_bandwidth(facts, cluster.count)
-        if storage is None
-        else known(_above_zero(storage, "B/s", "--storage"), "B/s")
-    )
-    inputs["host_bandwidth"] = known(cluster.host_bandwidth or inputs["node_bandwidth"].value)
-    inputs["network_bandwidth"] = known(cluster.levels[-1].bandwidth)
+    inputs, causes = _inputs(cluster, size, rate, facts)
+    if storage is not None:
+        inputs["storage_bandwidth"] = known(_above_zero(storage, "B/s", "--storage"), "B/s")
     if plan:
         low, high = plan.best.step_time_interval
         inputs["step_time"] = from_interval(low, plan.best.step_time, high, "s")
@@ -139,6 +128,40 @@ def ask_run(
         seed=seed,
         assumed=tuple(assumed),
     )
+
+
+def failures_of(cluster: Cluster, model: Model, *, catalogue: Catalogue) -> RunQuestion:
+    """A run of a model on a cluster as far as failures go; how long it takes is left open."""
+    inputs, causes = _inputs(cluster, float(count_parameters(model).total), None, catalogue)
+    node = node_size_of(cluster, catalogue)
+    return RunQuestion(
+        machine=cluster.name,
+        accelerators=cluster.count,
+        node_size=node,
+        replica=node,
+        inputs=inputs,
+        causes=causes,
+    )
+
+
+def _inputs(
+    cluster: Cluster, parameters: float, rate: str | None, facts: Catalogue
+) -> tuple[dict[str, Input], tuple[Cause, ...]]:
+    """Rates, times and bandwidths of a cluster's runs, and the causes of their failures."""
+    inputs = failure_inputs(facts, family="tpu" if cluster.accelerator.kind == "tpu" else "gpu")
+    if rate is not None:
+        asked = known(_parsed(rate, "1/s", "--rate"), "1/s", "as asked for")
+        inputs |= {"large_rate": asked, "small_rate": asked}
+    causes = causes_of(facts, inputs["large_rate"].value)
+    host = cluster.host_bandwidth or inputs["node_bandwidth"].value
+    return {
+        **inputs,
+        **shares_of(causes),
+        "checkpoint_bytes": scaled_bytes(facts, parameters),
+        "storage_bandwidth": storage_bandwidth(facts, cluster.count),
+        "host_bandwidth": known(host, "B/s"),
+        "network_bandwidth": known(cluster.levels[-1].bandwidth, "B/s"),
+    }, causes
 
 
 def _saved(target: str | None, accelerators: str | int | None) -> TrainingPlan | None:

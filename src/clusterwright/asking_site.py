@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from clusterwright.asking import find_cluster, whole_number
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
@@ -13,15 +15,16 @@ from clusterwright.facts import shipped, usual
 from clusterwright.hardware import Cluster
 from clusterwright.planner import load_plan
 from clusterwright.site.bill import cost_inputs
+from clusterwright.site.carbon import carbon_inputs
 from clusterwright.site.climate import (
     Region,
     nearest_region,
     region_named,
     require_climate,
-    require_grid,
     require_tariff,
 )
 from clusterwright.site.cooling import Cooling, cooling_named, overhead_inputs
+from clusterwright.site.fabric import AS_USUAL as USUAL_NETWORK
 from clusterwright.site.fabric import NetworkOptions
 from clusterwright.site.machine import Machine, machine_of
 from clusterwright.site.network import network_bill
@@ -33,6 +36,8 @@ from clusterwright.uncertain import Input, known, likely
 from clusterwright.units import parse
 
 WORLD = "world"
+USUAL_WEATHER = "virginia"
+"""Where most of the world's large halls stand."""
 LIQUID, AIR = "direct-liquid", "air-economiser"
 DENSE = 1800.0
 """Rated power of a node per accelerator from which nodes are taken to be cooled by liquid. [W]"""
@@ -62,7 +67,7 @@ class SiteOptions:
     construction: str | None = None
     colocated: bool = False
     day: str | None = None
-    network: NetworkOptions = NetworkOptions()
+    network: NetworkOptions = USUAL_NETWORK
 
 
 AS_USUAL = SiteOptions()
@@ -95,13 +100,29 @@ def ask_site(
         Something is missing, cannot be, or nobody published it; the nearest is offered.
     """
     facts = catalogue or shipped()
-    plan = None
     if target is not None and (Path(target).exists() or target.endswith(".json")):
         plan = load_plan(Path(target))
-        cluster = plan.question.cluster
-    else:
-        count = None if accelerators is None else whole_number(accelerators, "--accelerators")
-        cluster = find_cluster(target, accelerator, count, facts)
+        return site_of(plan.question.cluster, options=options, catalogue=facts, plan=plan)
+    count = None if accelerators is None else whole_number(accelerators, "--accelerators")
+    cluster = find_cluster(target, accelerator, count, facts)
+    return site_of(cluster, options=options, catalogue=facts)
+
+
+def site_of(
+    cluster: Cluster,
+    *,
+    options: SiteOptions = AS_USUAL,
+    catalogue: Catalogue,
+    plan: TrainingPlan | None = None,
+) -> SiteQuestion:
+    """The question about a cluster's site; a plan says what its accelerators do.
+
+    Raises
+    ------
+    InputError
+        Something cannot be, or nobody published it; the nearest is offered.
+    """
+    facts = catalogue
     machine = machine_of(cluster, facts)
     assumed = list(machine.assumed)
     day = _day(options.day)
@@ -111,26 +132,23 @@ def ask_site(
     bill = network_bill(cluster, options.network, catalogue=facts)
     inputs = {
         **_power(machine, watts, speed, options, facts),
-        **_carbon(place, options, facts),
+        **_carbon(machine, place, options, facts),
         **bill.fabric.inputs,
         **hall,
+        **_money(machine, place, options, day, facts),
     }
-    money = _money(machine, place, options, day, facts)
-    clash = sorted(set(inputs) & set(money))
-    assert not clash, clash
+    rent = None
+    if options.rent is not None:
+        rent = _price(options.rent, "USD/s", "--rent", day, facts).value
     return SiteQuestion(
         machine=machine,
         network=bill,
         region=place.name,
-        inputs={**inputs, **money},
+        inputs=inputs,
         cooling=cooling,
         tokens=plan.best.tokens_per_second / plan.best.accelerators if plan else None,
         flops=_flops(plan),
-        rent=(
-            None
-            if options.rent is None
-            else _price(options.rent, "USD/s", "--rent", day, facts).value
-        ),
+        rent=rent,
         cap=None if options.cap is None else parse(options.cap, "W"),
         day=day.isoformat(),
         assumed=(*assumed, *place.assumed, *bill.fabric.assumed),
@@ -193,16 +211,19 @@ def _hall(
     way = cooling_named(facts, name)
     climate = place.climate
     if not climate:
-        near = nearest_region(facts, place.id, "climate") if options.region is None else None
-        if near is None and place.id == WORLD:
-            near = "virginia"
-        if near is None:
-            climate = require_climate(facts, place)
-        else:
-            there = region_named(facts, near)
-            climate = there.climate
+        there = _weather_near(place, facts)
+        climate = there.climate if there else require_climate(facts, place)
+        if there:
             assumed.append(f"weather as in {there.name}")
     return way, overhead_inputs(facts, climate, way)
+
+
+def _weather_near(place: Region, facts: Catalogue) -> Region | None:
+    """Where the nearest temperatures are known, if that is in the same country."""
+    near = USUAL_WEATHER if place.id == WORLD else nearest_region(facts, place.id, "climate")
+    there = None if near is None else region_named(facts, near)
+    same = there is not None and (place.id == WORLD or there.country == place.country)
+    return there if same else None
 
 
 def _capped(
@@ -249,22 +270,15 @@ def _power(
     }
 
 
-def _carbon(place: Region, options: SiteOptions, facts: Catalogue) -> dict[str, Input]:
+def _carbon(
+    machine: Machine, place: Region, options: SiteOptions, facts: Catalogue
+) -> dict[str, Input]:
     if not 0.0 <= options.contracts <= 1.0:
         raise InputError(f"--contracts is {options.contracts:g}, but is a share of 0 to 1")
-    grid = (
-        require_grid(facts, place)
-        if options.carbon is None
-        else known(_parsed(options.carbon, "kg/J", "--carbon"), "kg/J", "as asked for")
-    )
-    return {
-        "grid_carbon": grid,
-        "contracted_share": known(options.contracts),
-        "contract_carbon": known(0.0, "kg/J", "contracts for energy that emits nothing"),
-        "grid_water": usual(facts, "grid-water"),
-        "made_accelerator": usual(facts, "embodied-accelerator"),
-        "made_server": usual(facts, "embodied-server"),
-    }
+    if options.carbon is not None:
+        asked = _parsed(options.carbon, "kg/J", "--carbon")
+        place = replace(place, grid_carbon=known(asked, "kg/J", "as asked for"))
+    return carbon_inputs(facts, place, node_size=machine.node_size, contracted=options.contracts)
 
 
 def _money(
@@ -276,7 +290,7 @@ def _money(
 ) -> dict[str, Input]:
     given: dict[str, Input] = {"network_price": known(0.0, "USD")}
     if options.price is not None:
-        given["server_price"] = _price(options.price, "USD", "--price", day, facts)
+        given["server_price"] = _price(options.price, "USD", "--server-price", day, facts)
     if options.construction is not None:
         given["building_price"] = _price(
             options.construction, "USD/W", "--construction", day, facts

@@ -14,6 +14,7 @@ from clusterwright.facts import shipped
 from clusterwright.saving import encode_plan, load_record
 from clusterwright.simulation.refining import Weight, best_played
 from clusterwright.simulation.step import Played, simulate
+from clusterwright.site.run import RunAccount, account
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
@@ -28,6 +29,7 @@ from clusterwright.training.plan import (
     TrainingQuestion,
 )
 from clusterwright.training.search import REACH, Found, best_of_each_kind, pareto_front, search
+from clusterwright.uncertain import from_interval
 
 Array = Any
 
@@ -83,18 +85,41 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
     best, *others = best_played(evaluator, closed, weight, NUM_ALTERNATIVES + 1)
     every = estimate_with(evaluator, best.strategy, intervals=question.intervals, every_rank=True)
     best = msgspec.structs.replace(best, stages=every.stages)
+    totals = run_totals(best, question.workload.tokens)
     return TrainingPlan(
         version=__version__,
         catalogue=shipped().hash if catalogue_hash is None else catalogue_hash,
         question=question,
         best=best,
-        totals=run_totals(best, question.workload.tokens),
+        totals=totals,
         alternatives=tuple(alternative(best, other) for other in others),
         front=tuple(_front_point(found, index) for index in pareto_front(found)),
         sweeps=tuple(_sweep(found, axis) for axis in SWEPT_AXES),
         evaluated=found.num_strategies,
         rejected=dict(sorted(found.rejected.items())),
+        account=run_account(question, best, totals),
     )
+
+
+def run_account(
+    question: TrainingQuestion, best: TrainingEstimate, totals: RunTotals | None
+) -> RunAccount | None:
+    """Wall-clock time, energy, carbon and money of the whole run, if they are asked for."""
+    if totals is None or question.site is None:
+        return None
+    low, high = totals.duration_interval
+    step = from_interval(*_spread(best.step_time_interval, best.step_time), "s")
+    failures = question.site.failures
+    site = msgspec.structs.replace(
+        question.site,
+        failures=msgspec.structs.replace(failures, inputs={**failures.inputs, "step_time": step}),
+    )
+    run_time = from_interval(*_spread((low, high), totals.duration), "s")
+    return account(site, run_time, best.accelerators)
+
+
+def _spread(ends: tuple[float, float], value: float) -> tuple[float, float, float]:
+    return min(ends[0], value), value, max(ends[1], value)
 
 
 def objective_column(found: Found, objective: str) -> Array:

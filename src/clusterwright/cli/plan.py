@@ -8,15 +8,21 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
+from clusterwright.asking_account import with_account
+from clusterwright.cli.location_options import LocationOptions
 from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
-from clusterwright.cli.site_options import SiteOptions
+from clusterwright.cli.sites_options import SitesOptions
 from clusterwright.errors import InputError
 from clusterwright.planner import plan_training
+from clusterwright.planner_limits import ask_limits, plan_within
+from clusterwright.report.limits_text import limited_text
 from clusterwright.report.text import plan_text
 from clusterwright.saving import save_plan
 from clusterwright.training.pins import parse_pins
 
-JOB, MACHINE, PLACES = JobOptions(), MachineOptions(), SiteOptions()
+JOB, MACHINE, SITES, PLACE = JobOptions(), MachineOptions(), SitesOptions(), LocationOptions()
+MOST = "131072"
+"""Accelerators that limits may take of a kind, unless told otherwise."""
 
 
 def train(
@@ -25,7 +31,12 @@ def train(
     *,
     job: JobOptions = JOB,
     machine: MachineOptions = MACHINE,
-    places: SiteOptions = PLACES,
+    sites: SitesOptions = SITES,
+    place: LocationOptions = PLACE,
+    budget: str | None = None,
+    deadline: str | None = None,
+    power: str | None = None,
+    sure: Annotated[bool, Parameter(negative=())] = False,
     objective: Literal["time", "cost", "memory"] = "time",
     pin: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     save: Path | None = None,
@@ -37,6 +48,14 @@ def train(
     ----------
     model
         A model of the catalogue, or the path of a Hugging Face config.json.
+    budget
+        What the run may cost, such as $40M: as many accelerators as that allows.
+    deadline
+        By when it must be done, failures counted, such as 60d: as few as that takes.
+    power
+        What the site may draw at most, such as 150MW.
+    sure
+        Limits are kept by nine runs in ten, and not by the likely one alone.
     objective
         What is to be least: time of a step, cost (accelerator-hours), or memory.
     pin
@@ -47,31 +66,46 @@ def train(
         Print the plan as JSON.
     """
     facts = catalogue_with(machine.catalogue)
-    if places.asked:
+    if sites.asked:
         if save:
             raise InputError("a plan over several sites cannot be saved for replay; use --json")
         choices = {"objective": objective, "pins": parse_pins(pin), **job.workload()}
-        _train_over_sites(model, machine, places, choices, json=json)
+        _train_over_sites(model, machine, sites, choices, json=json)
         return
+    limits = ask_limits(budget=budget, deadline=deadline, power=power, sure=sure)
+    where = machine.place()
+    if limits.any and machine.accelerator and machine.accelerators is None:
+        where["accelerators"] = MOST
     question = ask_training(
         model,
         objective=objective,
         pins=parse_pins(pin),
         catalogue=facts,
-        **machine.place(),
+        **where,
         **job.workload(),
     )
-    plan = plan_training(question, catalogue_hash=facts.hash)
+    question = with_account(question, options=place.site(), catalogue=facts)
+    if limits.any:
+        found = plan_within(question, limits, catalogue_hash=facts.hash)
+        plan, text = found.plan, limited_text(found)
+    else:
+        plan = plan_training(question, catalogue_hash=facts.hash)
+        text = plan_text(plan)
     if save:
         save_plan(plan, save)
     if json:
         write_json(plan)
     else:
-        write(plan_text(plan))
+        write(text)
 
 
 def _train_over_sites(
-    model: str, machine: MachineOptions, places: SiteOptions, choices: dict[str, Any], *, json: bool
+    model: str,
+    machine: MachineOptions,
+    sites: SitesOptions,
+    choices: dict[str, Any],
+    *,
+    json: bool,
 ) -> None:
     """The same over several sites."""
     from clusterwright.planner_sites import plan_sites
@@ -82,10 +116,10 @@ def _train_over_sites(
             raise InputError(f"--{option} and --sites both name the machine; give one of them")
     plan = plan_sites(
         model,
-        places.sites or "",
+        sites.sites or "",
         catalogue=catalogue_with(machine.catalogue),
         software=machine.software,
-        **places.given(),
+        **sites.given(),
         **choices,
     )
     if json:

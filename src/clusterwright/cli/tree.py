@@ -39,6 +39,11 @@ COMMANDS = (
         "Play one training step out: timeline, trace, idle and memory of every pipeline rank.",
     ),
     Command(
+        "simulate power",
+        "clusterwright.cli.power:power",
+        "Follow the power of a planned job: swings, ramps, what would smooth them.",
+    ),
+    Command(
         "compare train",
         "clusterwright.cli.compare:train",
         "The same training run on several machines.",
@@ -74,6 +79,11 @@ COMMANDS = (
         "What failures leave of a long run's time: goodput, checkpoints, spares.",
     ),
     Command(
+        "site",
+        "clusterwright.cli.site:site",
+        "What a machine's building draws, costs and emits; network, carbon, money.",
+    ),
+    Command(
         "claims",
         "clusterwright.cli.claims:claims",
         "What press, vendors and keynotes say of machines, computed again.",
@@ -82,6 +92,11 @@ COMMANDS = (
         "build",
         "clusterwright.cli.build:build",
         "How long a cluster takes to build: the longest path, accelerators month by month.",
+    ),
+    Command(
+        "scorecard",
+        "clusterwright.cli.scorecard:scorecard",
+        "Evaluate accelerators in three layers, and count fleets in H100s.",
     ),
     Command(
         "catalogue",

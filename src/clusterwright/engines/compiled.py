@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
@@ -16,6 +17,8 @@ from clusterwright.errors import InputError
 
 WORTH_COMPILING = 400_000
 """Operations from which loading numba (about half a second from its cache) pays for itself."""
+WORTH_WHEN_LOADED = 4_000
+"""The same once something else has loaded it: a loop comes from the cache in milliseconds."""
 
 
 def has_numba() -> bool:
@@ -91,4 +94,5 @@ def should_compile(num_operations: int, wanted: bool | None) -> bool:
     """Whether to compile: as wanted, else if it is worth it and can be done."""
     if wanted is not None:
         return wanted
-    return num_operations >= WORTH_COMPILING and has_numba()
+    least = WORTH_WHEN_LOADED if "numba" in sys.modules else WORTH_COMPILING
+    return num_operations >= least and has_numba()

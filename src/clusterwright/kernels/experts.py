@@ -206,3 +206,12 @@ def _among(table: Table, sizes: tuple[tuple[int, int], ...]) -> Array:
     """Return 1 for the rows with one of some hidden and intermediate sizes, and 0 for others."""
     pairs = np.column_stack([table["hidden_size"], table["inter_size"]])
     return (pairs[:, None, :] == np.array(sizes, dtype=float)).all(axis=2).any(axis=1).astype(float)
+
+
+def own_rows(table: Table) -> Table:
+    """Return a table of experts as their ranks see it that are given no other rank's tokens."""
+    columns = {name: table[name] for name in table.names}
+    columns["num_tokens"] = np.maximum(1.0, columns["rows"] / columns["topk"])
+    columns["num_experts"] = np.maximum(1.0, columns["num_experts"] / columns["moe_ep_size"])
+    columns["moe_ep_size"] = np.ones_like(columns["moe_ep_size"])
+    return Table(columns)

@@ -6,11 +6,12 @@ an engine's own kernels were measured on a chip, an entry of kind ``kernels`` sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from clusterwright.efficiency import Evidence, record_of_entry
 from clusterwright.hardware import Accelerator
+from clusterwright.kernels.columns import Array, Table
 from clusterwright.records import Record
 
 FOLLOWS: dict[str, tuple[str, ...]] = {
@@ -22,6 +23,8 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
     "fp4": ("nvfp4",),
 }
 """Precision → whose kernels stand in for it, nearest first."""
+MOST_KEPT = 4096
+"""Tables whose times are remembered; beyond them all are forgotten."""
 
 
 class Branch(Record, frozen=True, kw_only=True):
@@ -89,6 +92,7 @@ class KernelLibrary:
 
     def __init__(self, entries: Iterable[Mapping[str, Any]]) -> None:
         self._known: dict[tuple[str, str], list[Kernels]] = {}
+        self._kept: dict[tuple[Hashable, ...], Array | None] = {}
         for entry in entries:
             one = Kernels.from_entry(entry)
             self._known.setdefault((one.kind, one.engine), []).append(one)
@@ -117,3 +121,27 @@ class KernelLibrary:
         kin = [k for k in chosen if k.profile == accelerator.profile]
         fits = (k.fit_for(precision) for k in (*own, *sorted(kin, key=lambda k: k.id)))
         return next((fit for fit in fits if fit), None)
+
+    def kept(
+        self, asked: tuple[Hashable, ...], table: Table, compute: Callable[[], Array | None]
+    ) -> Array | None:
+        """Return the times of a table, remembered: deployments share most of their products.
+
+        Parameters
+        ----------
+        asked
+            What besides the table decides the times: kind, precision, accelerator, engines.
+        table
+            Shapes.
+        compute
+            Makes the times, which nobody may change afterwards; ``None``: nobody measured any.
+        """
+        key = (*asked, table.names, *(table[name].tobytes() for name in table.names))
+        if key not in self._kept:
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            found = compute()
+            if found is not None:
+                found.flags.writeable = False
+            self._kept[key] = found
+        return self._kept[key]

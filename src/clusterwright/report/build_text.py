@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusterwright.aligned import aligned
 from clusterwright.asking_build import DAY, later
 from clusterwright.buildout.plan import BuildPlan, BuildQuestion, TaskPlan, TrainingPlan
-from clusterwright.report.text import fold
+from clusterwright.report.folding import fold
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_count, format_quantity
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from clusterwright.aligned import aligned
 from clusterwright.claims.records import Beside, Checked, Claim
 from clusterwright.errors import UnitError
-from clusterwright.report.text import fold
+from clusterwright.report.folding import fold
 from clusterwright.units import format_count, format_quantity, parse
 
 VERDICTS = {

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from clusterwright.aligned import aligned
 from clusterwright.planner_fleet import both_ways
 from clusterwright.report.deployment_text import pools_words
+from clusterwright.report.folding import fold
 from clusterwright.report.serving_text import latency_words, question_lines
-from clusterwright.report.text import fold
 from clusterwright.serving.fleet import FleetPlan, FleetQuestion
 from clusterwright.units import format_count, format_quantity
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from clusterwright.device import Span
 from clusterwright.report.deployment_text import format_words
-from clusterwright.report.text import fold, gigabytes
+from clusterwright.report.folding import fold
+from clusterwright.report.text import gigabytes
 from clusterwright.serving.handheld import Handheld, Offload
 from clusterwright.serving.plan import ServingEstimate
 from clusterwright.units import format_count, format_time

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.fleet.records import RunOutlook, TierOutlook
-from clusterwright.report.text import fold
+from clusterwright.report.folding import fold
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_count, format_quantity, format_time
 

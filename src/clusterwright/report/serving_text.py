@@ -6,9 +6,10 @@ import math
 
 from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
+from clusterwright.report.account_text import service_lines
 from clusterwright.report.deployment_text import deployment_words, pools_words
+from clusterwright.report.folding import fold
 from clusterwright.report.handheld_text import handheld_lines, offload_lines
-from clusterwright.report.text import fold
 from clusterwright.serving.estimating import with_room
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.units import format_count, format_time
@@ -21,6 +22,7 @@ def plan_text(plan: ServingPlan) -> str:
     """A plan: what to set up, what users get, what else would do."""
     question = plan.question
     lines = [*question_lines(question), "", "Best deployment", *estimate_lines(plan.best, question)]
+    lines += service_lines(plan.account) if plan.account else []
     lines += _room(plan)
     lines += ["", *_parts(plan.best)]
     if plan.alternatives:

@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clusterwright.aligned import aligned
-from clusterwright.report.text import (
-    gigabytes,
-    question_lines,
-    strategy_words,
-    waterfall_lines,
-)
+from clusterwright.report.text import gigabytes, question_lines, strategy_words, waterfall_lines
 from clusterwright.simulation.step import Played
 from clusterwright.training.plan import TrainingQuestion
 from clusterwright.units import format_time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusterwright.aligned import aligned
 from clusterwright.asking_sites import bit_rate
-from clusterwright.report.text import fold
+from clusterwright.report.folding import fold
 from clusterwright.swarm.things import Outcome, Replica, Site, SitesPlan
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_count, format_quantity, format_time

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
+from clusterwright.report.account_text import account_lines
+from clusterwright.report.folding import WIDTH, fold
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import StageMemory, TrainingEstimate
 from clusterwright.training.intervals import IntervalGroup
@@ -16,24 +16,6 @@ from clusterwright.training.rules import RULES
 from clusterwright.units import format_count, format_quantity, format_time
 
 BAR = 20
-WIDTH = 120
-"""Columns of a terminal; what is longer goes on, indented, in the next line."""
-
-
-def fold(line: str, indent: int) -> list[str]:
-    """A line as one or more that fit a terminal, all but the first indented.
-
-    It is broken between the items of a list only.
-
-    >>> fold("assumed: " + "; ".join(["host memory: 128 GB"] * 6), 9)[1]
-    '         host memory: 128 GB'
-    """
-    held = re.sub(r"(?<=[^\s,;]) (?=\S)", "\N{NO-BREAK SPACE}", line)
-    blanks = " " * indent
-    parts = textwrap.wrap(
-        held, WIDTH, subsequent_indent=blanks, break_long_words=False, break_on_hyphens=False
-    )
-    return [part.replace("\N{NO-BREAK SPACE}", " ") for part in parts]
 
 
 def strategy_words(strategy: Strategy) -> str:
@@ -218,6 +200,7 @@ def plan_text(plan: TrainingPlan) -> str:
             *_pipeline_lines(plan.best),
             *_idle_lines(plan.question, plan.best),
             *_totals_lines(plan),
+            *(account_lines(plan.account) if plan.account else ()),
         ],
         waterfall_lines(plan.best),
         memory_lines(plan.best.stages, plan.best.memory_limit),

@@ -17,7 +17,7 @@ from clusterwright.hardware import Accelerator
 from clusterwright.inference import Format, InferenceEngine
 from clusterwright.kernels.columns import ENGINE, Table
 from clusterwright.kernels.decode import usual_arguments
-from clusterwright.kernels.experts import prepared
+from clusterwright.kernels.experts import own_rows, prepared
 from clusterwright.kernels.gemm import PEAKS
 from clusterwright.kernels.kinds import KINDS
 from clusterwright.kernels.library import KernelFit, KernelLibrary
@@ -269,7 +269,7 @@ class KernelTimes:
         shapes[ENGINE] = np.full(size, named or "any")
         table = prepared(Table(shapes))
         if sorted_out:
-            table = _own_rows(table)
+            table = own_rows(table)
         measured = None if self._engine.vector else self._measured("experts", form.experts, table)
         if measured is not None:
             return measured
@@ -365,6 +365,11 @@ class KernelTimes:
 
     def _measured(self, kind: str, precision: str, table: Table) -> Array | None:
         """The quickest of the engines' kernels for each shape; ``None``: nobody measured any."""
+        chip = self.accelerator
+        asked = (kind, precision, chip.id, chip.name, *chip.peaks.values(), self._engine.kernels)
+        return self._library.kept(asked, table, lambda: self._predicted(kind, precision, table))
+
+    def _predicted(self, kind: str, precision: str, table: Table) -> Array | None:
         found = []
         for engine in self._engine.kernels:
             fit = self._fit_of(kind, precision, engine)
@@ -378,15 +383,6 @@ class KernelTimes:
         return self._library.find(
             kind=kind, accelerator=self.accelerator, engine=engine, precision=precision
         )
-
-
-def _own_rows(table: Table) -> Table:
-    """A table of experts as their ranks see it that are given no other rank's tokens."""
-    columns = {name: table[name] for name in table.names}
-    columns["num_tokens"] = np.maximum(1.0, columns["rows"] / columns["topk"])
-    columns["num_experts"] = np.maximum(1.0, columns["num_experts"] / columns["moe_ep_size"])
-    columns["moe_ep_size"] = np.ones_like(columns["moe_ep_size"])
-    return Table(columns)
 
 
 def _class_of(precision: str) -> str:

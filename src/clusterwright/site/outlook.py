@@ -1,7 +1,8 @@
 """A machine with its building, year by year: power, energy, water, carbon, and money.
 
 One function of named inputs, which may be arrays; `SITE_INPUTS` says what it adds to those of the
-network (`network.network_model`), the hall (`cooling.overhead_model`) and money (`money.costs`).
+network (`network.network_model`), the hall (`cooling.overhead_model`), carbon (`carbon.footprint`)
+and money (`money.costs`).
 
 What it leaves out: hours of the day, so that carbon and tariffs are means of a year; land, taxes;
 construction's own emissions.
@@ -11,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clusterwright.formulas.carbon import electricity_carbon, electricity_water, market_carbon
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
+from clusterwright.site.carbon import footprint
 from clusterwright.site.cooling import Cooling, overhead_model
 from clusterwright.site.machine import Machine
 from clusterwright.site.money import INPUTS as MONEY_INPUTS
@@ -39,17 +40,10 @@ SITE_INPUTS = {
     "storage_power": "W",
     "duty": "1",
     "speed": "1",
-    "grid_carbon": "kg/J",
-    "contracted_share": "1",
-    "contract_carbon": "kg/J",
-    "grid_water": "L/J",
-    "made_accelerator": "kg",
-    "made_server": "kg",
 }
-"""Inputs beside those of network, hall and money, all per accelerator. ``drawn_share``,
-``peak_share``: of rated power, on average and at most, while work is done, which is for ``duty`` of
-the time. ``speed``: under a power cap, over without. ``contracted_share``: of energy that is bought
-with a contract of ``contract_carbon``. ``made_server``: of a node, without its accelerators."""
+"""Inputs beside those of network, hall, carbon and money; powers are per accelerator.
+``drawn_share``, ``peak_share``: of rated power, on average and at most, while work is done, which
+is for ``duty`` of the time. ``speed``: under a power cap, over without."""
 
 
 class SiteQuestion(Record, frozen=True, kw_only=True):
@@ -110,10 +104,10 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
 
     Power [W]: ``nameplate``, ``expected`` and ``observed_peak`` of the facility, ``idle``; of IT
     ``it_nameplate``, ``it_expected``; ``network_watts``, ``storage_watts``. ``pue`` [1]; ``wue``
-    [L/J]. A year's ``energy`` [J], ``bill`` [USD], ``carbon`` (by location), ``carbon_market``
-    [kg], ``water`` of the site and ``water_power`` of power plants [L]. ``made``: emissions of
-    making it. [kg] ``capex``, and a year's ``cost`` [USD]; ``hour``: of an accelerator, ``used``:
-    while it works [USD/s]; ``token`` and ``flop``: one of each [USD].
+    [L/J]. A year's ``energy`` [J], ``bill`` [USD], ``carbon`` (by location), ``carbon_market`` and
+    ``carbon_made``, its share of making the machines [kg], ``water`` of the site and ``grid_water``
+    of power plants [L]. ``capex``, and a year's ``cost`` [USD]; ``hour``: of an accelerator,
+    ``used``: while it works [USD/s]; ``token`` and ``flop``: one of each [USD].
     """
     count = float(question.machine.count)
     network = _network(question, x)
@@ -121,7 +115,16 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
     power = _power(x, count, network["watts"], hall["pue"])
     money = _money(x, count, power, hall["pue"], network["dollars"])
     energy = device_energy(YEAR, power["expected"], 1.0)
-    it_energy = device_energy(YEAR, power["it_expected"], 1.0)
+    emitted = footprint(
+        {
+            **x,
+            "energy": energy,
+            "it_energy": device_energy(YEAR, power["it_expected"], 1.0),
+            "wue": hall["wue"],
+            "accelerators": count,
+            "duration": YEAR,
+        }
+    )
     found = {
         **power,
         "network_watts": network["watts"],
@@ -130,13 +133,11 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
         "wue": hall["wue"],
         "energy": energy,
         "bill": energy * x["energy_price"],
-        "carbon": electricity_carbon(energy, x["grid_carbon"]),
-        "carbon_market": market_carbon(
-            energy, x["grid_carbon"], x["contracted_share"], x["contract_carbon"]
-        ),
-        "water": it_energy * hall["wue"],
-        "water_power": electricity_water(energy, x["grid_water"]),
-        "made": count * x["made_accelerator"] + question.machine.nodes * x["made_server"],
+        "carbon": emitted["location"],
+        "carbon_market": emitted["market"],
+        "carbon_made": emitted["made"],
+        "water": emitted["water"],
+        "grid_water": emitted["grid_water"],
         "network_dollars": network["dollars"],
         **money,
     }

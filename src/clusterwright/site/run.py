@@ -1,12 +1,12 @@
 """What a whole run takes: wall-clock time with failures, power, energy, carbon and money.
 
-One function of named inputs, which may be arrays: those of `clusterwright.fleet.goodput`, and
+One function of named inputs, which may be arrays: those of `clusterwright.fleet.goodput` and of
+`clusterwright.site.carbon.footprint`, and
 
 ``run_time``: of the run if nothing failed. [s] ``node_power``, ``idle_power``: of a node per
-accelerator, rated and with nothing to do [W]; ``drawn_share``: of the rated power while it trains.
-[1] ``other_power``: of network and storage per accelerator. [W] ``pue``: facility over IT power.
-[1] ``grid_carbon``: of electricity. [kg/J] ``hour_price``: of an accelerator. [USD/s]
-``made_carbon``: of making one accelerator with its share of all around it, over its life. [kg/s]
+accelerator, rated and with nothing to do [W]; ``drawn_share``, ``peak_share``: of the rated power
+while it trains, on average and at most. [1] ``other_power``: of network and storage per
+accelerator. [W] ``pue``: facility over IT power. [1] ``hour_price``: of an accelerator. [USD/s]
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import msgspec
 
 from clusterwright.fleet.goodput import TIERS, checkpoints, goodput, intervals_for
 from clusterwright.fleet.records import RunQuestion, Tier
-from clusterwright.formulas.carbon import electricity_carbon
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
+from clusterwright.site.carbon import footprint
 from clusterwright.uncertain import Floats, Input, Interval, draw, interval_of, likely
 
 Plan = tuple[float, float]
@@ -45,8 +45,9 @@ class RunAccount(Record, frozen=True, kw_only=True):
 
     ``wall``: time with failures. [s] ``goodput``: share of it that stands. [1] ``between``: mean
     time between failures. [s] ``tier``, ``interval`` [s]: of its checkpoints. ``power``: of the
-    site while it runs. [W] ``energy`` [J], ``carbon``: of that energy, and ``made``: its share of
-    making the machine. [kg] ``cost`` [USD], None: nobody published a price.
+    site while it runs, on average, and ``peak``: at most. [W] ``energy`` [J], ``carbon``: of that
+    energy, and ``made``: its share of making the machines. [kg] ``cost`` [USD], None: nobody
+    published a price.
     """
 
     wall: Interval
@@ -55,9 +56,10 @@ class RunAccount(Record, frozen=True, kw_only=True):
     tier: Tier
     interval: float
     power: Interval
+    peak: Interval
     energy: Interval
     carbon: Interval
-    made: Interval | None
+    made: Interval
     cost: Interval | None
     region: str
     priced: str
@@ -90,9 +92,10 @@ def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
         tier=tier,
         interval=plan[0],
         power=found["power"],
+        peak=found["peak"],
         energy=found["energy"],
         carbon=found["carbon"],
-        made=found.get("made"),
+        made=found["made"],
         cost=found.get("cost"),
         region=site.region,
         priced=site.priced,
@@ -111,19 +114,34 @@ def run_model(
     drawn = part_load(x["idle_power"], x["node_power"] * x["drawn_share"], busy)
     power = question.accelerators * (drawn + x["other_power"]) * x["pue"]
     energy = device_energy(wall, power, 1.0)
+    emitted = footprint(
+        {
+            **x,
+            "energy": energy,
+            "it_energy": energy / x["pue"],
+            "wue": 0.0,
+            "accelerators": question.accelerators,
+            "duration": wall,
+        }
+    )
     results = {
         "wall": wall,
         "goodput": found["goodput"],
         "between": found["between"],
         "power": power,
+        "peak": _peak(question.accelerators, x),
         "energy": energy,
-        "carbon": electricity_carbon(energy, x["grid_carbon"]),
+        "carbon": emitted["location"],
+        "made": emitted["made"],
     }
-    if "made_carbon" in x:
-        results["made"] = question.accelerators * wall * x["made_carbon"]
     if "hour_price" in x:
         results["cost"] = question.accelerators * wall * x["hour_price"]
     return results
+
+
+def _peak(count: int, x: Mapping[str, Floats]) -> Floats:
+    """The most that the site was seen to draw with such machines. [W]"""
+    return count * (x["node_power"] * x["peak_share"] + x["other_power"]) * x["pue"]
 
 
 def _resized(question: RunQuestion, count: int) -> RunQuestion:

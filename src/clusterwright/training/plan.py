@@ -8,6 +8,7 @@ from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
 from clusterwright.records import Record
+from clusterwright.site.run import RunAccount, RunSite
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate
@@ -22,7 +23,8 @@ class TrainingQuestion(Record, frozen=True, kw_only=True):
     """All that an answer depends on; the same question gives the same bytes.
 
     ``pins``: choices fixed in advance, named as the fields of `Strategy`. ``intervals``: how
-    measured runs came out against their predictions.
+    measured runs came out against their predictions. ``site``: what failures, power, carbon and
+    prices of the machine an account rests on; None: none is asked for.
     """
 
     model: Model
@@ -35,6 +37,7 @@ class TrainingQuestion(Record, frozen=True, kw_only=True):
     objective: Objective = "time"
     pins: dict[str, int | str | bool] = {}
     assumed: tuple[str, ...] = ()
+    site: RunSite | None = None
 
 
 class Alternative(Record, frozen=True, kw_only=True):
@@ -63,7 +66,7 @@ class Sweep(Record, frozen=True, kw_only=True):
 
 
 class RunTotals(Record, frozen=True, kw_only=True):
-    """The whole run at the best strategy: failures and restarts left out (see ``fleet``).
+    """The whole run at the best strategy, failures and restarts left out: those are in an account.
 
     ``steps``; ``duration`` [s] with its 80 % interval; ``accelerator_hours``; ``training_flops``.
     """
@@ -89,3 +92,4 @@ class TrainingPlan(Record, frozen=True, kw_only=True):
     sweeps: tuple[Sweep, ...]
     evaluated: int
     rejected: dict[str, int]
+    account: RunAccount | None = None

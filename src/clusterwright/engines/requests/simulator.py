@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clusterwright.engines.compiled import compiled_family, should_compile
+from clusterwright.engines.compiled import compiled_family, has_numba, should_compile
 from clusterwright.engines.requests import loop
 from clusterwright.engines.requests.asked import (
     Outages,
@@ -90,6 +90,12 @@ def play_requests(
         gaps=np.asarray(world.gaps),
         happened=happened,
     )
+
+
+def expect_many() -> None:
+    """Load the compiled loop ahead of many short plays, each too short to load it for."""
+    if has_numba():
+        compiled_family(*FAMILY)
 
 
 def _paid(replicas: Array, end: float) -> Array:

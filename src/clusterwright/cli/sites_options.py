@@ -12,7 +12,7 @@ from clusterwright.errors import InputError
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class SiteOptions:
+class SitesOptions:
     """Over several sites, or in a swarm.
 
     Parameters

@@ -1,0 +1,110 @@
+"""What the account of a run rests on: failures, power, carbon and prices of its machine."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from clusterwright.asking_run import failures_of
+from clusterwright.asking_site import AS_USUAL, SiteOptions, site_of
+from clusterwright.catalogue.store import Catalogue
+from clusterwright.errors import InputError
+from clusterwright.facts import shipped
+from clusterwright.hardware import Cluster
+from clusterwright.model.records import Model
+from clusterwright.site.outlook import SiteOutlook, look_at_site
+from clusterwright.site.run import RunSite
+from clusterwright.training.plan import TrainingQuestion
+from clusterwright.uncertain import Input, Interval, from_interval, known
+
+OWNED = "owned: servers, network, building, energy and staff over their lives"
+KEPT = (
+    "node_power",
+    "idle_power",
+    "drawn_share",
+    "peak_share",
+    "grid_carbon",
+    "contracted_share",
+    "grid_water",
+    "made_accelerator",
+    "made_server",
+    "node_size",
+    "life",
+)
+"""Inputs of a site that a run's account has too."""
+
+
+def with_account(
+    question: TrainingQuestion,
+    *,
+    options: SiteOptions = AS_USUAL,
+    catalogue: Catalogue | None = None,
+) -> TrainingQuestion:
+    """The question with what its account rests on; where nobody published that, it says so.
+
+    Raises
+    ------
+    InputError
+        What was asked for cannot be: a place, a price, a way of cooling.
+    """
+    facts = catalogue or shipped()
+    try:
+        found = run_site(question.cluster, question.model, options=options, catalogue=facts)
+    except InputError as error:
+        if options != AS_USUAL:
+            raise
+        return replace(question, assumed=(*question.assumed, f"no power or money: {error}"))
+    return replace(question, site=found)
+
+
+def run_site(
+    cluster: Cluster,
+    model: Model,
+    *,
+    options: SiteOptions = AS_USUAL,
+    catalogue: Catalogue | None = None,
+) -> RunSite:
+    """What the account of a run of a model on a cluster rests on.
+
+    Raises
+    ------
+    InputError
+        Nobody published what its nodes draw, or its place emits, or what it costs.
+    """
+    facts = catalogue or shipped()
+    asked = site_of(cluster, options=options, catalogue=facts)
+    outlook = look_at_site(asked, depth=False)
+    inputs = {name: asked.inputs[name] for name in KEPT}
+    inputs["pue"] = _as_input(outlook, "pue", "1")
+    inputs["other_power"] = _beside(outlook)
+    inputs["hour_price"] = (
+        _as_input(outlook, "hour", "USD/s")
+        if asked.rent is None
+        else known(asked.rent, "USD/s", "rent as asked for")
+    )
+    rented = "" if asked.rent is None else f"rented at ${asked.rent * 3600:,.2f}/h"
+    return RunSite(
+        failures=failures_of(cluster, model, catalogue=facts),
+        inputs=inputs,
+        region=asked.region,
+        priced=rented or OWNED,
+        assumed=asked.assumed,
+    )
+
+
+def _as_input(outlook: SiteOutlook, name: str, dimension: str) -> Input:
+    return _around(outlook.likely[name], outlook.results[name], dimension)
+
+
+def _beside(outlook: SiteOutlook) -> Input:
+    """Power of network and storage per accelerator. [W]"""
+    count = outlook.question.machine.count
+    names = ("network_watts", "storage_watts")
+    likely = sum(outlook.likely[name] for name in names)
+    low, high = (sum(getattr(outlook.results[n], end) for n in names) for end in ("low", "high"))
+    spread = Interval(low=low / count, middle=likely / count, high=high / count)
+    return _around(likely / count, spread, "W")
+
+
+def _around(value: float, spread: Interval, dimension: str) -> Input:
+    """A likely value within an interval, which may lie to one side of it."""
+    return from_interval(min(spread.low, value), value, max(spread.high, value), dimension)

@@ -1,0 +1,57 @@
+"""``clusterwright site``: what a machine's building draws, costs and emits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from clusterwright.asking import catalogue_with
+from clusterwright.asking_site import ask_site
+from clusterwright.cli.location_options import FabricOptions, LocationOptions
+from clusterwright.cli.options import write, write_json
+from clusterwright.report.site_text import site_text
+from clusterwright.site.outlook import look_at_site
+
+PLACE, FABRIC = LocationOptions(), FabricOptions()
+
+
+def site(
+    target: str | None = None,
+    /,
+    *,
+    accelerator: str | None = None,
+    accelerators: str | None = None,
+    place: LocationOptions = PLACE,
+    fabric: FabricOptions = FABRIC,
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Say what a machine's building draws, costs and emits, and of what its network consists.
+
+    Parameters
+    ----------
+    target
+        A plan saved by ``plan train --save``, or a cluster of the catalogue.
+    accelerator
+        Instead of these: a kind of accelerator.
+    accelerators
+        How many of it, or of the cluster's.
+    catalogue
+        A TOML file of your own facts (may be repeated).
+    json
+        Print as JSON.
+    """
+    question = ask_site(
+        target,
+        accelerator=accelerator,
+        accelerators=accelerators,
+        options=place.site(fabric.network()),
+        catalogue=catalogue_with(catalogue),
+    )
+    outlook = look_at_site(question)
+    if json:
+        write_json(outlook)
+    else:
+        write(site_text(outlook))

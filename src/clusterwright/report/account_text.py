@@ -1,0 +1,66 @@
+"""What a run takes as text: wall clock, energy, carbon, money."""
+
+from __future__ import annotations
+
+from clusterwright.report.folding import fold
+from clusterwright.site.run import RunAccount
+from clusterwright.site.service import ServiceAccount
+from clusterwright.uncertain import Interval
+from clusterwright.units import format_quantity, format_time
+
+
+def account_lines(account: RunAccount) -> list[str]:
+    """The account of a run, after its totals."""
+    goodput = account.goodput
+    kept = f"checkpoints to {account.tier} every {format_time(account.interval)}"
+    lines = [
+        (
+            f"  wall clock   {_times(account.wall)}: goodput {goodput.middle:.0%} "
+            f"({goodput.low:.0%} to {goodput.high:.0%})"
+        ),
+        f"               a failure every {format_time(account.between.middle)}, {kept}",
+        (
+            f"  energy       {_spread(account.energy, 'J')}, {_short(account.power, 'W')} on "
+            f"average, up to {_short(account.peak, 'W')}, with its site"
+        ),
+        (
+            f"  carbon       {_spread(account.carbon, 'kg')} in {account.region}, and "
+            f"{_short(account.made, 'kg')} of making the machines"
+        ),
+    ]
+    if account.cost is not None:
+        lines += fold(f"  money        {_spread(account.cost, 'USD')}, {account.priced}", 15)
+    return lines
+
+
+def service_lines(account: ServiceAccount) -> list[str]:
+    """The account of a service, after what it takes."""
+    return [
+        (
+            f"  with a site  {_spread(account.power, 'W')}, "
+            f"{account.energy.middle:.3g} J ({account.energy.low:.3g} to "
+            f"{account.energy.high:.3g}) a token out"
+        ),
+        f"               {_spread(account.carbon, 'kg')} a million tokens in {account.region}",
+        (
+            f"  owned        {_dollars(account.cost)} a million tokens out, "
+            f"{_spread(account.year, 'USD')} a year"
+        ),
+    ]
+
+
+def _dollars(one: Interval) -> str:
+    return f"${one.middle:.3g} ({one.low:.3g} to {one.high:.3g})"
+
+
+def _times(one: Interval) -> str:
+    return f"{format_time(one.middle)} ({format_time(one.low)} to {format_time(one.high)})"
+
+
+def _spread(one: Interval, dimension: str) -> str:
+    low, high = (format_quantity(end, dimension) for end in (one.low, one.high))
+    return f"{format_quantity(one.middle, dimension)} ({low} to {high})"
+
+
+def _short(one: Interval, dimension: str) -> str:
+    return format_quantity(one.middle, dimension)

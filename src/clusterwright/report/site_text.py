@@ -1,0 +1,237 @@
+"""A site as text: what it draws, costs and emits, of what it consists, what moves the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clusterwright.aligned import aligned
+from clusterwright.report.folding import fold
+from clusterwright.site.money import CAPITAL, RUNNING, YEAR
+from clusterwright.site.network import NetworkBill
+from clusterwright.site.outlook import SiteOutlook
+from clusterwright.uncertain import Influence, Swing
+from clusterwright.units import format_quantity
+
+MOST = 6
+NAMES = {
+    "node_power": "rated power of a node",
+    "drawn_share": "share of it that is drawn",
+    "idle_power": "power of an idle node",
+    "duty": "share of the time with work",
+    "grid_carbon": "emissions of electricity",
+    "energy_price": "price of electricity",
+    "server_price": "price of a server, per accelerator",
+    "building_price": "price of the building",
+    "cost_of_capital": "cost of capital",
+    "it_life": "life of the machines",
+    "building_life": "life of the building",
+    "maintenance_share": "maintenance",
+    "network_price_level": "prices of networks",
+    "switch_price": "price of a switch",
+    "optic_price": "price of a transceiver",
+    "storage_cost_share": "storage",
+    "installation_share": "installation",
+    "staff_cost": "staff",
+    "ups_efficiency": "efficiency of the power supply",
+}
+"""Inputs as a person calls them; others go by their own names."""
+
+
+def site_text(outlook: SiteOutlook) -> str:
+    """What a site takes."""
+    blocks = [
+        _title(outlook),
+        _power(outlook),
+        _year(outlook),
+        _network(outlook.question.network),
+        _money(outlook),
+        _hour(outlook),
+        _moved("What moves the cost of an hour", outlook.swings, outlook.influences, outlook),
+        _moved("What moves the carbon", outlook.carbon_swings, (), outlook),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _title(outlook: SiteOutlook) -> list[str]:
+    question = outlook.question
+    machine = question.machine
+    lines = [
+        (
+            f"{machine.cluster.name}: {machine.count:,} accelerators, {machine.nodes:,} nodes, in "
+            f"{question.region}"
+        )
+    ]
+    if question.cap is not None:
+        speed = question.inputs["speed"].value
+        shown = format_quantity(question.cap, "W")
+        lines.append(
+            f"  power cap    {shown} an accelerator, which leaves {speed:.1%} of the speed"
+        )
+    if question.assumed:
+        lines += fold(f"  assumed      {'; '.join(question.assumed)}", 15)
+    return lines
+
+
+def _spread(outlook: SiteOutlook, name: str, dimension: str) -> str:
+    one = outlook.results[name]
+    low, high = (format_quantity(end, dimension) for end in (one.low, one.high))
+    return f"{low} to {high}"
+
+
+def _power(outlook: SiteOutlook) -> list[str]:
+    each = outlook.question.machine.count
+    meanings = {
+        "nameplate": "rated, everything at full load: what a grid connection is sized for",
+        "observed_peak": "the most that such machines were seen to draw",
+        "expected": "on average over a year: what bills are made of",
+        "idle": "with nothing to do",
+    }
+    rows = [
+        [
+            f"  {name.replace('_', ' ')}",
+            format_quantity(outlook.likely[name], "W"),
+            _spread(outlook, name, "W"),
+            format_quantity(outlook.likely[name] / each, "W"),
+            meaning,
+        ]
+        for name, meaning in meanings.items()
+    ]
+    lines = aligned(("  power of the site", "likely", "80 %", "each", ""), rows, align="lrrrl")
+    pue = outlook.results["pue"]
+    network = format_quantity(outlook.likely["network_watts"], "W")
+    words = f"  PUE {outlook.likely['pue']:.2f} ({pue.low:.2f} to {pue.high:.2f})"
+    if outlook.question.cooling is not None:
+        words += f", {outlook.question.cooling.name.lower()}"
+    return [*lines, f"{words}; network {network}"]
+
+
+def _year(outlook: SiteOutlook) -> list[str]:
+    units = {
+        "energy": ("J", "energy"),
+        "bill": ("USD", "electricity bill"),
+        "carbon": ("kg", "carbon of it, by location"),
+        "carbon_market": ("kg", "carbon of it, by contracts"),
+        "carbon_made": ("kg", "carbon of making the machines, a year's share"),
+        "water": ("L", "water that the site evaporates"),
+        "grid_water": ("L", "water that power plants evaporate"),
+    }
+    rows = [
+        [
+            f"  {words}",
+            format_quantity(outlook.likely[name], dimension),
+            _spread(outlook, name, dimension),
+        ]
+        for name, (dimension, words) in units.items()
+        if outlook.likely[name] and (name != "carbon_market" or _contracted(outlook))
+    ]
+    return aligned(("  a year", "likely", "80 %"), rows, align="lrr")
+
+
+def _contracted(outlook: SiteOutlook) -> bool:
+    return outlook.question.inputs["contracted_share"].value > 0.0
+
+
+def _network(bill: NetworkBill) -> list[str]:
+    fabric, counts = bill.fabric, bill.counts
+    if not fabric.endpoints:
+        return ["  network      none: one node has all accelerators"]
+    switches = " + ".join(f"{count:,}" for count in counts.switches)
+    name = fabric.switch.name if fabric.switch else "none"
+    words = (
+        f"  network      {sum(counts.switches):,} switches ({switches}; {name}), "
+        f"{sum(counts.links):,} links, {counts.transceivers:,} transceivers, "
+        f"{counts.cables:,} copper cables"
+    )
+    rails = f"{fabric.rails} rails, " if fabric.rails > 1 else ""
+    return [
+        *fold(words, 15),
+        (
+            f"               {fabric.tiers} tiers, {rails}"
+            f"{format_quantity(fabric.rate, 'B/s')} a port; "
+            f"${bill.dollars.total / 1e6:,.1f}M, {format_quantity(bill.watts.total, 'W')}"
+        ),
+    ]
+
+
+def _money(outlook: SiteOutlook) -> list[str]:
+    found = outlook.likely
+    rows = [
+        [
+            f"  {part}",
+            _dollars(found.get(f"{part}_capex")),
+            _dollars(found[f"{part}_cost"]),
+            f"{found[f'{part}_cost'] / found['cost']:.0%}",
+        ]
+        for part in (*CAPITAL, *RUNNING)
+        if found[f"{part}_cost"] > 0.0
+    ]
+    rows.append(["  all", _dollars(found["capex"]), _dollars(found["cost"]), "100%"])
+    rows.append(["  80 %", _spread(outlook, "capex", "USD"), _spread(outlook, "cost", "USD"), ""])
+    header = ("  money", "bought for", "a year", "share")
+    return aligned(header, rows, align="lrrr")
+
+
+def _dollars(value: float | None) -> str:
+    return "-" if not value else format_quantity(value, "USD")
+
+
+def _hour(outlook: SiteOutlook) -> list[str]:
+    found, question = outlook.likely, outlook.question
+    lines = [
+        (
+            f"  an hour      {_rate(found['hour'])} of an accelerator "
+            f"(80 %: {_spread(outlook, 'hour', 'USD/s')}), {_rate(found['used'])} of one at work"
+        )
+    ]
+    if "token" in found:
+        flops = found["flop"] * 1e18
+        lines.append(
+            f"  work         ${found['token'] * 1e6:,.3f} a million tokens, "
+            f"${flops:,.2f} an EFLOP of useful work"
+        )
+    if question.rent is not None:
+        better = "renting" if question.rent < found["used"] else "owning"
+        lines.append(
+            f"  rent         {_rate(question.rent)} against {_rate(found['used'])} at work: "
+            f"{better} is cheaper; owning from {found['hour'] / question.rent:.0%} of use on"
+        )
+    return lines
+
+
+def _rate(value: float) -> str:
+    return f"${value * 3600:,.2f}/h"
+
+
+def _moved(
+    title: str,
+    swings: Sequence[Swing],
+    influences: Sequence[Influence],
+    outlook: SiteOutlook,
+) -> list[str]:
+    if not swings:
+        return []
+    shares = {one.name: max(0.0, one.total) for one in influences}
+    money = title.endswith("hour")
+    rows = [
+        [
+            f"  {NAMES.get(swing.name, swing.name.replace('_', ' '))}",
+            _ends(outlook, swing.name),
+            _rate(swing.low) if money else format_quantity(swing.low, "kg"),
+            _rate(swing.high) if money else format_quantity(swing.high, "kg"),
+            f"{shares[swing.name]:.0%}" if swing.name in shares else "",
+        ]
+        for swing in swings[:MOST]
+        if swing.low != swing.high
+    ]
+    header = (f"  {title}", "from, to", "low", "high", "of variance" if shares else "")
+    return aligned(header, rows, align="llrrr")
+
+
+def _ends(outlook: SiteOutlook, name: str) -> str:
+    one = outlook.question.inputs[name]
+    low, high = (float(one.quantile(end)) for end in (0.1, 0.9))
+    if one.dimension == "1":
+        return f"{low:.3g} to {high:.3g}"
+    if one.dimension == "s":
+        return f"{low / YEAR:.1f} to {high / YEAR:.1f} years"
+    return f"{format_quantity(low, one.dimension)} to {format_quantity(high, one.dimension)}"

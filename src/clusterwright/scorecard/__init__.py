@@ -1,0 +1,1 @@
+"""Accelerators evaluated in three layers, by operators, by jobs and as a whole."""
