@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import numpy as np
 
@@ -63,7 +65,7 @@ def check(claim: Claim, catalogue: Catalogue) -> Checked:
         for case in claim.cases:
             value = _computed(_in_case(claim, case), catalogue)[0]
             same = said is not None and agrees(claim, said, value)
-            cases.append(CaseResult(name=case.name, value=value.middle, agrees=same))
+            cases.append(CaseResult(name=case.name, value=value, agrees=same))
     except ClusterwrightError as error:
         raise InputError(f"claim {claim.id}: {error}") from None
     return Checked(
@@ -78,8 +80,25 @@ def check(claim: Claim, catalogue: Catalogue) -> Checked:
     )
 
 
-def check_claims(catalogue: Catalogue, *, name: str = "", document: str = "") -> list[Checked]:
+def check_claims(
+    catalogue: Catalogue,
+    *,
+    name: str = "",
+    document: str = "",
+    tell: Callable[[str], None] | None = None,
+) -> list[Checked]:
     """Check one claim, those of some documents, or all.
+
+    Parameters
+    ----------
+    catalogue
+        The claims, and the facts that they are computed from.
+    name
+        One claim by its id.
+    document
+        Only those of documents that have this in their name.
+    tell
+        Is told the id of each claim before it is checked.
 
     Raises
     ------
@@ -95,7 +114,12 @@ def check_claims(catalogue: Catalogue, *, name: str = "", document: str = "") ->
     if not wanted:
         known = "; ".join(dict.fromkeys(claim.document for claim in every))
         raise InputError(f"no document has {document!r} in its name; there are: {known}")
-    return [check(claim, catalogue) for claim in wanted]
+    found = []
+    for claim in wanted:
+        if tell is not None:
+            tell(claim.id)
+        found.append(check(claim, catalogue))
+    return found
 
 
 def said_of(claim: Claim) -> tuple[float, float] | None:

@@ -160,7 +160,7 @@ def _words_of(name: str) -> str:
 
 
 def _dimension_of(words: str, name: str) -> str:
-    """The dimension whose units the words are in; a letter that is a count and a unit is refused."""
+    """The dimension whose units the words are in, unless it may be one of two."""
     found = [dimension for dimension in DIMENSIONS if _is(words, dimension)]
     if {"1", "B"} <= set(found):
         raise InputError(

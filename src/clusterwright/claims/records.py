@@ -61,7 +61,7 @@ class CaseResult(Record, frozen=True, kw_only=True):
     """What a case gives, in SI, and whether that is what was said."""
 
     name: str
-    value: float
+    value: Interval
     agrees: bool
 
 

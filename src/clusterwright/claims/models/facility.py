@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from clusterwright.asking import whole_number
@@ -15,6 +14,8 @@ from clusterwright.claims.models.answer import Answer, Floats, drawn, spread
 from clusterwright.errors import InputError
 from clusterwright.hardware import peak_rate
 from clusterwright.planner_build import plan_build
+from clusterwright.planner_scorecard import score
+from clusterwright.scorecard.equivalents import fleet_of
 from clusterwright.site.bill import server_price
 from clusterwright.site.climate import region_named, require_climate
 from clusterwright.site.cooling import cooling_named, overhead_inputs, overhead_model
@@ -161,35 +162,40 @@ def prices(given: Given) -> Answer:
 
 
 def h100_equivalents(given: Given) -> Answer:
-    """A fleet counted in another chip, by dense peak rates.
+    """A fleet counted in another chip, as ``clusterwright scorecard`` has it.
 
-    ``fleet``: such as ``350000xh100, 100000xa100``; ``of``: the chip it is counted in. Results:
-    ``equivalents``; ``missing``: how many chips of the kind ``by`` would bring it ``to`` a number
-    of equivalents. [1]
+    ``fleet``: such as ``350000xh100,100000xa100``; ``of``: the chip it is counted in; ``jobs``:
+    scenarios of the scorecard, by which delivered work is compared. Results: ``by_peak``, and with
+    jobs ``by_work``; ``missing``: how many chips of the kind ``by`` would bring its peak ``to`` a
+    number of equivalents. [1]
     """
-    precision = given.text("precision", "bf16")
-    one = _rate(given, given.text("of", "nv-h100-sxm"), precision)
-    parts = [part.strip() for part in given.text("fleet").split(",") if part.strip()]
-    if not parts:
-        raise InputError("'fleet' is empty: write a number and a chip, such as 350000xh100")
-    total = sum(_part(given, part, precision) for part in parts) / one
-    results: dict[str, Floats] = {"equivalents": total}
-    said = [f"one is {format_quantity(one, 'FLOP/s')} ({precision}, dense)"]
+    one = given.catalogue.accelerator(given.text("of", "nv-h100-sxm"))
+    fleet = given.text("fleet")
+    jobs = tuple(part.strip() for part in given.text("jobs", "").split(",") if part.strip())
+    rate = peak_rate(one, "bf16")
+    parts = fleet_of(fleet, given.catalogue).parts
+    chips = [given.catalogue.accelerator(part.accelerator or one.id) for part in parts]
+    rates = [peak_rate(chip, "bf16") for chip in chips]
+    total = sum(part.count * own for part, own in zip(parts, rates, strict=True)) / rate
+    results: dict[str, Floats] = {"by_peak": total}
+    if jobs:
+        results["by_work"] = _by_work(given.catalogue, fleet, one.id, jobs)
     if given.has("to"):
-        other = _rate(given, given.text("by"), precision)
+        other = peak_rate(given.catalogue.accelerator(given.text("by")), "bf16")
         aim = drawn({"to": given.quantity("to", "1")})["to"]
-        results["missing"] = (aim - total) * one / other
-        said.append(f"{given.text('by')} does {other / one:.2f} of that")
-    return Answer(results=results, assumed=tuple(said))
+        results["missing"] = (aim - total) * rate / other
+    said = f"one {one.name} is {format_quantity(rate, 'FLOP/s')} (bf16, dense)"
+    return Answer(
+        results=results,
+        dimensions=dict.fromkeys(("by_peak", "by_work", "missing"), "1"),
+        assumed=(said,),
+    )
 
 
-def _part(given: Given, text: str, precision: str) -> float:
-    """Peak rate of one part of a fleet. [FLOP/s]"""
-    found = re.fullmatch(r"([\d.,_]+[kM]?)\s*x\s*(\S.*)", text)
+@lru_cache(maxsize=8)
+def _by_work(catalogue: Catalogue, fleet: str, one: str, jobs: tuple[str, ...]) -> float:
+    """Equivalents by the mean of some jobs that both do. [1]"""
+    found = score(fleet, baseline=one, scenarios=jobs, catalogue=catalogue).fleets[0].by_work
     if found is None:
-        raise InputError(f"'fleet' has {text!r}: write a number and a chip, such as 350000xh100")
-    return whole_number(found[1], "'fleet'") * _rate(given, found[2], precision)
-
-
-def _rate(given: Given, name: str, precision: str) -> float:
-    return peak_rate(given.catalogue.accelerator(name), precision)
+        raise InputError(f"the jobs {', '.join(jobs)} are not done by every chip of {fleet}")
+    return found

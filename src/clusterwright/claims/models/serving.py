@@ -14,7 +14,8 @@ from clusterwright.claims.given import Given
 from clusterwright.claims.models.answer import Answer, Floats, drawn, spread
 from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.planner_fleet import ask_fleet, plan_fleet, plan_measured
-from clusterwright.planner_serving import front_of, plan_serving
+from clusterwright.planner_serving import front_of, plan_serving, server_of
+from clusterwright.serving.estimating import intervals_for, limits_of
 from clusterwright.serving.fleet import FleetPlan
 from clusterwright.serving.plan import FrontPoint, ServingPlan
 from clusterwright.site.prices import price_of
@@ -85,8 +86,8 @@ def serving_gain(given: Given) -> Answer:
         if chip.board_power is None:
             raise InputError(f"nobody published the board power of {chip.id}")
         powers[side] = chip.board_power
-        found = _front(given.catalogue, model, tuple({**place, **load}.items()))
-        rates[side] = _rate_at(found, seen, chip.name)
+        found, error = _front(given.catalogue, model, tuple({**place, **load}.items()))
+        rates[side] = _rate_at(found, seen, chip.name) * spread(error, seed=len(rates) + 1)
     gain = rates["new"] / rates["old"]
     results = {
         "gain": gain,
@@ -102,11 +103,11 @@ def serving_gain(given: Given) -> Answer:
 def serving_fleet(given: Given) -> Answer:
     """How many accelerators a whole service takes, by a plan or by a fleet that is known to serve.
 
-    With ``model``: by a plan. Otherwise ``users`` who each ask so many ``answers`` a day are served
-    by ``served_by`` accelerators, and the rest follows. ``price``: of an accelerator's hour, or
-    ``rented``: the day whose rents count. Results: ``accelerators`` [1], ``rate`` of requests for
-    each [1/s]; with a price ``cost`` of a year and ``request_cost`` [USD]; ``power`` at board power
-    [W].
+    With ``model``: by a plan. Otherwise by what one accelerator was ``measured`` to do, or by
+    ``users`` with so many ``answers`` a day whom ``served_by`` accelerators serve. ``price``: of
+    an accelerator's hour, or ``rented``: the day whose rents count. Results: ``accelerators`` [1],
+    ``rate`` of requests for each [1/s]; with a price ``cost`` of a year and ``request_cost``
+    [USD]; ``power`` at board power [W].
     """
     rate = given.quantity("rate", "1/s").value
     service = given.texts(*SERVICE)
@@ -153,15 +154,20 @@ def _by_model(given: Given, rate: float, service: Mapping[str, str]) -> FleetPla
 
 
 def _measured(given: Given, rate: float, service: Mapping[str, str]) -> FleetPlan:
-    users = given.quantity("users", "1").value
-    answers = given.quantity("answers", "1/s").value
-    served = given.quantity("served_by", "1").value
     size = given.text("server", "8")
     power = None
     if given.has("accelerator"):
         power = given.catalogue.accelerator(given.text("accelerator")).board_power
     question = ask_fleet(rate, **_service(service))
-    return plan_measured(question, users * answers / served, size=size, power=power)
+    return plan_measured(question, _rate_measured(given), size=size, power=power)
+
+
+def _rate_measured(given: Given) -> float:
+    """Requests that one accelerator was seen to serve. [1/s]"""
+    if given.has("measured"):
+        return given.quantity("measured", "1/s").value
+    users, answers = given.quantity("users", "1").value, given.quantity("answers", "1/s").value
+    return users * answers / given.quantity("served_by", "1").value
 
 
 def _service(words: Mapping[str, str]) -> dict[str, Any]:
@@ -204,9 +210,15 @@ def _plan(catalogue: Catalogue, model: str, words: Words) -> ServingPlan:
 
 
 @lru_cache(maxsize=32)
-def _front(catalogue: Catalogue, model: str, words: Words) -> tuple[FrontPoint, ...]:
+def _front(
+    catalogue: Catalogue, model: str, words: Words
+) -> tuple[tuple[FrontPoint, ...], Interval]:
+    """What users and accelerators get, and measured over predicted throughput of runs alike."""
     asked: dict[str, Any] = {"rate": "1/s", **dict(words)}
-    return front_of(ask_serving(model, catalogue=catalogue, **asked), catalogue=catalogue)
+    question = ask_serving(model, catalogue=catalogue, **asked)
+    low, high = limits_of(1.0, intervals_for(server_of(question, catalogue)))
+    error = Interval(low=min(low, 1.0), middle=1.0, high=max(high, 1.0))
+    return front_of(question, catalogue=catalogue), error
 
 
 @lru_cache(maxsize=32)
