@@ -17,8 +17,8 @@ from clusterwright.inference import Deployment
 from clusterwright.saving import encode_plan, load_record
 from clusterwright.serving.estimating import estimate
 from clusterwright.serving.offload import offload
-from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.serving.search import search
+from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingPlan, ServingQuestion
+from clusterwright.serving.search import front, search
 from clusterwright.serving.server import Pool, Server, ServingFacts, check_sizes
 from clusterwright.traces import Trace
 
@@ -63,6 +63,19 @@ def plan_serving(question: ServingQuestion, *, catalogue: Catalogue | None = Non
         refused=found.refused,
         played=found.played,
     )
+
+
+def front_of(
+    question: ServingQuestion, *, catalogue: Catalogue | None = None
+) -> tuple[FrontPoint, ...]:
+    """What users and accelerators get, by closed form and without playing anything.
+
+    Raises
+    ------
+    InfeasibleError
+        Nothing fits.
+    """
+    return front(question, server_of(question, catalogue))
 
 
 def load_serving_plan(path: Path) -> ServingPlan:
