@@ -43,7 +43,7 @@ def claims_text(found: Sequence[Checked]) -> str:
         rows = [_row(one) for one in theirs]
         header = ("  claim", "about", "said", "ours", "80 % interval", "verdict")
         lines += [document, *aligned(header, rows, align="llrrrl"), ""]
-    counts = Counter(one.verdict for one in found)
+    counts = Counter(str(one.verdict) for one in found)
     said = ", ".join(f"{counts[one]} {words}" for one, words in COUNTED.items() if counts[one])
     lines += fold(f"{len(found)} claims: {said}", 2)
     lines.append(f"One in full: clusterwright claims {found[0].claim.id}")
