@@ -39,6 +39,11 @@ COMMANDS = (
         "Play one training step out: timeline, trace, idle and memory of every pipeline rank.",
     ),
     Command(
+        "simulate power",
+        "clusterwright.cli.power:power",
+        "Follow the power of a planned job: swings, ramps, what would smooth them.",
+    ),
+    Command(
         "compare train",
         "clusterwright.cli.compare:train",
         "The same training run on several machines.",

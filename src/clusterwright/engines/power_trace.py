@@ -127,6 +127,11 @@ class Trace:
     power: Array
 
     @property
+    def times(self) -> Array:
+        """When each sample is. [s]"""
+        return np.arange(len(self.power)) * self.step
+
+    @property
     def mean(self) -> float:
         """Mean power. [W]"""
         return float(self.power.mean())

@@ -40,7 +40,7 @@ def power_inputs(catalogue: Catalogue, accelerator: str) -> dict[str, Input]:
     >>> from clusterwright.facts import shipped
     >>> watts = power_inputs(shipped(), "nv-h100-sxm")
     >>> watts["rated_power"].value, round(watts["memory_power"].value)
-    (700.0, 409)
+    (700.0, 408)
     """
     entry = catalogue.entry("accelerators", accelerator)
     rated = input_of(entry.require("board_power"))

@@ -15,7 +15,7 @@ from clusterwright.site.fabric import AS_USUAL, NetworkOptions
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class PlaceOptions:
+class LocationOptions:
     """Where it stands, and prices.
 
     Parameters
@@ -38,7 +38,7 @@ class PlaceOptions:
         Share of their rated power that nodes draw meanwhile.
     power_cap
         Of an accelerator, such as 960W.
-    price
+    server_price
         Of a server per accelerator, such as $30,000.
     construction
         Of the building, such as "$11.7M/MW".
@@ -59,7 +59,7 @@ class PlaceOptions:
     duty: Share | None = None
     drawn: Share | None = None
     power_cap: str | None = None
-    price: str | None = None
+    server_price: str | None = None
     construction: str | None = None
     rent: str | None = None
     colocated: Annotated[bool, Parameter(negative=())] = False
@@ -69,6 +69,7 @@ class PlaceOptions:
         """As `clusterwright.asking_site` takes them."""
         found = dict(vars(self))
         found["cap"] = found.pop("power_cap")
+        found["price"] = found.pop("server_price")
         return SiteOptions(**found, network=network)
 
 
