@@ -7,23 +7,18 @@ from msgspec.structs import replace
 from clusterwright.asking_prices import AS_USUAL, SiteOptions
 from clusterwright.asking_run import failures_of
 from clusterwright.asking_site import site_of
-from clusterwright.catalogue.building import cut_levels
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
-from clusterwright.records import Record
-from clusterwright.serving.plan import ServingPlan
 from clusterwright.site.machine import machine_of
-from clusterwright.site.money import YEAR
 from clusterwright.site.outlook import SiteOutlook, look_at_site
 from clusterwright.site.run import RunSite
 from clusterwright.training.plan import TrainingQuestion
 from clusterwright.uncertain import Input, Interval, from_interval, known
 
 OWNED = "owned: servers, network, building, energy and staff over their lives"
-MILLION, LEAST_DUTY = 1e6, 1e-3
 KEPT = (
     "node_power",
     "idle_power",
@@ -97,52 +92,6 @@ def run_site(
         priced=priced,
         cap=asked.cap,
         assumed=asked.assumed,
-    )
-
-
-class ServiceAccount(Record, frozen=True, kw_only=True):
-    """What a million output tokens of a service take, with all that its site draws and costs.
-
-    ``cost`` [USD], None: nobody published a price. ``energy`` [J], ``carbon``: of that energy. [kg]
-    """
-
-    cost: float | None
-    energy: float
-    carbon: float
-
-
-def service_account(
-    plan: ServingPlan,
-    *,
-    region: str | None = None,
-    catalogue: Catalogue | None = None,
-) -> ServiceAccount | None:
-    """What a million output tokens of a plan's best deployment take; None: nothing is published.
-
-    Raises
-    ------
-    InputError
-        There is no such place, or nobody published what its electricity emits or costs.
-    """
-    facts, best = catalogue or shipped(), plan.best
-    cluster, count = plan.question.cluster, best.accelerators
-    part = replace(cluster, count=count, levels=cut_levels(cluster.levels, count))
-    duty = min(1.0, max(best.busy, LEAST_DUTY))
-    try:
-        machine = machine_of(part, facts)
-        asked = site_of(machine, options=SiteOptions(region=region, duty=duty), catalogue=facts)
-    except InputError:
-        if region is not None:
-            raise
-        return None
-    found = look_at_site(asked, depth=False).likely
-    tokens = best.output_rate / MILLION
-    rent = plan.question.price
-    hour = found.get("hour") if rent is None else rent / 3600.0
-    return ServiceAccount(
-        cost=None if hour is None else hour * count / tokens,
-        energy=found["expected"] / tokens,
-        carbon=found["carbon"] / YEAR / tokens,
     )
 
 

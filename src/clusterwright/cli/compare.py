@@ -9,14 +9,14 @@ from cyclopts import Parameter
 from clusterwright.asking import ask_training, catalogue_with, whole_number
 from clusterwright.asking_account import with_account
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli.location_options import LocationOptions
 from clusterwright.cli.options import JobOptions, write, write_json
-from clusterwright.cli.place_options import PlaceOptions
 from clusterwright.errors import ClusterwrightError, InputError, UnknownNameError
 from clusterwright.planner import plan_training
 from clusterwright.report.comparing import By, comparison_text, ranked
 from clusterwright.training.plan import TrainingPlan
 
-JOB, PLACE = JobOptions(), PlaceOptions()
+JOB, SITE = JobOptions(), LocationOptions()
 
 
 def train(
@@ -24,7 +24,7 @@ def train(
     /,
     *machines: str,
     job: JobOptions = JOB,
-    where: PlaceOptions = PLACE,
+    site: LocationOptions = SITE,
     accelerators: str | None = None,
     software: str | None = None,
     objective: Literal["time", "cost", "memory"] = "time",
@@ -78,7 +78,7 @@ def train(
                 catalogue=facts,
                 **job.workload(),
             )
-            question = with_account(question, options=where.site(), catalogue=facts)
+            question = with_account(question, options=site.site(), catalogue=facts)
             plans.append(plan_training(question, catalogue_hash=facts.hash))
             names.append(machine)
         except ClusterwrightError as error:

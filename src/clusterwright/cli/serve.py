@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.asking_account import ServiceAccount, service_account
 from clusterwright.asking_load import make_service
 from clusterwright.asking_service import with_service_account
 from clusterwright.asking_serving import ask_serving, offered, played_plan
@@ -30,9 +29,8 @@ from clusterwright.planner_serving import (
     plan_serving,
     with_offload,
 )
-from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
+from clusterwright.report.serving_text import By, comparison_text, estimate_text, least, plan_text
 from clusterwright.saving import save_plan
-from clusterwright.serving.plan import ServingPlan
 from clusterwright.serving.server import Pool
 
 LOAD, PLACE, CUT, TUNE, RUN, SITE = (
@@ -173,8 +171,8 @@ def compare(
     load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
     tune: TuneOptions = TUNE,
-    region: str | None = None,
-    by: Literal["accelerators", "cost", "energy", "carbon"] = "accelerators",
+    site: LocationOptions = SITE,
+    by: By = "accelerators",
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Plan the same load on several kinds of accelerators and put the best plans side by side.
@@ -185,8 +183,6 @@ def compare(
         A model of the catalogue, or the path of a Hugging Face config.json.
     machines
         Accelerators, such as h100 b200 mi355x.
-    region
-        Where they stand, such as sweden [default: the world's means].
     by
         What is to be least in the first line: accelerators, or cost, energy or carbon of a token.
     json
@@ -202,24 +198,14 @@ def compare(
         chosen = {**place.place(), "accelerator": machine}
         question = ask_serving(model, catalogue=facts, **chosen, **tune.setup(), **load.load())
         try:
-            plans.append(plan_serving(question, catalogue=facts))
+            found = plan_serving(question, catalogue=facts)
+            plans.append(with_service_account(found, options=site.site(), catalogue=facts))
         except InfeasibleError as error:
             refused.append((machine, str(error)))
     if not plans:
         raise InfeasibleError("; ".join(f"{name}: {why}" for name, why in refused))
-    accounts = [service_account(one, region=region, catalogue=facts) for one in plans]
-    order = sorted(range(len(plans)), key=lambda i: _least(plans[i], accounts[i], by))
-    plans, accounts = [plans[i] for i in order], [accounts[i] for i in order]
+    plans.sort(key=lambda plan: least(plan, by))
     if json:
-        write_json({"plans": plans, "accounts": accounts, "refused": refused})
+        write_json({"plans": plans, "refused": refused})
     else:
-        write(comparison_text(plans, accounts, refused))
-
-
-def _least(plan: ServingPlan, account: ServiceAccount | None, by: str) -> tuple[bool, float, int]:
-    """What plans are ranked by; those of which it is not known come last."""
-    count = plan.best.accelerators
-    if by == "accelerators":
-        return False, float(count), count
-    found = None if account is None else getattr(account, by)
-    return found is None, found or 0.0, count
+        write(comparison_text(plans, refused))
