@@ -277,9 +277,13 @@ CASES: dict[str, Case] = {
         num_accelerators=4096,
         peak_flops="989.4 TFLOP/s",
     ),
+    "goodput.clean_share": case("1", silent_rate="1.2e-6 1/s", latency_time="1800 s"),
     "goodput.elastic_speed": case("1", num_missing=17, replica_nodes=16, num_replicas=128),
     "goodput.first_order_goodput": case("1", **CYCLE),
     "goodput.renewal_goodput": case("1", **CYCLE, lag_time="20 s"),
+    "goodput.replica_share": case(
+        "1", failure_rate="1e-3 1/s", absent_time="600 s", num_replicas=12
+    ),
     "goodput.two_tier_goodput": case(
         "1",
         **CYCLE,

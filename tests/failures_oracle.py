@@ -56,7 +56,7 @@ class Life:
         self.fast_safe = max(self.fast_safe, self.slow_safe, self.last(now - self.job.fast.lag, 1))
         if self.random.random() >= cause.fast_share:
             self.fast_safe = self.slow_safe
-        if cause.latency > 0.0:
+        if cause.latency > 0.0 and self.to_detect + self.to_restart <= 0.0:
             spoilt = now - self.random.exponential(cause.latency)
             self.slow_safe = min(self.slow_safe, self.last(spoilt, self.cycles))
             self.fast_safe = self.slow_safe

@@ -8,7 +8,7 @@ from typing import get_args
 from clusterwright.asking import find_cluster, find_model, whole_number
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
-from clusterwright.facts import shipped
+from clusterwright.facts import shipped, usual
 from clusterwright.fleet.facts import (
     causes_of,
     failure_inputs,
@@ -28,11 +28,16 @@ from clusterwright.units import format_count, format_quantity, parse
 
 USUAL_PARAMETERS = 405e9
 """Of a model that nobody names: the largest that is published with all that failed on the way."""
+FILLED = 0.5
+"""Share of the memory that the state of such a model takes at most."""
+LARGEST_HOST = 16
+"""Accelerators of one host at most; what the catalogue calls a node and is larger has several."""
 WATCHED = "30d"
 TIMES = {
     "detect": "detection",
     "restart": "restart",
     "exchange": "exchange",
+    "regroup": "regroup",
 }
 """Options that are times, and the inputs that they set."""
 MOST_DRAWS = 100_000
@@ -74,7 +79,8 @@ def ask_run(
     rate
         Unexpected interruptions of eight accelerators, such as ``3.8e-3/d``.
     tier
-        ``remote-sync``, ``remote``, ``local`` or ``memory``; by default the best.
+        ``remote-sync``, ``remote``, ``local`` or ``memory``; by default the simplest of the best.
+        ``replica``: a broken data-parallel replica starts again alone, and the others go on.
     interval
         Between checkpoints, such as ``10min``; by default the best.
     storage
@@ -88,7 +94,8 @@ def ask_run(
     draws, seed
         How often it is played, and the seed.
     times
-        ``detect``, ``restart``, ``exchange``: as `clusterwright.fleet.goodput` has them.
+        ``detect``, ``restart``, ``exchange``, ``regroup``: as `clusterwright.fleet.goodput` has
+        them.
 
     Raises
     ------
@@ -100,7 +107,7 @@ def ask_run(
     cluster = plan.question.cluster if plan else _machine(target, accelerator, accelerators, facts)
     count = plan.best.accelerators if plan else cluster.count
     assumed: list[str] = []
-    size = _size(plan, model, parameters, facts, assumed)
+    size = _size(plan, cluster, (model, parameters), facts, assumed)
     inputs, causes = _inputs(cluster, size, rate, facts)
     if storage is not None:
         inputs["storage_bandwidth"] = known(_above_zero(storage, "B/s", "--storage"), "B/s")
@@ -111,16 +118,20 @@ def ask_run(
         if times.get(option) is not None:
             inputs[name] = known(_parsed(str(times[option]), "s", f"--{option}"), "s")
     span, watched = _span(plan, days, work, assumed)
+    node, kept = _host_size(cluster, facts), _tier(tier)
+    whole = elastic or kept == "replica"
+    if seed < 0:
+        raise InputError(f"--seed is {seed}, but must be zero or more")
     return RunQuestion(
         machine=cluster.name,
         accelerators=count,
-        node_size=node_size_of(cluster, facts),
-        replica=_replica(plan, replica, node_size_of(cluster, facts), count),
+        node_size=node,
+        replica=_replica(plan, replica, node, count, whole=whole),
         inputs=inputs,
         causes=causes,
         work=span,
         horizon=watched,
-        tier=_tier(tier),
+        tier=kept,
         interval=None if interval is None else _above_zero(interval, "s", "--interval"),
         spares=None if spares is None else _count(spares, "--spares"),
         elastic=elastic,
@@ -133,7 +144,7 @@ def ask_run(
 def failures_of(cluster: Cluster, model: Model, *, catalogue: Catalogue) -> RunQuestion:
     """A run of a model on a cluster as far as failures go; how long it takes is left open."""
     inputs, causes = _inputs(cluster, float(count_parameters(model).total), None, catalogue)
-    node = node_size_of(cluster, catalogue)
+    node = _host_size(cluster, catalogue)
     return RunQuestion(
         machine=cluster.name,
         accelerators=cluster.count,
@@ -150,7 +161,7 @@ def _inputs(
     """Rates, times and bandwidths of a cluster's runs, and the causes of their failures."""
     inputs = failure_inputs(facts, family="tpu" if cluster.accelerator.kind == "tpu" else "gpu")
     if rate is not None:
-        asked = known(_parsed(rate, "1/s", "--rate"), "1/s", "as asked for")
+        asked = known(_above_zero(rate, "1/s", "--rate"), "1/s", "as asked for")
         inputs |= {"large_rate": asked, "small_rate": asked}
     causes = causes_of(facts, inputs["large_rate"].value)
     host = cluster.host_bandwidth or inputs["node_bandwidth"].value
@@ -189,14 +200,21 @@ def _machine(
     return find_cluster(target, accelerator, count, catalogue)
 
 
+def _host_size(cluster: Cluster, catalogue: Catalogue) -> int:
+    """Accelerators of one host: what fails, and is exchanged, together."""
+    size = node_size_of(cluster, catalogue)
+    return size if size <= LARGEST_HOST else round(usual(catalogue, "run-host").value)
+
+
 def _size(
     plan: TrainingPlan | None,
-    model: str | None,
-    parameters: str | float | None,
+    cluster: Cluster,
+    asked: tuple[str | None, str | float | None],
     catalogue: Catalogue,
     assumed: list[str],
 ) -> float:
     """Parameters whose state checkpoints keep."""
+    model, parameters = asked
     if model is not None and parameters is not None:
         raise InputError("--model and --parameters both say how large checkpoints are; give one")
     if model is not None:
@@ -205,8 +223,13 @@ def _size(
         return float(whole_number(parameters, "--parameters"))
     if plan is not None:
         return float(count_parameters(plan.question.model).total)
-    assumed.append(f"a model of {format_count(USUAL_PARAMETERS)} parameters")
-    return USUAL_PARAMETERS
+    memory = cluster.accelerator.memory_bytes
+    fits = USUAL_PARAMETERS
+    if memory is not None:
+        most = FILLED * memory * cluster.count / usual(catalogue, "checkpoint-bytes").value
+        fits = min(fits, most)
+    assumed.append(f"a model of {format_count(fits)} parameters")
+    return fits
 
 
 def _span(
@@ -225,18 +248,44 @@ def _span(
     return None, parse(WATCHED, "s")
 
 
-def _replica(plan: TrainingPlan | None, asked: str | int | None, node_size: int, count: int) -> int:
+def _replica(
+    plan: TrainingPlan | None,
+    asked: str | int | None,
+    node_size: int,
+    count: int,
+    *,
+    whole: bool,
+) -> int:
+    """Accelerators of one replica; ``whole``: the run goes on by whole replicas, two or more."""
+    size = node_size
     if asked is not None:
         size = whole_number(asked, "--replica")
         if size > count or size % node_size:
             raise InputError(
-                f"--replica is {size}, but must be whole nodes of {node_size}, {count:,} at most"
+                f"--replica is {size:,}, but must be whole nodes of {node_size}, {count:,} at most"
             )
-        return size
-    if plan is None:
-        return node_size
-    cut = plan.best.strategy
-    return -(-cut.tp * cut.cp * cut.pp // node_size) * node_size
+    elif plan is not None:
+        cut = plan.best.strategy
+        size = -(-cut.tp * cut.cp * cut.pp // node_size) * node_size
+    elif whole:
+        raise InputError(
+            "to go on without broken replicas their size is needed: give --replica, the "
+            "accelerators of one data-parallel replica, or a saved plan"
+        )
+    if whole and (count % size or size == count):
+        raise InputError(_no_replicas(size, node_size, count))
+    return size
+
+
+def _no_replicas(size: int, node_size: int, count: int) -> str:
+    """What is wrong with a size of replicas, and the nearest that divides the machine."""
+    nodes = count // node_size
+    divisors = [one for one in range(1, nodes // 2 + 1) if nodes % one == 0]
+    wrong = f"{count:,} accelerators are not two or more whole replicas of {size:,}"
+    if count % node_size or not divisors:
+        return f"{wrong}: leave out --elastic and --tier replica"
+    nearest = min(divisors, key=lambda one: abs(one * node_size - size))
+    return f"{wrong}: give --replica {nearest * node_size}"
 
 
 def _tier(asked: str | None) -> Tier | None:

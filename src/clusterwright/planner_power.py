@@ -79,11 +79,11 @@ def power_over_time(
         ),
         pue=site["pue"],
         duration=seconds,
-        jitter=parse(jitter, "s"),
+        jitter=_parsed(jitter, "s", "--jitter"),
         checkpoint=_checkpoints(plan, facts),
         floor=floor,
-        storage=0.0 if storage is None else parse(storage, "J"),
-        ramp=None if ramp is None else parse(ramp.removesuffix("/s").strip(), "W"),
+        storage=0.0 if storage is None else _parsed(storage, "J", "--storage"),
+        ramp=None if ramp is None else _parsed(ramp.removesuffix("/s").strip(), "W", "--ramp"),
         seed=seed,
     )
     return follow_power(best, question)
@@ -94,3 +94,10 @@ def _checkpoints(plan: TrainingPlan, facts: Catalogue) -> tuple[float, float]:
     failures = failures_of(plan.question.cluster, plan.question.model, catalogue=facts)
     tier = best_tier(failures)
     return tier.interval, tier.stall
+
+
+def _parsed(written: str, dimension: str, option: str) -> float:
+    try:
+        return parse(written, dimension)
+    except InputError as error:
+        raise type(error)(f"{option}: {error}") from None

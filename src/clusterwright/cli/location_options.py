@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import whole_number
-from clusterwright.asking_site import SiteOptions
+from clusterwright.asking_prices import SiteOptions
 from clusterwright.cli.options import Share
 from clusterwright.site.fabric import AS_USUAL, NetworkOptions
 
@@ -34,6 +34,8 @@ class LocationOptions:
         Share of the energy that is bought with contracts for what emits nothing.
     duty
         Share of the time for which there is work.
+    drawn
+        Share of their rated power that nodes draw meanwhile.
     power_cap
         Of an accelerator, such as 960W.
     server_price
@@ -55,6 +57,7 @@ class LocationOptions:
     carbon: str | None = None
     contracts: Share = 0.0
     duty: Share | None = None
+    drawn: Share | None = None
     power_cap: str | None = None
     server_price: str | None = None
     construction: str | None = None

@@ -31,6 +31,7 @@ def fleet(
     detect: str | None = None,
     restart: str | None = None,
     exchange: str | None = None,
+    regroup: str | None = None,
     spares: str | None = None,
     replica: str | None = None,
     elastic: Annotated[bool, Parameter(negative=())] = False,
@@ -60,7 +61,8 @@ def fleet(
     rate
         Unexpected interruptions of eight accelerators, such as 3.8e-3/d.
     tier
-        Where checkpoints go: auto, remote-sync, remote, local, memory.
+        Where checkpoints go: auto, remote-sync, remote, local, memory; or replica, where a broken
+        data-parallel replica starts again alone.
     interval
         Between them, such as 10min [default: the best].
     storage
@@ -71,6 +73,8 @@ def fleet(
         Time in which the job starts anew, its state not yet loaded.
     exchange
         Time in which spares take the place of broken nodes.
+    regroup
+        Time in which whole replicas go on without a broken one, with --tier replica.
     spares
         Nodes that stand by [default: as many as it takes].
     replica
@@ -101,6 +105,7 @@ def fleet(
         detect=detect,
         restart=restart,
         exchange=exchange,
+        regroup=regroup,
         spares=spares,
         replica=replica,
         elastic=elastic,

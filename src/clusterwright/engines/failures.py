@@ -65,8 +65,8 @@ class Cause:
     fast_share
         Share of these failures that leaves the fast tier of checkpoints whole. [1]
     latency
-        Mean time for which it goes unnoticed while checkpoints are written that are spoilt too
-        (silent corruption); 0: none are. [s]
+        Mean working time for which it goes unnoticed while checkpoints are written that are spoilt
+        too (silent corruption); 0: none are. While the job starts again it spoils nothing. [s]
     """
 
     name: str

@@ -260,7 +260,9 @@ def _fall_back(
             fast = np.maximum(np.maximum(fast, slow), live.safe_fast)
         back = np.where(draw.keeps_fast, fast, slow)
     if table.silent:
-        late = (failed & (draw.latency > 0.0)).nonzero()[0]
+        # It shows in what is computed; what fails while the job starts again is no more than that.
+        running = live.to_detect + live.to_restart <= 0.0
+        late = (failed & running & (draw.latency > 0.0)).nonzero()[0]
         clean = live.place[late] - draw.latency[late] * random.standard_exponential(len(late))
         slow[late] = np.maximum(np.minimum(slow[late], table.slow_before(clean)), 0.0)
         back[late] = slow[late]

@@ -20,12 +20,15 @@ DEFAULTS = {
     "small_size": "run-small-size",
     "large_size": "run-large-size",
     "planned_rate": "run-planned",
+    "planned_most": "run-planned-most",
     "detection": "run-detection",
     "restart": "run-restart",
     "exchange": "run-exchange",
     "node_bandwidth": "storage-node-link",
     "disk_bandwidth": "storage-disk",
     "storage_share": "checkpoint-duty",
+    "silent_latency": "silent-latency",
+    "regroup": "run-regroup",
     "step_time": "run-step",
 }
 """Inputs that are defaults of the catalogue, by id."""
@@ -113,22 +116,23 @@ def causes_of(catalogue: Catalogue, node_rate: float) -> tuple[Cause, ...]:
             hard=1.0 if entries[name].data.get("hard") else 0.0,
             repair=entries[name].value("repair") or 0.0,
             nodes=max(1, round(entries[name].require("nodes").value)),
-            latency=_latency(entries[name], catalogue),
+            silent=bool(entries[name].data.get("silent")),
         )
         for name, share in shares.items()
         if share > 0.0
     )
 
 
-def _latency(entry: Entry, catalogue: Catalogue) -> float:
-    return usual(catalogue, "silent-latency").value if entry.data.get("silent") else 0.0
-
-
 def shares_of(causes: tuple[Cause, ...]) -> dict[str, Input]:
-    """What the closed form needs of causes: shares that exchange nodes, and several at once."""
+    """What the closed form needs of causes: shares that exchange nodes, several, or are silent."""
     hard = sum(cause.share * cause.hard for cause in causes)
     several = sum(cause.share * cause.hard for cause in causes if cause.nodes > 1)
-    return {"hard_share": known(hard), "correlated_share": known(several)}
+    silent = sum(cause.share for cause in causes if cause.silent)
+    return {
+        "hard_share": known(hard),
+        "correlated_share": known(several),
+        "silent_share": known(silent),
+    }
 
 
 def storage_bandwidth(catalogue: Catalogue, accelerators: int) -> Input:

@@ -4,15 +4,16 @@ The inputs, all in SI:
 
 ``large_rate``, ``small_rate``: unexpected interruptions of eight accelerators, in runs of
 ``large_size`` accelerators or more and in jobs of ``small_size`` or fewer [1/s]; ``planned_rate``:
-interruptions that are planned, of eight accelerators. [1/s]
+interruptions that are planned, of eight accelerators, ``planned_most`` of any run. [1/s]
 ``detection``, ``restart``: from a failure until it is noticed, and on until the job has started
 anew, state not yet loaded; ``exchange``: besides, where nodes are exchanged. [s]
 ``checkpoint_bytes``: state of the whole job. [B] ``storage_bandwidth``: of the shared storage,
 ``node_bandwidth``: of a node to it, ``disk_bandwidth``: of a node's own disks, ``host_bandwidth``:
 of an accelerator to its host, ``network_bandwidth``: of an accelerator to another node. [B/s]
-``hard_share``, ``correlated_share``: of interruptions that exchange nodes, and that take several at
-once; ``storage_share``: of the time that storage may be busy with checkpoints. [1] ``step_time``:
-of one step. [s]
+``hard_share``, ``correlated_share``, ``silent_share``: of interruptions that exchange nodes, that
+take several at once, and that spoil work for ``silent_latency`` [s] before they are noticed;
+``storage_share``: of the time that storage may be busy with checkpoints. [1] ``step_time``: of one
+step; ``regroup``: in which replicas that are whole go on without a broken one. [s]
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ import numpy as np
 from clusterwright.fleet.records import RunQuestion, Tier
 from clusterwright.formulas.checkpoints import best_interval, checkpoint_write_time
 from clusterwright.formulas.failure_rates import job_failure_rate
-from clusterwright.formulas.goodput import renewal_goodput, two_tier_goodput
+from clusterwright.formulas.goodput import (
+    clean_share,
+    renewal_goodput,
+    replica_share,
+    two_tier_goodput,
+)
 
 Floats = Any
 X = Mapping[str, Floats]
@@ -33,6 +39,7 @@ X = Mapping[str, Floats]
 RATED_NODE = 8.0
 """Accelerators that published rates are per."""
 TIERS: tuple[Tier, ...] = ("remote-sync", "remote", "local", "memory")
+"""Those that any training software can have, the simplest first."""
 
 
 class Checkpoints(NamedTuple):
@@ -75,13 +82,35 @@ def checkpoints(question: RunQuestion, tier: Tier, x: X) -> Checkpoints:
     if tier == "local":
         disk = own * question.node_size / x["disk_bandwidth"]
         return Checkpoints(copy, disk, disk, 1.0 - x["hard_share"], copy, write)
+    if tier == "replica":
+        # Each replica has all of the state, and holds it at every step.
+        fetched = x["checkpoint_bytes"] / question.replica / x["network_bandwidth"]
+        return Checkpoints(0.0 * copy, 0.0 * copy, fetched, 1.0 - x["silent_share"], copy, write)
     sent = copy + own / x["network_bandwidth"]
-    return Checkpoints(copy, sent, sent, 1.0 - x["correlated_share"], copy, write)
+    kept = 1.0 - x["correlated_share"] - x["silent_share"]
+    return Checkpoints(copy, sent, sent, kept, copy, write)
 
 
 def restart_time(x: X, load: Floats) -> Floats:
-    """Mean time from a failure until work goes on. [s]"""
+    """Mean time from a failure until what broke works again. [s]"""
     return x["detection"] + x["restart"] + x["hard_share"] * x["exchange"] + load
+
+
+def stopped_time(tier: Tier, kind: Checkpoints, x: X) -> Floats:
+    """Mean time from a failure until the job goes on, be it without what broke. [s]"""
+    if tier != "replica":
+        return restart_time(x, kind.load)
+    alone = x["detection"] + x["regroup"]
+    return kind.kept * alone + (1.0 - kind.kept) * restart_time(x, kind.slow_lag)
+
+
+def present_share(question: RunQuestion, tier: Tier, x: X) -> Floats:
+    """Share of replicas at work, where a broken one starts again by itself. [1]"""
+    if tier != "replica":
+        return 1.0
+    kind = checkpoints(question, tier, x)
+    away = np.maximum(restart_time(x, kind.load) - x["detection"] - x["regroup"], 0.0)
+    return replica_share(failure_rate(question, x) * kind.kept, away, question.replicas)
 
 
 def intervals_for(question: RunQuestion, tier: Tier, x: X) -> tuple[float, float]:
@@ -92,15 +121,16 @@ def intervals_for(question: RunQuestion, tier: Tier, x: X) -> tuple[float, float
     """
     rate = failure_rate(question, x)
     kind = checkpoints(question, tier, x)
-    fast = question.interval
+    fast, asked = question.interval, None
+    if tier == "replica":
+        fast, asked = float(x["step_time"]), fast
     if fast is None:
         lag = kind.lag if tier == "memory" else kind.lag / x["storage_share"]
         fast = float(np.max([best_interval(kind.stall, rate), lag, x["step_time"]]))
     if np.all(np.asarray(kind.kept) >= 1.0):
         return fast, 0.0
-    slow = float(
-        np.maximum(best_interval(kind.slow_stall, rate * (1.0 - kind.kept)), kind.slow_lag)
-    )
+    best = best_interval(kind.slow_stall, rate * (1.0 - kind.kept))
+    slow = asked or float(np.maximum(best, kind.slow_lag / x["storage_share"]))
     return fast, fast * max(1.0, round(slow / fast))
 
 
@@ -112,11 +142,26 @@ def goodput(
     Planned interruptions come after a checkpoint of their own: they cost a restart each.
     """
     rate = failure_rate(question, x)
+    # Where a stop outlasts many failures the time to get on is beyond any number: no goodput.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        useful = np.nan_to_num(_useful(question, tier, intervals, x))
+    clean = clean_share(rate * x["silent_share"], x["silent_latency"])
+    present = present_share(question, tier, x)
+    return {
+        "goodput": useful * clean * present * (1.0 - planned_share(question, tier, x)),
+        "failure_rate": rate,
+        "between": 1.0 / rate,
+    }
+
+
+def _useful(question: RunQuestion, tier: Tier, intervals: tuple[float, float], x: X) -> Floats:
+    """Share of the time in which work is done that failures leave. [1]"""
+    rate = failure_rate(question, x)
     kind = checkpoints(question, tier, x)
     fast, slow = intervals
-    again = restart_time(x, kind.load)
+    again = stopped_time(tier, kind, x)
     if slow:
-        useful = two_tier_goodput(
+        return two_tier_goodput(
             interval=fast,
             stall_time=kind.stall,
             slow_interval=slow,
@@ -126,12 +171,13 @@ def goodput(
             failure_rate=rate,
             lag_time=kind.lag,
         )
-    else:
-        useful = renewal_goodput(fast, kind.stall, again, rate, kind.lag)
-    planned = x["planned_rate"] * question.accelerators / RATED_NODE
+    return renewal_goodput(fast, kind.stall, again, rate, kind.lag)
+
+
+def planned_share(question: RunQuestion, tier: Tier, x: X) -> Floats:
+    """Share of the time that planned interruptions take. [1]"""
+    kind = checkpoints(question, tier, x)
+    each = x["planned_rate"] * question.accelerators / RATED_NODE
+    planned = np.minimum(each, x["planned_most"])
     pause = planned * (x["restart"] + kind.load)
-    return {
-        "goodput": useful / (1.0 + pause),
-        "failure_rate": rate,
-        "between": 1.0 / rate,
-    }
+    return pause / (1.0 + pause)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from clusterwright.engines.failures import Trajectories
 from clusterwright.errors import InfeasibleError
 from clusterwright.fleet.goodput import (
+    RATED_NODE,
     TIERS,
     X,
     checkpoints,
     failure_rate,
     goodput,
     intervals_for,
-    restart_time,
+    planned_share,
+    present_share,
+    stopped_time,
 )
-from clusterwright.fleet.playing import play, spares_for
+from clusterwright.fleet.playing import draws_for, play, spares_for
 from clusterwright.fleet.records import CauseCount, LostTime, RunOutlook, RunQuestion, TierOutlook
 from clusterwright.uncertain import (
+    DRAWS,
     Floats,
     draw,
     influences,
@@ -29,8 +35,17 @@ from clusterwright.uncertain import (
 )
 from clusterwright.units import format_time
 
+TINY = 1e-9
+"""Goodput of a run that never ends, so that its time is a number."""
+SOME = 1e-4
+"""Goodput below which what is played says nothing about the closed form."""
 LEAST = 0.01
 """Goodput below which a run makes no progress to speak of."""
+HALF = 0.5
+TEN_TIMES = 10.0
+"""By which an interval between checkpoints may miss the best before it is what keeps a run."""
+WORTH = 0.001
+"""Goodput that a less simple way to keep checkpoints must gain to be chosen."""
 MEANINGS = {
     "useful": "work that stands",
     "checkpoints": "all wait while state is copied or written",
@@ -60,51 +75,47 @@ def look_ahead(question: RunQuestion, *, depth: bool = True) -> RunOutlook:
     """
     centre = likely(question.inputs)
     drawn = draw(question.inputs, seed=question.seed)
-    tiers = sorted(
-        (_tier(question, tier, centre, drawn) for tier in TIERS),
-        key=lambda one: -one.goodput.middle,
-    )
-    chosen = next((one for one in tiers if question.tier in (None, one.tier)), tiers[0])
-    played = play(question, chosen, centre)
-    _check_progress(question, chosen, centre, float(np.mean(played.goodput)))
-    plan = (chosen.interval, chosen.slow_interval)
+    wanted = TIERS if question.tier in (None, *TIERS) else (*TIERS, question.tier)
+    tiers = [_tier(question, tier, centre, drawn) for tier in wanted]
+    chosen = _chosen(question, tiers)
 
     def model(x: X) -> dict[str, Floats]:
-        return goodput(question, chosen.tier, plan, x)
+        return goodput(question, chosen.tier, (chosen.interval, chosen.slow_interval), x)
 
-    planned = 1.0 - float(_planned(question, chosen, centre))
-    likely_goodput = float(model(centre)["goodput"])
-    chance = _resampled(played.goodput * planned / likely_goodput, len(_column(drawn)))
-    closed = np.asarray(model(drawn)["goodput"] + 0.0 * _column(drawn))
-    useful = np.clip(closed * chance, 1e-9, 1.0)
-    rates = failure_rate(question, drawn) + 0.0 * _column(drawn)
+    closed, rates = (
+        np.broadcast_to(one, (DRAWS,))
+        for one in (model(drawn)["goodput"], model(drawn)["failure_rate"])
+    )
+    standby = spares_for(question, interval_of(rates).high)
+    count = draws_for(question, centre)
+    usual = np.full(count, float(failure_rate(question, centre)))
+    some = np.quantile(rates, (np.arange(count) + 0.5) / count)
+    played = play(question, chosen, centre, standby, np.concatenate([usual, some]))
+    half = _stop_for_half(question, chosen, centre)
+    parts = _lost(played, slice(count), float(planned_share(question, chosen.tier, centre)))
+    _check_progress(question, chosen, centre, half, parts[0].share)
+    chance = _chance(question, chosen, centre, some, played.goodput[count:])
+    place = np.argsort(np.argsort(rates)) * count // DRAWS
+    useful = np.clip(closed * chance[place], TINY, 1.0)
     work = question.work
-    duration = work / useful if work else np.full_like(useful, question.horizon or 0.0)
+    duration = work / useful if work else np.full(DRAWS, question.horizon or 0.0)
     return RunOutlook(
         question=question,
         failure_rate=interval_of(rates),
         between=interval_of(1.0 / rates),
         chosen=chosen,
-        tiers=tuple(tiers),
+        tiers=tuple(sorted(tiers, key=lambda one: -one.goodput.middle)),
         closed_form=interval_of(closed),
         goodput=interval_of(useful),
         duration=interval_of(duration),
         interruptions=interval_of(rates * duration),
-        lost=_lost(played, planned),
-        causes=_counts(question, played),
-        spares=spares_for(question, centre),
-        waited=float(np.mean(played.waiting > 0.0)),
+        lost=parts,
+        causes=_counts(question, played.failures[:count]),
+        spares=standby,
+        waited=float(np.mean(played.waiting[:count] > 0.0)),
+        half=half,
         swings=tuple(tornado(model, question.inputs, "goodput")) if depth else (),
         influences=tuple(influences(model, question.inputs, "goodput")) if depth else (),
-    )
-
-
-def best_tier(question: RunQuestion) -> TierOutlook:
-    """The way to keep checkpoints that leaves most of the time, by closed form."""
-    centre, drawn = likely(question.inputs), draw(question.inputs, seed=question.seed)
-    return max(
-        (_tier(question, tier, centre, drawn) for tier in TIERS),
-        key=lambda one: one.goodput.middle,
     )
 
 
@@ -121,42 +132,80 @@ def _tier(question: RunQuestion, tier: Any, centre: X, drawn: X) -> TierOutlook:
     )
 
 
-def _check_progress(question: RunQuestion, chosen: TierOutlook, centre: X, reached: float) -> None:
-    """Refuse a run that never gets on, and say what keeps it."""
-    if reached >= LEAST:
-        return
-    kind = checkpoints(question, chosen.tier, centre)
-    again = float(restart_time(centre, kind.load))
-    safe = chosen.interval + chosen.stall + chosen.lag
-    between = 1.0 / float(failure_rate(question, centre))
-    raise InfeasibleError(
-        f"no progress: a failure comes every {format_time(between)}, but starting again takes "
-        f"{format_time(again)} and a checkpoint is safe only {format_time(safe)} after the last "
-        f"({chosen.tier}); restart quicker (--restart, --detect), keep checkpoints in memory "
-        f"(--tier memory), write to faster storage (--storage), or use fewer accelerators"
+def _chosen(question: RunQuestion, tiers: list[TierOutlook]) -> TierOutlook:
+    """The tier asked for, or the simplest of those with which hardly anything is lost."""
+    best = max(one.goodput.middle for one in tiers)
+    return next(
+        one
+        for one in tiers
+        if one.tier == question.tier
+        or (question.tier is None and one.goodput.middle >= best - WORTH)
     )
 
 
-def _planned(question: RunQuestion, chosen: TierOutlook, x: X) -> Floats:
-    """Share of the time that planned interruptions take."""
+def _stop_for_half(question: RunQuestion, chosen: TierOutlook, x: X) -> float:
+    """From a failure until work goes on, so that half of the time is work; 0: nothing would do.
+
+    The goodput falls by e for each mean time between failures that a stop is longer.
+    """
     kind = checkpoints(question, chosen.tier, x)
-    pause = x["planned_rate"] * question.accelerators / 8.0 * (x["restart"] + kind.load)
-    return pause / (1.0 + pause)
+    stop = float(stopped_time(chosen.tier, kind, x))
+    plan = (chosen.interval, chosen.slow_interval)
+    at_once = {**x, **dict.fromkeys(("detection", "restart", "exchange", "regroup"), 0.0)}
+    rest = float(stopped_time(chosen.tier, kind, at_once))
+    reached = float(goodput(question, chosen.tier, plan, at_once)["goodput"])
+    if reached <= HALF:
+        return 0.0
+    return min(stop, rest + math.log(reached / HALF) / float(failure_rate(question, x)))
 
 
-def _column(drawn: X) -> Floats:
-    """An array as long as the draws."""
-    return next((one for one in drawn.values() if np.ndim(one)), np.zeros(1))
+def _check_progress(
+    question: RunQuestion, chosen: TierOutlook, x: X, half: float, reached: float
+) -> None:
+    """Refuse a run that never gets on, and say what keeps it and what would help."""
+    if reached >= LEAST:
+        return
+    stop = float(stopped_time(chosen.tier, checkpoints(question, chosen.tier, x), x))
+    between = 1.0 / float(failure_rate(question, x))
+    freely = msgspec.structs.replace(question, interval=None)
+    best = intervals_for(freely, chosen.tier, x)[0]
+    if not TEN_TIMES * chosen.interval > best > chosen.interval / TEN_TIMES:
+        mend = f"take one every {format_time(best)} (--interval)"
+    elif half > 0.0:
+        mend = (
+            f"with {format_time(half)} from a failure to work, half of the time would be work "
+            "(--detect, --restart, --exchange); or use fewer accelerators"
+        )
+    else:
+        mend = "use fewer accelerators, or faster storage (--storage)"
+    raise InfeasibleError(
+        f"no progress: a failure comes every {format_time(between)}, starting again takes "
+        f"{format_time(stop)}, and checkpoints ({chosen.tier}) come every "
+        f"{format_time(chosen.interval)} and stop the work for {format_time(chosen.stall)}: {mend}"
+    )
 
 
-def _resampled(chance: Floats, count: int) -> Floats:
-    """Quantiles of what chance makes of a run, in an order that goes with no input's."""
-    places = (np.arange(count) + 0.5) / count
-    return np.random.default_rng(1).permutation(np.quantile(chance, places))
+def _chance(
+    question: RunQuestion, chosen: TierOutlook, centre: X, rates: Floats, played: Floats
+) -> Floats:
+    """Goodput of runs played out over that of the closed form, one for each rate of failures. [1]
+
+    Chance, and what the closed form leaves out, such as spares that run out: it depends on the rate
+    far more than on any other input.
+    """
+    of_node = rates * (RATED_NODE / question.accelerators)
+    x = {**centre, "large_rate": of_node, "small_rate": of_node}
+    formula = goodput(question, chosen.tier, (chosen.interval, chosen.slow_interval), x)["goodput"]
+    formula = formula / (1.0 - planned_share(question, chosen.tier, x))
+    # The engine has one share of replicas for all rates.
+    formula = formula * present_share(question, chosen.tier, centre)
+    formula = formula / present_share(question, chosen.tier, x)
+    return np.where(formula > SOME, played / np.maximum(formula, SOME), 1.0)
 
 
-def _lost(played: Trajectories, planned: float) -> tuple[LostTime, ...]:
-    wall = float(np.sum(played.wall))
+def _lost(played: Trajectories, runs: slice, planned: float) -> tuple[LostTime, ...]:
+    """Where the time of some runs goes, what planned interruptions take of it included."""
+    wall = float(np.sum(played.wall[runs]))
     parts = {
         "useful": played.useful,
         "checkpoints": played.stalls,
@@ -166,18 +215,19 @@ def _lost(played: Trajectories, planned: float) -> tuple[LostTime, ...]:
         "waiting": played.waiting,
         "slowed": played.slowed,
     }
-    shares = {name: float(np.sum(part)) / wall * planned for name, part in parts.items()}
-    shares["planned"] = 1.0 - planned
+    rest = 1.0 - planned
+    shares = {name: float(np.sum(part[runs])) / wall * rest for name, part in parts.items()}
+    shares["planned"] = planned
     return tuple(
         LostTime(name=name, share=share, meaning=MEANINGS[name]) for name, share in shares.items()
     )
 
 
-def _counts(question: RunQuestion, played: Trajectories) -> tuple[CauseCount, ...]:
+def _counts(question: RunQuestion, failures: Floats) -> tuple[CauseCount, ...]:
     names = [
         cause.id for cause in question.causes for part in (cause.hard, 1.0 - cause.hard) if part > 0
     ]
-    means = played.failures.mean(axis=0)
+    means = failures.mean(axis=0)
     found = []
     for cause in question.causes:
         count = sum(

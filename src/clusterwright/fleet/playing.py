@@ -5,27 +5,34 @@ from __future__ import annotations
 import numpy as np
 
 from clusterwright.engines.failures import Cause, Job, Tier, Trajectories, play_failures
-from clusterwright.fleet.goodput import X, checkpoints, failure_rate
+from clusterwright.errors import InputError
+from clusterwright.fleet.goodput import Floats, X, checkpoints, failure_rate, present_share
 from clusterwright.fleet.records import RunQuestion, TierOutlook
 from clusterwright.formulas.spares import down_share, spares
+from clusterwright.units import format_count
 
-STEPS = 2_000_000
+STEPS = 1_000_000
 """Failures that are played in all, unless told how many runs."""
-FEWEST, MOST = 200, 2000
+MOST_FAILURES = 200_000
+"""Of one run: a million accelerators have as many in a year."""
+FEWEST, MOST = 100, 1000
 """Runs that are played at least and at most."""
 SHORTFALL = 0.01
 """Share of the time for which a spare may be wanting, where nobody says how many there are."""
 
 
-def spares_for(question: RunQuestion, x: X) -> int:
-    """Nodes that stand by: as asked for, or so many that one is nearly always there."""
+def spares_for(question: RunQuestion, rate: float) -> int:
+    """Nodes that stand by: as asked for, or so many that one is nearly always there.
+
+    ``rate``: of failures of the whole run. [1/s]
+    """
     if question.spares is not None:
         return question.spares
     taken = sum(cause.share * cause.hard * cause.nodes for cause in question.causes)
     repair = repair_time(question)
     if not taken or not repair:
         return 0
-    between = question.nodes / (float(failure_rate(question, x)) * taken)
+    between = question.nodes / (rate * taken)
     return spares(question.nodes, down_share(between, repair), SHORTFALL)
 
 
@@ -39,15 +46,32 @@ def repair_time(question: RunQuestion) -> float:
 
 def draws_for(question: RunQuestion, x: X) -> int:
     """How many runs are played."""
-    if question.draws is not None:
-        return question.draws
     span = question.work or question.horizon or 0.0
     expected = max(1.0, float(failure_rate(question, x)) * span)
+    if expected > MOST_FAILURES:
+        raise InputError(
+            f"{format_count(expected)} failures are too many to play: watch the run for less "
+            "(--days), or say how often it fails (--rate)"
+        )
+    if question.draws is not None:
+        return question.draws
     return int(np.clip(STEPS / expected, FEWEST, MOST))
 
 
-def play(question: RunQuestion, chosen: TierOutlook, x: X) -> Trajectories:
-    """Play a run often, at given inputs."""
+def play(
+    question: RunQuestion, chosen: TierOutlook, x: X, standby: int, rates: Floats
+) -> Trajectories:
+    """Play a run once for each rate of failures, its other inputs as given.
+
+    Parameters
+    ----------
+    question, chosen, x
+        The run, how it keeps checkpoints, and its inputs.
+    standby
+        Nodes that stand by.
+    rates
+        Of failures of the whole run. [1/s]
+    """
     kind = checkpoints(question, chosen.tier, x)
     tier = Tier(interval=chosen.interval, stall=float(kind.stall), lag=float(kind.lag))
     slow, fast = tier, None
@@ -56,24 +80,24 @@ def play(question: RunQuestion, chosen: TierOutlook, x: X) -> Trajectories:
             interval=chosen.slow_interval, stall=float(kind.slow_stall), lag=float(kind.slow_lag)
         )
         fast = tier
-    counted = spares_for(question, x)
     repair = repair_time(question)
-    replica = question.replica // question.node_size if question.elastic else 0
+    elastic = question.elastic or chosen.tier == "replica"
     job = Job(
         num_nodes=question.nodes,
         causes=tuple(_causes(question, chosen, x)),
         slow=slow,
         fast=fast,
-        spares=counted if repair else None,
+        spares=standby if repair else None,
         repair_time=repair,
-        replica_nodes=replica if replica and question.nodes % replica == 0 else 0,
+        replica_nodes=question.replica // question.node_size if elastic and repair else 0,
+        slowdown=1.0 / float(present_share(question, chosen.tier, x)) - 1.0,
     )
     return play_failures(
         job,
-        float(failure_rate(question, x)) / question.nodes,
+        rates / question.nodes,
         work=question.work,
         horizon=question.horizon,
-        trajectories=draws_for(question, x),
+        trajectories=len(rates),
         seed=question.seed,
     )
 
@@ -87,16 +111,19 @@ def _causes(question: RunQuestion, chosen: TierOutlook, x: X) -> list[Cause]:
             if part <= 0.0:
                 continue
             several = cause.nodes if hard else 0
-            lost = several > 1 or (hard and chosen.tier == "local")
+            memory = chosen.tier == "memory" and several > 1
+            restart = x["restart"] + kind.load + (x["exchange"] if hard else 0.0)
+            if chosen.tier == "replica" and not cause.silent:
+                restart = x["regroup"]
             found.append(
                 Cause(
                     name=cause.id,
                     share=cause.share * part,
                     detection=float(x["detection"]),
-                    restart=float(x["restart"] + kind.load + (x["exchange"] if hard else 0.0)),
+                    restart=float(restart),
                     nodes=min(several, question.nodes),
-                    fast_share=0.0 if lost else 1.0,
-                    latency=cause.latency,
+                    fast_share=0.0 if memory or (hard and chosen.tier == "local") else 1.0,
+                    latency=float(x["silent_latency"]) if cause.silent else 0.0,
                 )
             )
     return found

@@ -7,9 +7,10 @@ from typing import Literal
 from clusterwright.records import Record
 from clusterwright.uncertain import Influence, Input, Interval, Swing
 
-Tier = Literal["remote-sync", "remote", "local", "memory"]
-"""Where checkpoints go: to shared storage while all wait, the same in the background, to disks of
-the nodes, or to the memory of another node; the last two with `remote` behind them."""
+Tier = Literal["remote-sync", "remote", "local", "memory", "replica"]
+"""Where state is kept: on shared storage while all wait, the same in the background, on disks of
+the nodes, in the memory of another node, or in the other data-parallel replicas, which go on while
+a broken one starts again; the last three with `remote` behind them."""
 
 
 class Cause(Record, frozen=True, kw_only=True):
@@ -17,7 +18,7 @@ class Cause(Record, frozen=True, kw_only=True):
 
     ``share``: of all of them. [1] ``hard``: share of its own for which nodes are exchanged. [1]
     ``repair``: mean time until such nodes are back. [s] ``nodes``: how many go at once.
-    ``latency``: how long it goes unnoticed while it spoils the work. [s]
+    ``silent``: whether it goes unnoticed for a while and spoils the work.
     """
 
     id: str
@@ -27,7 +28,7 @@ class Cause(Record, frozen=True, kw_only=True):
     hard: float = 0.0
     repair: float = 0.0
     nodes: int = 1
-    latency: float = 0.0
+    silent: bool = False
 
 
 class RunQuestion(Record, frozen=True, kw_only=True):
@@ -61,6 +62,11 @@ class RunQuestion(Record, frozen=True, kw_only=True):
     def nodes(self) -> int:
         """Nodes of the run."""
         return -(-self.accelerators // self.node_size)
+
+    @property
+    def replicas(self) -> float:
+        """Data-parallel replicas of the run, the last maybe not whole."""
+        return self.accelerators / self.replica
 
 
 class TierOutlook(Record, frozen=True, kw_only=True):
@@ -103,6 +109,8 @@ class RunOutlook(Record, frozen=True, kw_only=True):
     of the inputs; ``closed_form``: goodput by the formula alone. ``tiers``: all ways to keep
     checkpoints, the best first; ``chosen``: the one played. ``lost``: where time goes, sums to 1.
     ``spares``: nodes that stand by, and ``waited``: share of runs that ever waited for one. [1]
+    ``half``: from a failure until work goes on, with which half of the time would be work; 0: no
+    such time would do. [s]
     ``swings``, ``influences``: what moves the goodput.
     """
 
@@ -119,5 +127,6 @@ class RunOutlook(Record, frozen=True, kw_only=True):
     causes: tuple[CauseCount, ...]
     spares: int
     waited: float
+    half: float
     swings: tuple[Swing, ...]
     influences: tuple[Influence, ...]

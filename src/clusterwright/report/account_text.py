@@ -5,12 +5,13 @@ from __future__ import annotations
 from clusterwright.report.folding import fold
 from clusterwright.site.run import RunAccount
 from clusterwright.site.service import ServiceAccount
+from clusterwright.site.run import RunAccount, RunSite
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_quantity, format_time
 
 
-def account_lines(account: RunAccount) -> list[str]:
-    """The account of a run, after its totals."""
+def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]:
+    """The account of a run, after its totals; ``site``: what it rests on."""
     goodput = account.goodput
     kept = f"checkpoints to {account.tier} every {format_time(account.interval)}"
     lines = [
@@ -30,6 +31,14 @@ def account_lines(account: RunAccount) -> list[str]:
     ]
     if account.cost is not None:
         lines += fold(f"  money        {_spread(account.cost, 'USD')}, {account.priced}", 15)
+    if site is None:
+        return lines
+    if site.cap is not None:
+        cap = format_quantity(site.cap, "W")
+        words = f"{cap} an accelerator leaves {account.speed:.1%} of the speed, which is counted"
+        lines.insert(0, f"  power cap    {words} below")
+    if site.assumed:
+        lines += fold(f"               assumed: {'; '.join(site.assumed)}", 15)
     return lines
 
 

@@ -16,6 +16,7 @@ TIERS = {
     "remote": "shared storage, in the background",
     "local": "disks of the nodes, storage behind them",
     "memory": "memory of another node, storage behind it",
+    "replica": "the other replicas at each step, storage behind them",
 }
 INPUTS = {
     "large_rate": "failures of large runs",
@@ -23,6 +24,7 @@ INPUTS = {
     "small_size": "size of small jobs",
     "large_size": "size of large runs",
     "planned_rate": "planned interruptions",
+    "planned_most": "most planned interruptions",
     "detection": "until a failure is noticed",
     "restart": "restart of the job",
     "exchange": "exchange of nodes",
@@ -32,6 +34,8 @@ INPUTS = {
     "disk_bandwidth": "a node's disks",
     "storage_share": "share of storage for checkpoints",
     "step_time": "time of a step",
+    "silent_latency": "until silent corruption is noticed",
+    "regroup": "until whole replicas go on",
 }
 MOST = 6
 
@@ -39,7 +43,8 @@ MOST = 6
 def outlook_text(outlook: RunOutlook) -> str:
     """How a run is likely to go."""
     question = outlook.question
-    title = f"{question.machine}: {question.accelerators:,} accelerators, {question.nodes:,} nodes"
+    title = f"{question.machine}: {_of('accelerator', question.accelerators)}, "
+    title += _of("node", question.nodes)
     assumed = f"  assumed      {'; '.join(question.assumed)}"
     blocks = [
         [title, *(fold(assumed, 15) if question.assumed else ())],
@@ -50,6 +55,10 @@ def outlook_text(outlook: RunOutlook) -> str:
         _moved(outlook),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _of(thing: str, count: int) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _percent(one: Interval) -> str:
@@ -70,8 +79,8 @@ def _headline(outlook: RunOutlook) -> list[str]:
     span = "wall clock" if question.work else "watched"
     lines = [
         (
-            f"  goodput      {_percent(outlook.goodput)}; by closed form "
-            f"{outlook.closed_form.middle:.1%}"
+            f"  goodput      {_percent(outlook.goodput)}; "
+            f"{outlook.lost[0].share:.1%} with every input at its likely value"
         ),
         f"  {span:<12} {_times(outlook.duration)}"
         if question.work
@@ -89,13 +98,19 @@ def _headline(outlook: RunOutlook) -> list[str]:
         "as asked for" if question.spares is not None else "so many that one is nearly always up"
     )
     lines.append(
-        f"  spares       {outlook.spares:,} nodes ({outlook.spares / question.nodes:.1%}), {taken}"
+        f"  spares       {_of('node', outlook.spares)} ({outlook.spares / question.nodes:.1%}), "
+        f"{taken}"
     )
+    if outlook.goodput.middle < 0.5 and outlook.half:
+        lines.append(
+            f"  to be half   work must go on {format_time(outlook.half)} after a failure "
+            "(--detect, --restart, --exchange)"
+        )
     return lines
 
 
 def _lost(outlook: RunOutlook) -> list[str]:
-    lines = ["Where the time goes (mean of runs played out; adds up to 100 %)"]
+    lines = ["Where the time goes, every input at its likely value (adds up to 100 %)"]
     for part in outlook.lost:
         if part.share < 5e-5 and part.name != "useful":
             continue
@@ -122,6 +137,8 @@ def _tiers(tiers: Sequence[TierOutlook]) -> list[str]:
 
 def _causes(outlook: RunOutlook) -> list[str]:
     total = sum(cause.count for cause in outlook.causes)
+    if not total:
+        return []
     rows = [
         [
             f"  {cause.name}",
@@ -145,7 +162,11 @@ def _causes(outlook: RunOutlook) -> list[str]:
                 format_time(taken),
             ]
         )
-    return aligned(("  cause", "of", "times", "share", "node-time in repair"), rows, align="llrrr")
+    return aligned(
+        ("  cause (as in Llama 3)", "of", "times", "share", "node-time in repair"),
+        rows,
+        align="llrrr",
+    )
 
 
 def _moved(outlook: RunOutlook) -> list[str]:
