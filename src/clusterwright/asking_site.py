@@ -278,61 +278,6 @@ def _carbon(
     if options.carbon is not None:
         asked = parse_option(options.carbon, "kg/J", "--carbon")
         place = replace(place, grid_carbon=known(asked, "kg/J", "as asked for"))
-    return carbon_inputs(facts, place, node_size=machine.node_size, contracted=options.contracts)
-
-
-def _money(
-    machine: Machine,
-    place: Region,
-    options: SiteOptions,
-    day: dt.date,
-    facts: Catalogue,
-) -> dict[str, Input]:
-    given: dict[str, Input] = {"network_price": known(0.0, "USD")}
-    if options.price is not None:
-        given["server_price"] = _price(options.price, "USD", "--server-price", day, facts)
-    if options.construction is not None:
-        given["building_price"] = _price(
-            options.construction, "USD/W", "--construction", day, facts
-        )
-    tariff = (
-        require_tariff(facts, place)
-        if options.tariff is None
-        else _price(options.tariff, "USD/J", "--tariff", day, facts)
-    )
-    found = cost_inputs(
-        machine.cluster.accelerator.id,
-        machine.count,
-        nameplate_power=known(1.0, "W"),
-        mean_power=known(1.0, "W"),
-        pue=known(1.0),
-        energy_price=tariff,
-        catalogue=facts,
-        day=day,
-        region=place.id,
-        colocated=options.colocated,
-        given=given,
-    )
-    left = {name: one for name, one in found.items() if name not in (*REPLACED, "pue")}
-    left["storage_cost_share"] = usual(facts, "storage-share")
-    left.pop("utilisation", None)
-    return left
-
-
-def _price(written: str, dimension: str, option: str, day: dt.date, facts: Catalogue) -> Input:
-    """A price, in dollars or in another currency at the rate of a day."""
-    try:
-        found = read_price(written, dimension, day=day, catalogue=facts)
-    except InputError as error:
-        raise type(error)(f"{option}: {error}") from None
-    return known(found, dimension, "as asked for")
-
-
-def _parsed(written: str, dimension: str, option: str) -> float:
-    try:
-        return parse(written, dimension)
-    except InputError as error:
-        raise type(error)(f"{option}: {error}") from None
     found = carbon_inputs(facts, place, node_size=machine.node_size, contracted=options.contracts)
     if machine.handheld:
         found["made_accelerator"] = usual(facts, f"embodied-{machine.kind}")
