@@ -110,7 +110,7 @@ def _servers(
 ) -> tuple[Input, tuple[str, ...]]:
     """What an accelerator costs with its part of a server: as asked for, or as is known."""
     if options.price is not None:
-        return read_option(options.price, "USD", "--price", day, facts), ()
+        return read_option(options.price, "USD", "--server-price", day, facts), ()
     if machine.handheld:
         found = usual(facts, f"price-{machine.kind}")
         return found, (f"a {machine.kind} of ${found.low:,.0f} to ${found.high:,.0f}",)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from clusterwright.asking_site import AS_USUAL, SiteOptions, site_of
+from clusterwright.asking_prices import AS_USUAL, SiteOptions
+from clusterwright.asking_site import site_of
 from clusterwright.catalogue.building import cut_levels
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped, usual
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
+from clusterwright.site.machine import machine_of
 from clusterwright.site.outlook import look_at_site
 from clusterwright.site.service import ServiceAccount, service_account
 from clusterwright.uncertain import known
@@ -55,7 +57,7 @@ def account_of_service(
     if count < cluster.count:
         part = cut_levels(cluster.levels, count)
         cluster = replace(cluster, count=count, levels=part)
-    asked = site_of(cluster, options=options, catalogue=facts)
+    asked = site_of(machine_of(cluster, facts), options=options, catalogue=facts)
     busy = min(1.0, max(best.busy, 0.01))
     inputs = {
         **asked.inputs,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from clusterwright.report.folding import fold
-from clusterwright.site.run import RunAccount
-from clusterwright.site.service import ServiceAccount
 from clusterwright.site.run import RunAccount, RunSite
+from clusterwright.site.service import ServiceAccount
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_quantity, format_time
 

@@ -85,7 +85,7 @@ def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
     question = _resized(site.failures, count)
     inputs = {**question.inputs, **site.inputs, "run_time": run_time}
     centre = likely(inputs)
-    tier, plan = _best_tier(question, centre)
+    tier, plan = best_tier(question, centre)
     found = {
         name: interval_of(draws)
         for name, draws in run_model(question, tier, plan, draw(inputs)).items()
@@ -156,7 +156,7 @@ def _resized(question: RunQuestion, count: int) -> RunQuestion:
     return msgspec.structs.replace(question, accelerators=count)
 
 
-def _best_tier(question: RunQuestion, centre: Mapping[str, Floats]) -> tuple[Tier, Plan]:
+def best_tier(question: RunQuestion, centre: Mapping[str, Floats]) -> tuple[Tier, Plan]:
     """The way to keep checkpoints that leaves most of the time, or the one asked for."""
     wanted = TIERS if question.tier is None else (question.tier,)
     plans: dict[Tier, Plan] = {tier: intervals_for(question, tier, centre) for tier in wanted}

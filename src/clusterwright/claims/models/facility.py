@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from clusterwright.asking import whole_number
 from clusterwright.asking_build import ask_build
-from clusterwright.asking_site import SiteOptions, ask_site
+from clusterwright.asking_prices import SiteOptions
+from clusterwright.asking_site import ask_site
 from clusterwright.buildout.plan import BuildPlan
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.claims.given import Given
@@ -86,8 +87,9 @@ def site(given: Given) -> Answer:
         "nameplate_bill": full * x["energy_price"],
         "each": found["expected"] / count,
         "nameplate_each": found["nameplate"] / count,
-        "servers": count * x["server_price"],
     }
+    if "server_price" in x:
+        results["servers"] = count * x["server_price"]
     where = f"{question.machine.cluster.name} in {question.region}, prices of {question.day}"
     return Answer(
         results=results,
