@@ -181,7 +181,7 @@ def _computed(
         for name, unit in answer.dimensions.items()
         if name != result and name in (answer.beside or answer.results) and name in answer.results
     )
-    return value, beside, (*given.read, *answer.assumed)
+    return value, beside, tuple(dict.fromkeys((*given.read, *answer.assumed)))
 
 
 def _interval(found: Floats | Interval) -> Interval:

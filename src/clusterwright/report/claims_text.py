@@ -25,6 +25,7 @@ RELATIONS = {"about": "", "at-least": "at least ", "at-most": "at most "}
 ABOUT = 40
 SHARES = ("mfu", "goodput", "battery", "memory", "share")
 """Results that are shown in per cent."""
+WATT_HOUR = 3600.0
 
 
 def claims_text(found: Sequence[Checked]) -> str:
@@ -97,13 +98,16 @@ def _range(claim: Claim, value: Interval) -> str:
 
 
 def _beside(one: Beside) -> str:
-    """Another result; shares in per cent."""
-    ends = [
-        f"{end * 100:.3g} %" if one.name in SHARES else format_quantity(end, one.dimension)
-        for end in (one.value.low, one.value.high)
-    ]
-    words = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    return f"{one.name.replace('_', ' ')} {words}"
+    """Another result; shares in per cent, small energies in joules."""
+
+    def shown(value: float) -> str:
+        if one.name in SHARES:
+            return f"{value * 100:.3g} %"
+        if one.dimension == "J" and value < WATT_HOUR:
+            return f"{value:.3g} J"
+        return format_quantity(value, one.dimension)
+
+    return f"{one.name.replace('_', ' ')} {_ends(shown(one.value.low), shown(one.value.high))}"
 
 
 def _verdict(found: Checked) -> str:
@@ -122,8 +126,12 @@ def _said(found: Checked) -> str:
 
 
 def _span(claim: Claim, low: float, high: float) -> str:
-    """Two ends, their unit once where it is the same."""
-    first, last = _shown(claim, low), _shown(claim, high)
+    """Two ends in the claim's unit."""
+    return _ends(_shown(claim, low), _shown(claim, high))
+
+
+def _ends(first: str, last: str) -> str:
+    """Two ends in words, their unit once where it is the same."""
     if first == last:
         return first
     number, _, unit = first.partition(" ")
