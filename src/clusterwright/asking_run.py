@@ -159,7 +159,8 @@ def _inputs(
     cluster: Cluster, parameters: float, rate: str | None, facts: Catalogue
 ) -> tuple[dict[str, Input], tuple[Cause, ...]]:
     """Rates, times and bandwidths of a cluster's runs, and the causes of their failures."""
-    inputs = failure_inputs(facts, family="tpu" if cluster.accelerator.kind == "tpu" else "gpu")
+    chip = cluster.accelerator
+    inputs = failure_inputs(facts, family="tpu" if chip.id.startswith("tpu") else "gpu")
     if rate is not None:
         asked = known(_above_zero(rate, "1/s", "--rate"), "1/s", "as asked for")
         inputs |= {"large_rate": asked, "small_rate": asked}

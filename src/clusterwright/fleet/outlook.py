@@ -44,8 +44,8 @@ LEAST = 0.01
 HALF = 0.5
 TEN_TIMES = 10.0
 """By which an interval between checkpoints may miss the best before it is what keeps a run."""
-WORTH = 0.001
-"""Goodput that a less simple way to keep checkpoints must gain to be chosen."""
+WORTH = 0.002
+"""Share of the goodput that a less simple way to keep checkpoints must gain to be chosen."""
 MEANINGS = {
     "useful": "work that stands",
     "checkpoints": "all wait while state is copied or written",
@@ -86,8 +86,8 @@ def look_ahead(question: RunQuestion, *, depth: bool = True) -> RunOutlook:
         np.broadcast_to(one, (DRAWS,))
         for one in (model(drawn)["goodput"], model(drawn)["failure_rate"])
     )
-    standby = spares_for(question, interval_of(rates).high)
     count = draws_for(question, centre)
+    standby = spares_for(question, interval_of(rates).high)
     usual = np.full(count, float(failure_rate(question, centre)))
     some = np.quantile(rates, (np.arange(count) + 0.5) / count)
     played = play(question, chosen, centre, standby, np.concatenate([usual, some]))
@@ -139,7 +139,7 @@ def _chosen(question: RunQuestion, tiers: list[TierOutlook]) -> TierOutlook:
         one
         for one in tiers
         if one.tier == question.tier
-        or (question.tier is None and one.goodput.middle >= best - WORTH)
+        or (question.tier is None and one.goodput.middle >= best * (1.0 - WORTH))
     )
 
 
