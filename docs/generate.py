@@ -40,13 +40,20 @@ PART = re.compile(
 WIDTH = 96
 FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
-    "asking", "catalogue.store", "communication", "engines.bidirectional", "engines.controllable",
-    "engines.costs", "engines.executor", "engines.orders", "engines.requests.simulator",
-    "engines.schedule", "engines.torch_table", "errors", "facts", "hardware", "inference",
-    "kernels.kinds", "kernels.library", "links", "model.config", "model.parameters", "planner",
-    "serving.server", "simulation.inputs", "simulation.refining", "simulation.step", "software",
-    "strategy", "traces.reading", "traces.trace", "training.api", "training.checks",
-    "training.estimate", "training.intervals", "training.plan", "training.rules", "validation.api",
+    "asking", "asking_account", "asking_build", "asking_run", "asking_service", "asking_site",
+    "asking_sites", "buildout.plan", "catalogue.store", "claims.checking", "claims.given",
+    "claims.models", "claims.records", "communication", "engines.bidirectional",
+    "engines.controllable", "engines.costs", "engines.executor", "engines.failures",
+    "engines.orders", "engines.power_trace", "engines.requests.simulator", "engines.schedule",
+    "engines.torch_table", "errors", "facts", "fleet.outlook", "fleet.records", "hardware",
+    "inference", "kernels.kinds", "kernels.library", "links", "model.config",
+    "model.parameters", "planner", "planner_build", "planner_limits", "planner_power",
+    "planner_scorecard", "planner_sites", "scorecard.records", "serving.server",
+    "simulation.inputs", "simulation.refining", "simulation.step", "site.carbon",
+    "site.climate", "site.cooling", "site.machine", "site.money", "site.network",
+    "site.outlook", "site.prices", "site.run", "site.service", "software", "strategy",
+    "traces.reading", "traces.trace", "training.api", "training.checks", "training.estimate",
+    "training.intervals", "training.plan", "training.rules", "uncertain", "validation.api",
     "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from clusterwright.asking_prices import AS_USUAL, SiteOptions
 from clusterwright.asking_run import failures_of
-from clusterwright.asking_site import AS_USUAL, SiteOptions, site_of
+from clusterwright.asking_site import site_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
+from clusterwright.site.machine import machine_of
 from clusterwright.site.outlook import SiteOutlook, look_at_site
 from clusterwright.site.run import RunSite
 from clusterwright.training.plan import TrainingQuestion
@@ -22,6 +24,7 @@ KEPT = (
     "idle_power",
     "drawn_share",
     "peak_share",
+    "speed",
     "grid_carbon",
     "contracted_share",
     "grid_water",
@@ -71,22 +74,23 @@ def run_site(
         Nobody published what its nodes draw, or its place emits, or what it costs.
     """
     facts = catalogue or shipped()
-    asked = site_of(cluster, options=options, catalogue=facts)
+    asked = site_of(machine_of(cluster, facts), options=options, catalogue=facts)
     outlook = look_at_site(asked, depth=False)
     inputs = {name: asked.inputs[name] for name in KEPT}
     inputs["pue"] = _as_input(outlook, "pue", "1")
     inputs["other_power"] = _beside(outlook)
-    inputs["hour_price"] = (
-        _as_input(outlook, "hour", "USD/s")
-        if asked.rent is None
-        else known(asked.rent, "USD/s", "rent as asked for")
-    )
-    rented = "" if asked.rent is None else f"rented at ${asked.rent * 3600:,.2f}/h"
+    priced = OWNED
+    if asked.rent is not None:
+        inputs["hour_price"] = known(asked.rent, "USD/s", "rent as asked for")
+        priced = f"rented at ${asked.rent * 3600:,.2f}/h"
+    elif "hour" in outlook.likely:
+        inputs["hour_price"] = _as_input(outlook, "hour", "USD/s")
     return RunSite(
         failures=failures_of(cluster, model, catalogue=facts),
         inputs=inputs,
         region=asked.region,
-        priced=rented or OWNED,
+        priced=priced,
+        cap=asked.cap,
         assumed=asked.assumed,
     )
 

@@ -3,74 +3,47 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from clusterwright.asking import find_cluster, whole_number
+from clusterwright.asking_machine import find_machine
+from clusterwright.asking_prices import (
+    AS_USUAL,
+    SiteOptions,
+    money_inputs,
+    parse_option,
+    read_option,
+)
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped, usual
-from clusterwright.hardware import Cluster
 from clusterwright.planner import load_plan
-from clusterwright.site.bill import cost_inputs
 from clusterwright.site.carbon import carbon_inputs
 from clusterwright.site.climate import (
     Region,
+    distance,
     nearest_region,
     region_named,
     require_climate,
-    require_tariff,
 )
 from clusterwright.site.cooling import Cooling, cooling_named, overhead_inputs
-from clusterwright.site.fabric import AS_USUAL as USUAL_NETWORK
-from clusterwright.site.fabric import NetworkOptions
 from clusterwright.site.machine import Machine, machine_of
 from clusterwright.site.network import network_bill
 from clusterwright.site.outlook import SiteQuestion
 from clusterwright.site.power import capped_step, check_cap, power_inputs
-from clusterwright.site.quotes import read_price
+from clusterwright.site.quotes import day_of
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import Input, known, likely
-from clusterwright.units import parse
 
 WORLD = "world"
 USUAL_WEATHER = "virginia"
 """Where most of the world's large halls stand."""
 LIQUID, AIR = "direct-liquid", "air-economiser"
+NEAR = 600e3
+"""Weather of another country stands in for a place's own up to here. [m]"""
 DENSE = 1800.0
 """Rated power of a node per accelerator from which nodes are taken to be cooled by liquid. [W]"""
-REPLACED = ("network_price", "storage_price", "accelerators", "nameplate_power", "mean_power")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SiteOptions:
-    """What a person may say of a site; what they do not is taken from the facts.
-
-    ``region``, ``cooling``: by name. ``pue``, ``tariff``, ``carbon``, ``price`` (of an accelerator
-    with its server), ``rent``, ``construction``: as quantities. ``contracts``: share of energy with
-    a contract that emits nothing. ``duty``: share of the time with work. ``cap``: power of an
-    accelerator. ``colocated``: the hall is rented. ``day``: whose prices count.
-    """
-
-    region: str | None = None
-    cooling: str | None = None
-    pue: str | float | None = None
-    tariff: str | None = None
-    carbon: str | None = None
-    contracts: float = 0.0
-    duty: float | None = None
-    cap: str | None = None
-    price: str | None = None
-    rent: str | None = None
-    construction: str | None = None
-    colocated: bool = False
-    day: str | None = None
-    network: NetworkOptions = USUAL_NETWORK
-
-
-AS_USUAL = SiteOptions()
 
 
 def ask_site(
@@ -100,22 +73,28 @@ def ask_site(
         Something is missing, cannot be, or nobody published it; the nearest is offered.
     """
     facts = catalogue or shipped()
+    if target is not None and not target.strip():
+        raise InputError("the machine has no name: give one, such as meta-24k or 8000xh100")
     if target is not None and (Path(target).exists() or target.endswith(".json")):
+        if (accelerator, accelerators) != (None, None):
+            raise InputError("a plan has its machine: leave out --accelerator and --accelerators")
         plan = load_plan(Path(target))
-        return site_of(plan.question.cluster, options=options, catalogue=facts, plan=plan)
-    count = None if accelerators is None else whole_number(accelerators, "--accelerators")
-    cluster = find_cluster(target, accelerator, count, facts)
-    return site_of(cluster, options=options, catalogue=facts)
+        machine = machine_of(plan.question.cluster, facts)
+        return site_of(machine, options=options, catalogue=facts, plan=plan)
+    machine = find_machine(
+        target, accelerator=accelerator, accelerators=accelerators, catalogue=facts
+    )
+    return site_of(machine, options=options, catalogue=facts)
 
 
 def site_of(
-    cluster: Cluster,
+    machine: Machine,
     *,
     options: SiteOptions = AS_USUAL,
     catalogue: Catalogue,
     plan: TrainingPlan | None = None,
 ) -> SiteQuestion:
-    """The question about a cluster's site; a plan says what its accelerators do.
+    """The question about a machine's site; a plan says what its accelerators do.
 
     Raises
     ------
@@ -123,35 +102,35 @@ def site_of(
         Something cannot be, or nobody published it; the nearest is offered.
     """
     facts = catalogue
-    machine = machine_of(cluster, facts)
     assumed = list(machine.assumed)
-    day = _day(options.day)
-    place = _place(cluster, options, day, facts, assumed)
+    day = _day(options.day, facts)
+    place, shown = _place(machine, options, day, facts, assumed)
     cooling, hall = _hall(machine, place, options, facts, assumed)
     watts, speed = _capped(machine, options, plan, facts)
-    bill = network_bill(cluster, options.network, catalogue=facts)
+    bill = network_bill(machine.cluster, options.network, catalogue=facts)
+    money, unpriced = money_inputs(machine, place, options, day=day, catalogue=facts)
     inputs = {
         **_power(machine, watts, speed, options, facts),
         **_carbon(machine, place, options, facts),
         **bill.fabric.inputs,
         **hall,
-        **_money(machine, place, options, day, facts),
+        **money,
     }
     rent = None
     if options.rent is not None:
-        rent = _price(options.rent, "USD/s", "--rent", day, facts).value
+        rent = read_option(options.rent, "USD/s", "--rent", day, facts).value
     return SiteQuestion(
         machine=machine,
         network=bill,
-        region=place.name,
+        region=shown,
         inputs=inputs,
         cooling=cooling,
         tokens=plan.best.tokens_per_second / plan.best.accelerators if plan else None,
         flops=_flops(plan),
         rent=rent,
-        cap=None if options.cap is None else parse(options.cap, "W"),
+        cap=None if options.cap is None else (machine.board_power or 0.0) - watts,
         day=day.isoformat(),
-        assumed=(*assumed, *place.assumed, *bill.fabric.assumed),
+        assumed=(*assumed, *unpriced, *place.assumed, *bill.fabric.assumed),
     )
 
 
@@ -161,31 +140,36 @@ def _flops(plan: TrainingPlan | None) -> float | None:
     return plan.best.model_flops / plan.best.step_time / plan.best.accelerators
 
 
-def _day(written: str | None) -> dt.date:
+def _day(written: str | None, facts: Catalogue) -> dt.date:
+    """The day that was asked for, or the last on which somebody looked at the prices."""
     if written is None:
-        return dt.date(2026, 11, 22)
+        return max(day_of(one.text("checked")) for one in facts.entries("prices").values())
     try:
-        return dt.date.fromisoformat(written)
-    except ValueError:
-        raise InputError(f"--day is {written!r}, but must be a day such as 2025-08-20") from None
+        return day_of(written, last=True)
+    except InputError as error:
+        raise InputError(f"--day: {error}") from None
 
 
 def _place(
-    cluster: Cluster,
+    machine: Machine,
     options: SiteOptions,
     day: dt.date,
     facts: Catalogue,
     assumed: list[str],
-) -> Region:
-    """The place that was named, or that of the cluster, or the world."""
-    name = options.region
-    if name is None:
-        entry = facts.entries("clusters").get(cluster.id)
-        name = (entry.text("region") or entry.text("country")) if entry else ""
-        if not name:
-            name = WORLD
-            assumed.append("no place named: means of the world (give --region)")
-    return region_named(facts, name, year=day.year)
+) -> tuple[Region, str]:
+    """The place that was named, or that of the cluster, or the world; and what to call it."""
+    if options.region is not None:
+        place = region_named(facts, options.region, year=day.year)
+        return place, place.name
+    entry = facts.entries("clusters").get(machine.cluster.id)
+    name = (entry.text("region") or entry.text("country")) if entry else ""
+    if not name:
+        assumed.append("no place named: means of the world (give --region)")
+    place = region_named(facts, name or WORLD, year=day.year)
+    if machine.place and machine.place.split()[0].strip(",") not in place.name:
+        assumed.append(f"electricity and weather as in {place.name}")
+        return place, machine.place
+    return place, place.name
 
 
 def _hall(
@@ -199,11 +183,14 @@ def _hall(
     if options.pue is not None:
         if options.cooling is not None:
             raise InputError("--pue says what --cooling would find out; give one of them")
-        pue = _parsed(str(options.pue), "1", "--pue")
+        pue = parse_option(str(options.pue), "1", "--pue")
         if not 1.0 <= pue <= 5.0:
             raise InputError(f"--pue is {pue:g}, but a facility draws at least its IT: 1 or more")
         return None, {"pue": known(pue, why="as asked for"), "wue": known(0.0, "L/J")}
     name = options.cooling
+    if name is None and machine.handheld:
+        assumed.append("no hall: PUE 1")
+        return None, {"pue": known(1.0, why="it stands in no hall"), "wue": known(0.0, "L/J")}
     if name is None:
         wet = "liquid" in machine.cooling or machine.node_power.value >= DENSE
         name = LIQUID if wet else AIR
@@ -219,11 +206,15 @@ def _hall(
 
 
 def _weather_near(place: Region, facts: Catalogue) -> Region | None:
-    """Where the nearest temperatures are known, if that is in the same country."""
-    near = USUAL_WEATHER if place.id == WORLD else nearest_region(facts, place.id, "climate")
-    there = None if near is None else region_named(facts, near)
-    same = there is not None and (place.id == WORLD or there.country == place.country)
-    return there if same else None
+    """Where the nearest temperatures are known, if that is in the same country or not far off."""
+    if place.id == WORLD:
+        return region_named(facts, USUAL_WEATHER)
+    near = nearest_region(facts, place.id, "climate")
+    if near is None:
+        return None
+    there = region_named(facts, near)
+    close = distance(facts, place.id, near) < NEAR
+    return there if close or there.country == place.country else None
 
 
 def _capped(
@@ -232,9 +223,12 @@ def _capped(
     """What a cap takes off an accelerator's rated power [W], and the speed that is left. [1]"""
     if options.cap is None:
         return 0.0, 1.0
+    if machine.parts:
+        kinds = ", ".join(part.cluster.accelerator.id for part in machine.parts)
+        raise InputError(f"--power-cap is of one kind of accelerator, but there are {kinds}")
     chip = machine.cluster.accelerator.id
     given = power_inputs(facts, chip)
-    cap = check_cap(_parsed(options.cap, "W", "--power-cap"), given, chip).value
+    cap = check_cap(parse_option(options.cap, "W", "--power-cap"), given, chip).value
     rated = given["rated_power"].value
     share = usual(facts, "step-compute-share").value
     if plan is not None:
@@ -247,11 +241,8 @@ def _capped(
 def _power(
     machine: Machine, taken: float, speed: float, options: SiteOptions, facts: Catalogue
 ) -> dict[str, Input]:
-    duty = usual(facts, "site-duty")
-    if options.duty is not None:
-        if not 0.0 < options.duty <= 1.0:
-            raise InputError(f"--duty is {options.duty:g}, but is a share: above 0, 1 at most")
-        duty = known(options.duty, why="as asked for")
+    duty = _share(options.duty, "--duty") or usual(facts, "site-duty")
+    drawn = _share(options.drawn, "--drawn")
     rated = machine.node_power
     return {
         "node_power": Input(
@@ -262,12 +253,21 @@ def _power(
             why=rated.why,
         ),
         "idle_power": machine.idle_power,
-        "drawn_share": machine.drawn_share,
+        "drawn_share": drawn or machine.drawn_share,
         "peak_share": machine.peak_share,
-        "storage_power": usual(facts, "storage-power"),
+        "storage_power": known(0.0, "W") if machine.handheld else usual(facts, "storage-power"),
         "duty": duty,
         "speed": known(speed),
     }
+
+
+def _share(given: float | None, option: str) -> Input | None:
+    """A share that was asked for, None where none was."""
+    if given is None:
+        return None
+    if not 0.0 < given <= 1.0:
+        raise InputError(f"{option} is {given:g}, but is a share: above 0, 1 at most")
+    return known(given, why="as asked for")
 
 
 def _carbon(
@@ -276,60 +276,10 @@ def _carbon(
     if not 0.0 <= options.contracts <= 1.0:
         raise InputError(f"--contracts is {options.contracts:g}, but is a share of 0 to 1")
     if options.carbon is not None:
-        asked = _parsed(options.carbon, "kg/J", "--carbon")
+        asked = parse_option(options.carbon, "kg/J", "--carbon")
         place = replace(place, grid_carbon=known(asked, "kg/J", "as asked for"))
-    return carbon_inputs(facts, place, node_size=machine.node_size, contracted=options.contracts)
-
-
-def _money(
-    machine: Machine,
-    place: Region,
-    options: SiteOptions,
-    day: dt.date,
-    facts: Catalogue,
-) -> dict[str, Input]:
-    given: dict[str, Input] = {"network_price": known(0.0, "USD")}
-    if options.price is not None:
-        given["server_price"] = _price(options.price, "USD", "--price", day, facts)
-    if options.construction is not None:
-        given["building_price"] = _price(
-            options.construction, "USD/W", "--construction", day, facts
-        )
-    tariff = (
-        require_tariff(facts, place)
-        if options.tariff is None
-        else _price(options.tariff, "USD/J", "--tariff", day, facts)
-    )
-    found = cost_inputs(
-        machine.cluster.accelerator.id,
-        machine.count,
-        nameplate_power=known(1.0, "W"),
-        mean_power=known(1.0, "W"),
-        pue=known(1.0),
-        energy_price=tariff,
-        catalogue=facts,
-        day=day,
-        region=place.id,
-        colocated=options.colocated,
-        given=given,
-    )
-    left = {name: one for name, one in found.items() if name not in (*REPLACED, "pue")}
-    left["storage_cost_share"] = usual(facts, "storage-share")
-    left.pop("utilisation", None)
-    return left
-
-
-def _price(written: str, dimension: str, option: str, day: dt.date, facts: Catalogue) -> Input:
-    """A price, in dollars or in another currency at the rate of a day."""
-    try:
-        found = read_price(written, dimension, day=day, catalogue=facts)
-    except InputError as error:
-        raise type(error)(f"{option}: {error}") from None
-    return known(found, dimension, "as asked for")
-
-
-def _parsed(written: str, dimension: str, option: str) -> float:
-    try:
-        return parse(written, dimension)
-    except InputError as error:
-        raise type(error)(f"{option}: {error}") from None
+    found = carbon_inputs(facts, place, node_size=machine.node_size, contracted=options.contracts)
+    if machine.handheld:
+        found["made_accelerator"] = usual(facts, f"embodied-{machine.kind}")
+        found["made_server"] = known(0.0, "kg")
+    return found

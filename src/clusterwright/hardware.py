@@ -78,7 +78,7 @@ def peak_rate(accelerator: Accelerator, precision: str) -> float:
     Raises
     ------
     InputError
-        When nobody published a matrix rate for the chip at 16 bits or below.
+        When nobody published a matrix rate for the chip at 16 bits or below; no such precision.
     """
     wanted = LOW_PRECISIONS.get(precision, precision)
     wider = {
@@ -89,6 +89,8 @@ def peak_rate(accelerator: Accelerator, precision: str) -> float:
         "tf32": ("tf32", "fp32"),
         "fp32": ("fp32",),
     }
+    if wanted not in wider:
+        raise InputError(f"no precision called {precision!r}: one of {', '.join(wider)}")
     for name in wider[wanted]:
         if accelerator.peaks.get(name):
             return accelerator.peaks[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -25,6 +26,10 @@ from clusterwright.units import format_quantity, format_time, parse
 
 STEPS = (2, 3)
 """Numbers of nodes that are tried are powers of the first, times the second or not."""
+
+
+AS_GOOD, SLOWER = 1.02, 1.2
+"""Times over the least that are taken for as good as it, and that end the search among fewer."""
 
 
 class Limits(Record, frozen=True, kw_only=True):
@@ -96,7 +101,7 @@ def ask_limits(
 def plan_within(
     question: TrainingQuestion, limits: Limits, *, catalogue_hash: str | None = None
 ) -> LimitedPlan:
-    """Plan a run within limits: the fewest accelerators for a deadline, else the most allowed.
+    """Plan a run within limits: the fewest accelerators for a deadline, else the soonest done.
 
     Raises
     ------
@@ -124,10 +129,11 @@ def plan_within(
 
 
 def _place(count: int, limits: Limits, at: Callable[[int], Tried]) -> int:
-    """The size that keeps the limits: the first for a deadline, else the last; or the nearest.
+    """The size that keeps the limits: the first for a deadline, else the soonest; or the nearest.
 
     Time and money are not quite monotone, since some sizes suit a batch better than others: the
-    neighbours of the place where a limit begins to break are tried too.
+    neighbours of the place where a limit begins to break are tried too. Beyond what a batch feeds
+    more accelerators save no time, so that fewer of them are taken.
     """
     slow = ("time", "memory")
     if limits.deadline is not None:
@@ -139,9 +145,25 @@ def _place(count: int, limits: Limits, at: Callable[[int], Tried]) -> int:
     near = [one for one in near if 0 <= one < count]
     kept = next((one for one in near if not at(one).breaks), None)
     if kept is not None:
-        return kept
+        return kept if limits.deadline is not None else _soonest(kept, at)
+    if limits.deadline is not None:
+        return min(found, count - 1)  # the first in time, which breaks another limit; or all
     fitting = [one for one in near if at(one).breaks != "memory"]
     return min(fitting, default=min(max(found, 0), count - 1))
+
+
+def _soonest(last: int, at: Callable[[int], Tried]) -> int:
+    """The place up to the last with the least time, or one with fewer that is as good as it."""
+    best, place = last, last
+    while place > 0 and _wall(at(place)) < SLOWER * _wall(at(best)):
+        place -= 1
+        if not at(place).breaks and _wall(at(place)) < AS_GOOD * _wall(at(best)):
+            best = place
+    return best
+
+
+def _wall(tried: Tried) -> float:
+    return math.inf if tried.account is None else tried.account.wall.middle
 
 
 def _check(question: TrainingQuestion, limits: Limits) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from clusterwright.asking_prices import AS_USUAL, SiteOptions
 from clusterwright.asking_run import failures_of
-from clusterwright.asking_site import AS_USUAL, SiteOptions, site_of
+from clusterwright.asking_site import site_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.engines.power_trace import Trace
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
-from clusterwright.fleet.outlook import best_tier
+from clusterwright.fleet.goodput import checkpoints
+from clusterwright.site.machine import machine_of
 from clusterwright.site.outlook import look_at_site
 from clusterwright.site.power import power_inputs
+from clusterwright.site.run import best_tier
 from clusterwright.site.trace import PowerQuestion, PowerReport, follow_power, watts_of
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import likely
@@ -63,7 +66,8 @@ def power_over_time(
         raise InputError(f"--seconds is {seconds:g}, but must be above 0 and at most 3600")
     facts = catalogue or shipped()
     best = plan.best
-    asked = site_of(plan.question.cluster, options=options, catalogue=facts)
+    here = machine_of(plan.question.cluster, facts)
+    asked = site_of(here, options=options, catalogue=facts)
     site = look_at_site(asked, depth=False).likely
     machine, x = asked.machine, likely(asked.inputs)
     size = machine.node_size
@@ -79,11 +83,11 @@ def power_over_time(
         ),
         pue=site["pue"],
         duration=seconds,
-        jitter=parse(jitter, "s"),
+        jitter=_parsed(jitter, "s", "--jitter"),
         checkpoint=_checkpoints(plan, facts),
         floor=floor,
-        storage=0.0 if storage is None else parse(storage, "J"),
-        ramp=None if ramp is None else parse(ramp.removesuffix("/s").strip(), "W"),
+        storage=0.0 if storage is None else _parsed(storage, "J", "--storage"),
+        ramp=None if ramp is None else _parsed(ramp.removesuffix("/s").strip(), "W", "--ramp"),
         seed=seed,
     )
     return follow_power(best, question)
@@ -92,5 +96,13 @@ def power_over_time(
 def _checkpoints(plan: TrainingPlan, facts: Catalogue) -> tuple[float, float]:
     """How often the best way to keep checkpoints stops all, and for how long. [s]"""
     failures = failures_of(plan.question.cluster, plan.question.model, catalogue=facts)
-    tier = best_tier(failures)
-    return tier.interval, tier.stall
+    centre = likely(failures.inputs)
+    tier, (interval, _) = best_tier(failures, centre)
+    return interval, float(checkpoints(failures, tier, centre).stall)
+
+
+def _parsed(written: str, dimension: str, option: str) -> float:
+    try:
+        return parse(written, dimension)
+    except InputError as error:
+        raise type(error)(f"{option}: {error}") from None

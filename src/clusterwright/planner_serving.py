@@ -17,8 +17,8 @@ from clusterwright.inference import Deployment
 from clusterwright.saving import encode_plan, load_record
 from clusterwright.serving.estimating import estimate
 from clusterwright.serving.offload import offload
-from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.serving.search import search
+from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingPlan, ServingQuestion
+from clusterwright.serving.search import front, search
 from clusterwright.serving.server import Pool, Server, ServingFacts, check_sizes
 from clusterwright.traces import Trace
 
@@ -65,6 +65,19 @@ def plan_serving(question: ServingQuestion, *, catalogue: Catalogue | None = Non
     )
 
 
+def front_of(
+    question: ServingQuestion, *, catalogue: Catalogue | None = None
+) -> tuple[FrontPoint, ...]:
+    """What users and accelerators get, by closed form and without playing anything.
+
+    Raises
+    ------
+    InfeasibleError
+        Nothing fits.
+    """
+    return front(question, server_of(question, catalogue))
+
+
 def load_serving_plan(path: Path) -> ServingPlan:
     """Read a saved plan.
 
@@ -87,7 +100,8 @@ def replay_serving(
         The question was edited into one that cannot be answered.
     """
     fresh = plan_serving(saved.question, catalogue=catalogue)
-    return fresh, encode_plan(fresh) == encode_plan(saved)
+    bare = msgspec.structs.replace(saved, account=None)
+    return fresh, encode_plan(fresh) == encode_plan(bare)
 
 
 def estimate_serving(

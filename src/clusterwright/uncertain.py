@@ -6,7 +6,7 @@ so one function gives an answer, its interval, and the inputs that move it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,37 @@ def from_interval(low: float, value: float, high: float, dimension: str = "1") -
     )
 
 
+def scaled(one: Input, factor: float) -> Input:
+    """An input times a number.
+
+    >>> scaled(Input(value=3.0, low=1.0, high=9.0, dimension="W"), 2.0).high
+    18.0
+    """
+    return Input(
+        value=one.value * factor,
+        low=one.low * factor,
+        high=one.high * factor,
+        dimension=one.dimension,
+        why=one.why,
+    )
+
+
+def weighted(parts: Sequence[tuple[float, Input]]) -> Input:
+    """The mean of inputs by weight, as if what is uncertain were so in all of them alike.
+
+    >>> weighted([(1.0, known(4.0, "W")), (3.0, Input(value=8.0, low=4.0, high=12.0))]).low
+    4.0
+    """
+    total = sum(weight for weight, _ in parts)
+    return Input(
+        value=sum(weight * one.value for weight, one in parts) / total,
+        low=sum(weight * one.low for weight, one in parts) / total,
+        high=sum(weight * one.high for weight, one in parts) / total,
+        dimension=parts[0][1].dimension,
+        why=" and ".join(dict.fromkeys(one.why for _, one in parts)),
+    )
+
+
 def likely(inputs: Mapping[str, Input]) -> dict[str, float]:
     """The likely value of each input."""
     return {name: one.value for name, one in inputs.items()}
@@ -107,7 +138,8 @@ def draw(inputs: Mapping[str, Input], count: int = DRAWS, *, seed: int = 0) -> d
     """
     random = np.random.default_rng(seed)
     found: dict[str, Floats] = {}
-    for name, one in inputs.items():
+    # By name: inputs that were saved and read again come in another order.
+    for name, one in sorted(inputs.items()):
         if one.low == one.high:
             found[name] = one.value
         else:
@@ -147,7 +179,7 @@ def tornado(model: Model, inputs: Mapping[str, Input], result: str) -> list[Swin
             for end in OUTER
         ]
         found.append(Swing(name=name, low=ends[0], high=ends[1]))
-    return sorted(found, key=lambda swing: -abs(swing.high - swing.low))
+    return sorted(found, key=lambda swing: (-abs(swing.high - swing.low), swing.name))
 
 
 def influences(
@@ -176,7 +208,7 @@ def influences(
         total = float(np.mean((at_ours - mixed) ** 2)) / 2.0
         share = (first / variance, total / variance) if variance else (0.0, 0.0)
         found.append(Influence(name=name, first=share[0], total=share[1]))
-    return sorted(found, key=lambda one: -one.total)
+    return sorted(found, key=lambda one: (-one.total, one.name))
 
 
 def _result(results: Mapping[str, Floats], name: str) -> Floats:

@@ -70,7 +70,7 @@ class Entry(Record, frozen=True, kw_only=True):
 
     def as_figure(self, found: object) -> Figure | None:
         """Make a figure of one compiled table; what it leaves out it inherits from the entry."""
-        if not isinstance(found, dict) or "value" not in found:
+        if not isinstance(found, dict) or not {"value", "text"} <= found.keys():
             return None
         fields = cast("dict[str, Any]", found)
         inherited = {key: self.text(key) for key in ("source", "confidence", "checked")}

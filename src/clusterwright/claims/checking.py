@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -11,9 +11,9 @@ from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.claims.given import Given
 from clusterwright.claims.models import MODELS
-from clusterwright.claims.records import CaseResult, Checked, Claim, Verdict
+from clusterwright.claims.records import Beside, Case, CaseResult, Checked, Claim, Verdict
 from clusterwright.errors import CatalogueError, ClusterwrightError, InputError, nearest_names
-from clusterwright.uncertain import Interval, interval_of
+from clusterwright.uncertain import Floats, Interval, interval_of
 from clusterwright.units import parse
 
 PROVENANCE = ("seen_via", "read_level", "confidence", "checked", "name", "aliases")
@@ -40,10 +40,11 @@ def claim_of(entry: Entry) -> Claim:
         raise CatalogueError(
             f"claim {claim.id!r} needs either a `model` that computes it or a `why_not`"
         )
-    if claim.model and claim.model not in MODELS:
-        near = nearest_names(claim.model, MODELS, count=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(MODELS)}"
-        raise CatalogueError(f"claim {claim.id!r} has no model called {claim.model!r}: {mend}")
+    for name in (claim.model, *(case.model for case in claim.cases)):
+        if name and name not in MODELS:
+            near = nearest_names(name, MODELS, count=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(MODELS)}"
+            raise CatalogueError(f"claim {claim.id!r} has no model called {name!r}: {mend}")
     return claim
 
 
@@ -59,21 +60,14 @@ def check(claim: Claim, catalogue: Catalogue) -> Checked:
         return Checked(claim=claim, verdict="unchecked")
     try:
         said = said_of(claim)
-        ours, assumed = _computed(claim, claim.given, catalogue)
+        found, beside, assumed = _computed(claim, catalogue)
         cases = []
         for case in claim.cases:
-            draws, _ = _computed(claim, {**claim.given, **case.given}, catalogue)
-            value = interval_of(draws)
-            cases.append(
-                CaseResult(
-                    name=case.name,
-                    value=value.middle,
-                    agrees=said is not None and agrees(claim, said, value),
-                )
-            )
+            value = _computed(_in_case(claim, case), catalogue)[0]
+            same = said is not None and agrees(claim, said, value)
+            cases.append(CaseResult(name=case.name, value=value, agrees=same))
     except ClusterwrightError as error:
         raise InputError(f"claim {claim.id}: {error}") from None
-    found = interval_of(ours)
     return Checked(
         claim=claim,
         verdict=_verdict(claim, said, found, cases),
@@ -81,12 +75,30 @@ def check(claim: Claim, catalogue: Catalogue) -> Checked:
         ours=found,
         ratio=_ratio(said, found),
         cases=tuple(cases),
+        beside=beside,
         assumed=assumed,
     )
 
 
-def check_claims(catalogue: Catalogue, *, name: str = "", document: str = "") -> list[Checked]:
+def check_claims(
+    catalogue: Catalogue,
+    *,
+    name: str = "",
+    document: str = "",
+    tell: Callable[[str], None] | None = None,
+) -> list[Checked]:
     """Check one claim, those of some documents, or all.
+
+    Parameters
+    ----------
+    catalogue
+        The claims, and the facts that they are computed from.
+    name
+        One claim by its id.
+    document
+        Only those of documents that have this in their name.
+    tell
+        Is told the id of each claim before it is checked.
 
     Raises
     ------
@@ -102,7 +114,12 @@ def check_claims(catalogue: Catalogue, *, name: str = "", document: str = "") ->
     if not wanted:
         known = "; ".join(dict.fromkeys(claim.document for claim in every))
         raise InputError(f"no document has {document!r} in its name; there are: {known}")
-    return [check(claim, catalogue) for claim in wanted]
+    found = []
+    for claim in wanted:
+        if tell is not None:
+            tell(claim.id)
+        found.append(check(claim, catalogue))
+    return found
 
 
 def said_of(claim: Claim) -> tuple[float, float] | None:
@@ -129,20 +146,40 @@ def agrees(claim: Claim, said: tuple[float, float], ours: Interval) -> bool:
     return ours.low <= high and ours.high >= low
 
 
+def _in_case(claim: Claim, case: Case) -> Claim:
+    """The claim under other assumptions."""
+    if case.model:
+        return msgspec.structs.replace(
+            claim, model=case.model, given=case.given, result=case.result
+        )
+    given = {**claim.given, **case.given}
+    return msgspec.structs.replace(claim, given=given, result=case.result or claim.result)
+
+
 def _computed(
-    claim: Claim, words: Mapping[str, object], catalogue: Catalogue
-) -> tuple[object, tuple[str, ...]]:
-    given = Given(words, catalogue)
+    claim: Claim, catalogue: Catalogue
+) -> tuple[Interval, tuple[Beside, ...], tuple[str, ...]]:
+    """The result that is meant, others beside it, and what they rest on in words."""
+    given = Given(claim.given, catalogue)
     answer = MODELS[claim.model](given)
     given.check_all_read()
     result = claim.result or next(iter(answer.results))
     if result not in answer.results:
         known = ", ".join(answer.results)
         raise InputError(f"its model has no result {result!r}: one of {known}")
-    draws = np.asarray(answer.results[result], float)
-    if not np.all(np.isfinite(draws)):
+    value = _interval(answer.results[result])
+    if not all(np.isfinite((value.low, value.middle, value.high))):
         raise InputError(f"its model gives no number for {result!r} from what is given")
-    return draws, answer.assumed
+    beside = tuple(
+        Beside(name=name, dimension=unit, value=_interval(answer.results[name]))
+        for name, unit in answer.dimensions.items()
+        if name != result and name in answer.results
+    )
+    return value, beside, (*given.read, *answer.assumed)
+
+
+def _interval(found: Floats | Interval) -> Interval:
+    return found if isinstance(found, Interval) else interval_of(found)
 
 
 def _verdict(
@@ -150,8 +187,10 @@ def _verdict(
 ) -> Verdict:
     if said is None:
         return "computed"
-    if agrees(claim, said, ours):
+    if agrees(claim, said, Interval(low=ours.middle, middle=ours.middle, high=ours.middle)):
         return "holds"
+    if agrees(claim, said, ours):
+        return "may-hold"
     return "holds-if" if any(case.agrees for case in cases) else "fails"
 
 

@@ -11,15 +11,21 @@ Nature = Literal["quantity", "comparison", "forecast", "system", "function", "wo
 """What is claimed; ``words``: nothing that can be computed."""
 
 Relation = Literal["about", "at-least", "at-most"]
-Verdict = Literal["holds", "holds-if", "fails", "computed", "unchecked"]
-"""``computed``: no figure was said that ours could be compared with."""
+Verdict = Literal["holds", "may-hold", "holds-if", "fails", "computed", "unchecked"]
+"""``may-hold``: what was said is not our likely value, but within its interval. ``computed``: no
+figure was said that ours could be compared with."""
 
 
 class Case(Record, frozen=True, kw_only=True):
-    """Other assumptions: ``given`` takes the place of what the claim is given by default."""
+    """Other assumptions: ``given`` takes the place of what the claim is given by default.
+
+    A case with a ``model`` of its own is given nothing else; ``result``: which of its results.
+    """
 
     name: str
     given: dict[str, Any]
+    model: str = ""
+    result: str = ""
 
 
 class Claim(Record, frozen=True, kw_only=True):
@@ -55,15 +61,23 @@ class CaseResult(Record, frozen=True, kw_only=True):
     """What a case gives, in SI, and whether that is what was said."""
 
     name: str
-    value: float
+    value: Interval
     agrees: bool
+
+
+class Beside(Record, frozen=True, kw_only=True):
+    """Another result of the same model, in the SI unit that ``dimension`` names."""
+
+    name: str
+    dimension: str
+    value: Interval
 
 
 class Checked(Record, frozen=True, kw_only=True):
     """A claim beside what was computed: ``said`` as two ends in SI, ``ours`` with its interval.
 
-    ``ratio``: ours over what was said, the middle of both. [1] ``assumed``: in words, what the
-    default rests on.
+    ``ratio``: ours over what was said, the middle of both. [1] ``beside``: what else the model
+    gives. ``assumed``: in words, what the default rests on.
     """
 
     claim: Claim
@@ -72,4 +86,5 @@ class Checked(Record, frozen=True, kw_only=True):
     ours: Interval | None = None
     ratio: float | None = None
     cases: tuple[CaseResult, ...] = ()
+    beside: tuple[Beside, ...] = ()
     assumed: tuple[str, ...] = ()

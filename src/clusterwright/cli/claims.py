@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +35,16 @@ def claims(
     json
         Print as JSON.
     """
-    found = check_claims(catalogue_with(catalogue), name=name, document=document)
+    found = check_claims(catalogue_with(catalogue), name=name, document=document, tell=_tell)
+    _tell("")
     if json:
         write_json(found)
     else:
         write(claim_text(found[0]) if name else claims_text(found))
+
+
+def _tell(claim: str) -> None:
+    """Keep one line on a terminal up to date; nothing where nobody looks."""
+    if sys.stderr.isatty():
+        words = f"checking {claim} ..." if claim else ""
+        print(f"\r{words:<30}\r{words}", end="", file=sys.stderr, flush=True)

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
 from clusterwright.asking_account import with_account
+from clusterwright.cli.location_options import LocationOptions
 from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
-from clusterwright.cli.place_options import PlaceOptions
 from clusterwright.cli.sites_options import SitesOptions
 from clusterwright.errors import InputError
 from clusterwright.planner import plan_training
@@ -20,7 +20,7 @@ from clusterwright.report.text import plan_text
 from clusterwright.saving import save_plan
 from clusterwright.training.pins import parse_pins
 
-JOB, MACHINE, SITES, PLACE = JobOptions(), MachineOptions(), SitesOptions(), PlaceOptions()
+JOB, MACHINE, SITES, PLACE = JobOptions(), MachineOptions(), SitesOptions(), LocationOptions()
 MOST = "131072"
 """Accelerators that limits may take of a kind, unless told otherwise."""
 
@@ -32,7 +32,7 @@ def train(
     job: JobOptions = JOB,
     machine: MachineOptions = MACHINE,
     sites: SitesOptions = SITES,
-    place: PlaceOptions = PLACE,
+    place: LocationOptions = PLACE,
     budget: str | None = None,
     deadline: str | None = None,
     power: str | None = None,

@@ -8,14 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
+from clusterwright.cli.location_options import LocationOptions
 from clusterwright.cli.options import Share, Whole, write, write_json
-from clusterwright.cli.place_options import PlaceOptions
 from clusterwright.planner import load_plan
 from clusterwright.planner_power import SECONDS, power_over_time
 from clusterwright.report.power_text import power_text
 from clusterwright.report.tables import write_columns
 
-PLACE = PlaceOptions()
+PLACE = LocationOptions()
 
 
 def power(
@@ -28,7 +28,7 @@ def power(
     storage: str | None = None,
     ramp: str | None = None,
     seed: Whole = 0,
-    place: PlaceOptions = PLACE,
+    place: LocationOptions = PLACE,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     csv: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,

@@ -9,7 +9,9 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_load import make_service
+from clusterwright.asking_service import with_service_account
 from clusterwright.asking_serving import ask_serving, offered, played_plan
+from clusterwright.cli.location_options import LocationOptions
 from clusterwright.cli.options import write, write_json
 from clusterwright.cli.serving_options import (
     CutOptions,
@@ -31,12 +33,13 @@ from clusterwright.report.serving_text import comparison_text, estimate_text, pl
 from clusterwright.saving import save_plan
 from clusterwright.serving.server import Pool
 
-LOAD, PLACE, CUT, TUNE, RUN = (
+LOAD, PLACE, CUT, TUNE, RUN, SITE = (
     LoadOptions(),
     PlaceOptions(),
     CutOptions(),
     TuneOptions(),
     RunOptions(),
+    LocationOptions(),
 )
 
 
@@ -47,6 +50,7 @@ def plan(
     load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
     tune: TuneOptions = TUNE,
+    site: LocationOptions = SITE,
     objective: Literal["cost", "energy", "accelerators", "throughput"] = "accelerators",
     split: Literal["auto", "no", "only"] = "auto",
     router: str = "",
@@ -84,7 +88,9 @@ def plan(
         **tune.setup(),
         **load.load(),
     )
-    found = plan_serving(question, catalogue=facts)
+    found = with_service_account(
+        plan_serving(question, catalogue=facts), options=site.site(), catalogue=facts
+    )
     if save:
         save_plan(found, save)
     if json:

@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_site import ask_site
+from clusterwright.cli.location_options import FabricOptions, LocationOptions
 from clusterwright.cli.options import write, write_json
-from clusterwright.cli.place_options import FabricOptions, PlaceOptions
 from clusterwright.report.site_text import site_text
 from clusterwright.site.outlook import look_at_site
 
-PLACE, FABRIC = PlaceOptions(), FabricOptions()
+PLACE, FABRIC = LocationOptions(), FabricOptions()
 
 
 def site(
@@ -23,7 +23,7 @@ def site(
     *,
     accelerator: str | None = None,
     accelerators: str | None = None,
-    place: PlaceOptions = PLACE,
+    place: LocationOptions = PLACE,
     fabric: FabricOptions = FABRIC,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,

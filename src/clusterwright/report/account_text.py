@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from clusterwright.report.folding import fold
-from clusterwright.site.run import RunAccount
+from clusterwright.site.run import RunAccount, RunSite
+from clusterwright.site.service import ServiceAccount
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_quantity, format_time
 
 
-def account_lines(account: RunAccount) -> list[str]:
-    """The account of a run, after its totals."""
+def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]:
+    """The account of a run, after its totals; ``site``: what it rests on."""
     goodput = account.goodput
     kept = f"checkpoints to {account.tier} every {format_time(account.interval)}"
     lines = [
@@ -29,7 +30,35 @@ def account_lines(account: RunAccount) -> list[str]:
     ]
     if account.cost is not None:
         lines += fold(f"  money        {_spread(account.cost, 'USD')}, {account.priced}", 15)
+    if site is None:
+        return lines
+    if site.cap is not None:
+        cap = format_quantity(site.cap, "W")
+        words = f"{cap} an accelerator leaves {account.speed:.1%} of the speed, which is counted"
+        lines.insert(0, f"  power cap    {words} below")
+    if site.assumed:
+        lines += fold(f"               assumed: {'; '.join(site.assumed)}", 15)
     return lines
+
+
+def service_lines(account: ServiceAccount) -> list[str]:
+    """The account of a service, after what it takes."""
+    return [
+        (
+            f"  with a site  {_spread(account.power, 'W')}, "
+            f"{account.energy.middle:.3g} J ({account.energy.low:.3g} to "
+            f"{account.energy.high:.3g}) a token out"
+        ),
+        f"               {_spread(account.carbon, 'kg')} a million tokens in {account.region}",
+        (
+            f"  owned        {_dollars(account.cost)} a million tokens out, "
+            f"{_spread(account.year, 'USD')} a year"
+        ),
+    ]
+
+
+def _dollars(one: Interval) -> str:
+    return f"${one.middle:.3g} ({one.low:.3g} to {one.high:.3g})"
 
 
 def _times(one: Interval) -> str:

@@ -21,7 +21,7 @@ def power_text(report: PowerReport, trace: Trace) -> str:
     ]
     windows = ", ".join(
         f"{format_quantity(power, 'W')} over {format_time(window)}"
-        for window, power in report.windows.items()
+        for window, power in report.windows
     )
     swings = format_quantity(report.swing, "W")
     lines = [

@@ -6,6 +6,7 @@ import math
 
 from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
+from clusterwright.report.account_text import service_lines
 from clusterwright.report.deployment_text import deployment_words, pools_words
 from clusterwright.report.folding import fold
 from clusterwright.report.handheld_text import handheld_lines, offload_lines
@@ -21,6 +22,7 @@ def plan_text(plan: ServingPlan) -> str:
     """A plan: what to set up, what users get, what else would do."""
     question = plan.question
     lines = [*question_lines(question), "", "Best deployment", *estimate_lines(plan.best, question)]
+    lines += service_lines(plan.account) if plan.account else []
     lines += _room(plan)
     lines += ["", *_parts(plan.best)]
     if plan.alternatives:

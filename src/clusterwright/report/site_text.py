@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
 from clusterwright.report.folding import fold
+from clusterwright.report.site_names import NAMES
 from clusterwright.site.money import CAPITAL, RUNNING, YEAR
 from clusterwright.site.network import NetworkBill
 from clusterwright.site.outlook import SiteOutlook
@@ -13,28 +14,6 @@ from clusterwright.uncertain import Influence, Swing
 from clusterwright.units import format_quantity
 
 MOST = 6
-NAMES = {
-    "node_power": "rated power of a node",
-    "drawn_share": "share of it that is drawn",
-    "idle_power": "power of an idle node",
-    "duty": "share of the time with work",
-    "grid_carbon": "emissions of electricity",
-    "energy_price": "price of electricity",
-    "server_price": "price of a server, per accelerator",
-    "building_price": "price of the building",
-    "cost_of_capital": "cost of capital",
-    "it_life": "life of the machines",
-    "building_life": "life of the building",
-    "maintenance_share": "maintenance",
-    "network_price_level": "prices of networks",
-    "switch_price": "price of a switch",
-    "optic_price": "price of a transceiver",
-    "storage_cost_share": "storage",
-    "installation_share": "installation",
-    "staff_cost": "staff",
-    "ups_efficiency": "efficiency of the power supply",
-}
-"""Inputs as a person calls them; others go by their own names."""
 
 
 def site_text(outlook: SiteOutlook) -> str:
@@ -57,8 +36,8 @@ def _title(outlook: SiteOutlook) -> list[str]:
     machine = question.machine
     lines = [
         (
-            f"{machine.cluster.name}: {machine.count:,} accelerators, {machine.nodes:,} nodes, in "
-            f"{question.region}"
+            f"{machine.cluster.name}: {_counted(machine.count, 'accelerator')}, "
+            f"{_counted(machine.nodes, 'node')}, {_where(question.region)}"
         )
     ]
     if question.cap is not None:
@@ -72,6 +51,15 @@ def _title(outlook: SiteOutlook) -> list[str]:
     return lines
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _where(region: str) -> str:
+    """A place after its preposition."""
+    return "anywhere in the world" if region == "World" else f"in {region}"
+
+
 def _spread(outlook: SiteOutlook, name: str, dimension: str) -> str:
     one = outlook.results[name]
     low, high = (format_quantity(end, dimension) for end in (one.low, one.high))
@@ -81,7 +69,7 @@ def _spread(outlook: SiteOutlook, name: str, dimension: str) -> str:
 def _power(outlook: SiteOutlook) -> list[str]:
     each = outlook.question.machine.count
     meanings = {
-        "nameplate": "rated, everything at full load: what a grid connection is sized for",
+        "nameplate": "all at full load: what a grid connection is sized for",
         "observed_peak": "the most that such machines were seen to draw",
         "expected": "on average over a year: what bills are made of",
         "idle": "with nothing to do",
@@ -155,6 +143,8 @@ def _network(bill: NetworkBill) -> list[str]:
 
 def _money(outlook: SiteOutlook) -> list[str]:
     found = outlook.likely
+    if "cost" not in found:
+        return []
     rows = [
         [
             f"  {part}",
@@ -177,6 +167,8 @@ def _dollars(value: float | None) -> str:
 
 def _hour(outlook: SiteOutlook) -> list[str]:
     found, question = outlook.likely, outlook.question
+    if "hour" not in found:
+        return []
     lines = [
         (
             f"  an hour      {_rate(found['hour'])} of an accelerator "
@@ -199,7 +191,8 @@ def _hour(outlook: SiteOutlook) -> list[str]:
 
 
 def _rate(value: float) -> str:
-    return f"${value * 3600:,.2f}/h"
+    digits = 2 if value * 3600 >= 0.1 else 4
+    return f"${value * 3600:,.{digits}f}/h"
 
 
 def _moved(
@@ -214,7 +207,7 @@ def _moved(
     money = title.endswith("hour")
     rows = [
         [
-            f"  {NAMES.get(swing.name, swing.name.replace('_', ' '))}",
+            f"  {NAMES[swing.name]}",
             _ends(outlook, swing.name),
             _rate(swing.low) if money else format_quantity(swing.low, "kg"),
             _rate(swing.high) if money else format_quantity(swing.high, "kg"),

@@ -200,7 +200,7 @@ def plan_text(plan: TrainingPlan) -> str:
             *_pipeline_lines(plan.best),
             *_idle_lines(plan.question, plan.best),
             *_totals_lines(plan),
-            *(account_lines(plan.account) if plan.account else ()),
+            *(account_lines(plan.account, plan.question.site) if plan.account else ()),
         ],
         waterfall_lines(plan.best),
         memory_lines(plan.best.stages, plan.best.memory_limit),

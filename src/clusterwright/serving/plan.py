@@ -13,6 +13,7 @@ from clusterwright.serving.capacity import Memory
 from clusterwright.serving.handheld import Handheld, Offload
 from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.server import Pool
+from clusterwright.site.service import ServiceAccount
 from clusterwright.workload import ServingWorkload
 
 Objective = Literal["cost", "energy", "accelerators", "throughput"]
@@ -124,6 +125,7 @@ class ServingPlan(Record, frozen=True, kw_only=True):
     """The best way found, others, and the trade between users and accelerators.
 
     ``evaluated``: deployments that fit; ``refused``: that do not; ``played``: runs of the engine.
+    ``account``: what the service takes, by the facts of the day; replaying a plan leaves it out.
     """
 
     version: str
@@ -135,3 +137,4 @@ class ServingPlan(Record, frozen=True, kw_only=True):
     evaluated: int
     refused: int
     played: int
+    account: ServiceAccount | None = None

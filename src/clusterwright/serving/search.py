@@ -83,19 +83,8 @@ def search(question: ServingQuestion, server: Server) -> Outcome:
     """
     job = question.workload
     limit = question.cluster.count
-    every = list(
-        deployments(
-            server,
-            formats=question.formats,
-            caches=question.caches,
-            most=limit,
-            base=question.base,
-        )
-    )
-    fits, refused = fitting(server, iter(every), longest(job))
-    if not fits:
-        refuse_size(question, server, refused)
-    points = [(one, _steady_of(server, one, question)) for one in fits]
+    points, counted = _points(question, server)
+    fits = [one for one, _ in points]
     careful = msgspec.structs.replace(question, workload=with_room(job, intervals_for(server)))
     candidates = [] if question.split == "only" else list(_together(points, careful))
     if question.split != "no":
@@ -117,9 +106,39 @@ def search(question: ServingQuestion, server: Server) -> Outcome:
         estimates=tuple(small),
         front=_front(points),
         evaluated=len(fits),
-        refused=len(every) - len(fits),
+        refused=counted - len(fits),
         played=plays,
     )
+
+
+def front(question: ServingQuestion, server: Server) -> tuple[FrontPoint, ...]:
+    """Tokens a second of a user against those of an accelerator, by closed form alone.
+
+    Raises
+    ------
+    InfeasibleError
+        Nothing fits.
+    """
+    return _front(_points(question, server)[0])
+
+
+def _points(
+    question: ServingQuestion, server: Server
+) -> tuple[list[tuple[Deployment, Steady]], int]:
+    """Deployments that fit, each with what it gives at any load; and how many there are in all."""
+    every = list(
+        deployments(
+            server,
+            formats=question.formats,
+            caches=question.caches,
+            most=question.cluster.count,
+            base=question.base,
+        )
+    )
+    fits, refused = fitting(server, iter(every), longest(question.workload))
+    if not fits:
+        refuse_size(question, server, refused)
+    return [(one, _steady_of(server, one, question)) for one in fits], len(every)
 
 
 def _kind(

@@ -104,6 +104,11 @@ def nearest_region(catalogue: Catalogue, name: str, key: str) -> str | None:
     return min(others)[1] if others and math.isfinite(min(others)[0]) else None
 
 
+def distance(catalogue: Catalogue, one: str, other: str) -> float:
+    """How far two places are from each other, infinite where nobody says where they are. [m]"""
+    return _distance(catalogue.entry("regions", one), catalogue.entry("regions", other))
+
+
 def require_climate(catalogue: Catalogue, region: Region) -> dict[str, Input]:
     """The temperatures of a place.
 
@@ -149,7 +154,12 @@ def require_tariff(catalogue: Catalogue, region: Region) -> Input:
 def _lacking(catalogue: Catalogue, region: Region, key: str, words: str) -> str:
     other = nearest_region(catalogue, region.id, key)
     offer = f"the nearest place with a figure is {other!r}" if other else "no place nearby has any"
-    return f"no {words} known for {region.name}: {offer}; or give it in a TOML file of your own"
+    option = {"grid_carbon": "--carbon", "tariff": "--tariff", "climate": "--pue"}[key]
+    region_too = f"--region {other}, " if other else ""
+    return (
+        f"no {words} known for {region.name}: {offer}; give {region_too}{option}, or a TOML file "
+        f"of your own"
+    )
 
 
 def _has(entry: Entry, key: str) -> bool:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.facts import input_of, usual
+from clusterwright.facts import usual
 from clusterwright.hardware import Cluster
 from clusterwright.records import Record
-from clusterwright.uncertain import Input, known
+from clusterwright.site.rated import HANDHELD, device_power, idle_power, rated_power
+from clusterwright.uncertain import Input, known, weighted
 
 USUAL_NODE = 8
 """Accelerators of a node where nobody says."""
+DRAWN = known(1.0, why="its power is what it draws")
+"""Share of a device's power that it draws while a model runs."""
 
 
 class Machine(Record, frozen=True, kw_only=True):
@@ -33,7 +38,14 @@ class Machine(Record, frozen=True, kw_only=True):
     board_power: float | None
     place: str = ""
     cooling: str = ""
+    kind: str = "server"
+    parts: tuple[Machine, ...] = ()
     assumed: tuple[str, ...] = ()
+
+    @property
+    def handheld(self) -> bool:
+        """Whether it is a person's own, and needs no hall."""
+        return self.kind != "server"
 
     @property
     def count(self) -> int:
@@ -43,33 +55,67 @@ class Machine(Record, frozen=True, kw_only=True):
     @property
     def nodes(self) -> int:
         """Nodes that hold them."""
+        if self.parts:
+            return sum(part.nodes for part in self.parts)
         return -(-self.count // self.node_size)
 
 
-def machine_of(cluster: Cluster, catalogue: Catalogue) -> Machine:
+def machine_of(cluster: Cluster, catalogue: Catalogue, *, device: str = "") -> Machine:
     """A cluster's machine from the catalogue's entries of it, its node and its accelerator.
+
+    ``device``: id of the phone or laptop that each of its accelerators sits in, if it does.
 
     Raises
     ------
     InputError
-        Nobody published what its nodes or its accelerators draw.
+        Nobody published what its nodes or its accelerators draw, nor what such ones do.
     """
     entry = catalogue.entries("clusters").get(cluster.id)
     nodes = _nodes(cluster, catalogue)
     assumed: list[str] = []
-    rated = _node_power(cluster, nodes, catalogue, assumed)
+    chip = cluster.accelerator
+    handheld = bool(device) or (chip.board_power is None and chip.kind in HANDHELD and not nodes)
+    kind = "server"
+    if handheld:
+        kind, rated = device_power(chip.id, device, catalogue, assumed)
+    else:
+        rated = rated_power(chip.id, nodes, catalogue, assumed)
     return Machine(
         cluster=cluster,
         node=nodes[0].id if nodes else "",
-        node_size=node_size_of(cluster, catalogue),
+        node_size=1 if handheld else node_size_of(cluster, catalogue),
         node_power=rated,
-        idle_power=_idle(nodes, rated, catalogue, assumed),
-        drawn_share=usual(catalogue, "expected-power-share"),
-        peak_share=usual(catalogue, "power-drawn-peak"),
-        board_power=cluster.accelerator.board_power,
-        place=(entry.text("site") or entry.text("country")) if entry else "",
+        idle_power=idle_power(nodes, rated, catalogue, assumed),
+        drawn_share=DRAWN if handheld else usual(catalogue, "expected-power-share"),
+        peak_share=DRAWN if handheld else usual(catalogue, "power-drawn-peak"),
+        board_power=chip.board_power,
+        place=entry.text("site") if entry else "",
         cooling=next((node.text("cooling") for node in nodes if node.text("cooling")), ""),
+        kind=kind,
         assumed=tuple(assumed),
+    )
+
+
+def joined(cluster: Cluster, parts: Sequence[Machine]) -> Machine:
+    """A machine of several kinds of accelerators: the mean of its parts, by their numbers."""
+    most = max(parts, key=lambda part: part.count)
+
+    def mean(name: str) -> Input:
+        return weighted([(float(part.count), getattr(part, name)) for part in parts])
+
+    return Machine(
+        cluster=cluster,
+        node=most.node,
+        node_size=most.node_size,
+        node_power=mean("node_power"),
+        idle_power=mean("idle_power"),
+        drawn_share=most.drawn_share,
+        peak_share=most.peak_share,
+        board_power=None,
+        place=most.place,
+        cooling=next((part.cooling for part in parts if part.cooling), ""),
+        parts=tuple(parts),
+        assumed=tuple(dict.fromkeys(words for part in parts for words in part.assumed)),
     )
 
 
@@ -86,53 +132,3 @@ def _nodes(cluster: Cluster, catalogue: Catalogue) -> list[Entry]:
     chip = catalogue.entries("accelerators").get(cluster.accelerator.id)
     names = [one.text("node") for one in (entry, chip) if one is not None]
     return [catalogue.entry("nodes", name) for name in names if name]
-
-
-def _node_power(
-    cluster: Cluster, nodes: list[Entry], catalogue: Catalogue, assumed: list[str]
-) -> Input:
-    """Rated power of a node per accelerator: its own, that of a usual one, or from the boards'."""
-    for node in nodes:
-        figure = node.figure("max_power")
-        if figure is not None:
-            size = int(node.data["accelerators"])
-            return _scaled(input_of(figure, why=f"rated power of {node.id}"), 1.0 / size)
-    board = catalogue.figure("accelerators", cluster.accelerator.id, "board_power")
-    factor = usual(catalogue, "node-power-factor")
-    assumed.append(f"a node draws {factor.value:g} times what its accelerators do at most")
-    return Input(
-        value=board.value * factor.value,
-        low=board.value * factor.low,
-        high=board.value * factor.high,
-        dimension="W",
-        why=f"{factor.why}, and the board power of {cluster.accelerator.id}",
-    )
-
-
-def _idle(nodes: list[Entry], rated: Input, catalogue: Catalogue, assumed: list[str]) -> Input:
-    for node in nodes:
-        figure = node.figure("idle_power")
-        if figure is not None:
-            size = int(node.data["accelerators"])
-            return _scaled(input_of(figure, why=f"idle power of {node.id}"), 1.0 / size)
-    share = usual(catalogue, "node-idle-share")
-    assumed.append(f"an idle node draws {share.value:.0%} of its rated power")
-    return Input(
-        value=rated.value * share.value,
-        low=rated.value * share.low,
-        high=rated.value * share.high,
-        dimension="W",
-        why=share.why,
-    )
-
-
-def _scaled(one: Input, factor: float) -> Input:
-    if one.low == one.high:
-        return known(one.value * factor, one.dimension, one.why)
-    return Input(
-        value=one.value * factor,
-        low=one.low * factor,
-        high=one.high * factor,
-        dimension=one.dimension,
-        why=one.why,
-    )

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
 from clusterwright.site.carbon import footprint
@@ -89,12 +91,13 @@ def look_at_site(question: SiteQuestion, *, depth: bool = True) -> SiteOutlook:
         return site_model(question, x)
 
     centre = {name: float(value) for name, value in model(likely(question.inputs)).items()}
+    priced = depth and "hour" in centre
     return SiteOutlook(
         question=question,
         likely=centre,
         results=intervals_of(model, question.inputs),
-        swings=tuple(tornado(model, question.inputs, "hour")) if depth else (),
-        influences=tuple(influences(model, question.inputs, "hour", count=512)) if depth else (),
+        swings=tuple(tornado(model, question.inputs, "hour")) if priced else (),
+        influences=tuple(influences(model, question.inputs, "hour", count=512)) if priced else (),
         carbon_swings=tuple(tornado(model, question.inputs, "carbon")) if depth else (),
     )
 
@@ -107,13 +110,13 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
     [L/J]. A year's ``energy`` [J], ``bill`` [USD], ``carbon`` (by location), ``carbon_market`` and
     ``carbon_made``, its share of making the machines [kg], ``water`` of the site and ``grid_water``
     of power plants [L]. ``capex``, and a year's ``cost`` [USD]; ``hour``: of an accelerator,
-    ``used``: while it works [USD/s]; ``token`` and ``flop``: one of each [USD].
+    ``used``: while it works [USD/s]; ``token`` and ``flop``: one of each [USD]. Where nobody knows
+    what the machine costs, only the bill is of money.
     """
     count = float(question.machine.count)
     network = _network(question, x)
     hall = _hall(question, x)
     power = _power(x, count, network["watts"], hall["pue"])
-    money = _money(x, count, power, hall["pue"], network["dollars"])
     energy = device_energy(YEAR, power["expected"], 1.0)
     emitted = footprint(
         {
@@ -139,11 +142,13 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
         "water": emitted["water"],
         "grid_water": emitted["grid_water"],
         "network_dollars": network["dollars"],
-        **money,
     }
+    if "server_price" not in x:
+        return found
+    found |= _money(x, count, power, hall["pue"], network["dollars"])
     for name, rate in (("token", question.tokens), ("flop", question.flops)):
         if rate:
-            found[name] = money["used"] / (rate * x["speed"])
+            found[name] = found["used"] / (rate * x["speed"])
     return found
 
 
@@ -166,13 +171,15 @@ def _power(
     """Rated, drawn on average, drawn at most, and idle."""
     beside = network + count * x["storage_power"]
     working = x["node_power"] * x["drawn_share"]
+    # What was measured on other machines may not say that the peak is below the mean.
+    most = np.maximum(x["drawn_share"], x["peak_share"])
     drawn = part_load(x["idle_power"], working, x["duty"])
     rated = count * x["node_power"] + beside
     expected = count * drawn + beside
     return {
         "nameplate": rated * pue,
         "expected": expected * pue,
-        "observed_peak": (count * x["node_power"] * x["peak_share"] + beside) * pue,
+        "observed_peak": (count * x["node_power"] * most + beside) * pue,
         "idle": (count * x["idle_power"] + beside) * pue,
         "it_nameplate": rated,
         "it_expected": expected,

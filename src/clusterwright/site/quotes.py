@@ -84,6 +84,8 @@ def day_of(text: str | dt.date, *, last: bool = False) -> dt.date:
         return text
     match = re.fullmatch(r"(\d{4})(?:-(\d\d?))?(?:-(\d\d?))?", text.strip())
     year, month, day = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    if not 1900 <= year < 9999:
+        month = 13  # none: it is no date, and what follows says so
     try:
         if day or not last:
             return dt.date(year, month or 1, day or 1)

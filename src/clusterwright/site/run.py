@@ -6,7 +6,8 @@ One function of named inputs, which may be arrays: those of `clusterwright.fleet
 ``run_time``: of the run if nothing failed. [s] ``node_power``, ``idle_power``: of a node per
 accelerator, rated and with nothing to do [W]; ``drawn_share``, ``peak_share``: of the rated power
 while it trains, on average and at most. [1] ``other_power``: of network and storage per
-accelerator. [W] ``pue``: facility over IT power. [1] ``hour_price``: of an accelerator. [USD/s]
+accelerator. [W] ``pue``: facility over IT power. [1] ``speed``: under a power cap, over without.
+[1] ``hour_price``: of an accelerator. [USD/s]
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from clusterwright.fleet.goodput import TIERS, checkpoints, goodput, intervals_for
 from clusterwright.fleet.records import RunQuestion, Tier
@@ -30,13 +32,15 @@ class RunSite(Record, frozen=True, kw_only=True):
     """Where a run is made, as inputs of its account.
 
     ``failures``: the run as `clusterwright.fleet` asks for it. ``inputs``: as above, without the
-    run's time. ``region``, ``priced``: where, and what the price is of, in words.
+    run's time. ``region``, ``priced``: where, and what the price is of, in words. ``cap``: on the
+    power of an accelerator. [W]
     """
 
     failures: RunQuestion
     inputs: dict[str, Input]
     region: str
     priced: str
+    cap: float | None = None
     assumed: tuple[str, ...] = ()
 
 
@@ -47,7 +51,7 @@ class RunAccount(Record, frozen=True, kw_only=True):
     time between failures. [s] ``tier``, ``interval`` [s]: of its checkpoints. ``power``: of the
     site while it runs, on average, and ``peak``: at most. [W] ``energy`` [J], ``carbon``: of that
     energy, and ``made``: its share of making the machines. [kg] ``cost`` [USD], None: nobody
-    published a price.
+    published a price. ``speed``: under the site's power cap, over without. [1]
     """
 
     wall: Interval
@@ -63,6 +67,7 @@ class RunAccount(Record, frozen=True, kw_only=True):
     cost: Interval | None
     region: str
     priced: str
+    speed: float = 1.0
 
 
 def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
@@ -80,7 +85,7 @@ def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
     question = _resized(site.failures, count)
     inputs = {**question.inputs, **site.inputs, "run_time": run_time}
     centre = likely(inputs)
-    tier, plan = _best_tier(question, centre)
+    tier, plan = best_tier(question, centre)
     found = {
         name: interval_of(draws)
         for name, draws in run_model(question, tier, plan, draw(inputs)).items()
@@ -99,6 +104,7 @@ def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
         cost=found.get("cost"),
         region=site.region,
         priced=site.priced,
+        speed=float(centre["speed"]),
     )
 
 
@@ -107,7 +113,7 @@ def run_model(
 ) -> dict[str, Floats]:
     """All that a run takes, by name, in SI."""
     found = goodput(question, tier, plan, x)
-    wall = x["run_time"] / found["goodput"]
+    wall = x["run_time"] / x["speed"] / found["goodput"]
     # While the job starts anew its nodes have little to do; what is lost is work all the same.
     again = x["detection"] + x["restart"] + checkpoints(question, tier, x).load
     busy = 1.0 - _at_most_one(found["failure_rate"] * again)
@@ -141,7 +147,8 @@ def run_model(
 
 def _peak(count: int, x: Mapping[str, Floats]) -> Floats:
     """The most that the site was seen to draw with such machines. [W]"""
-    return count * (x["node_power"] * x["peak_share"] + x["other_power"]) * x["pue"]
+    most = np.maximum(x["drawn_share"], x["peak_share"])
+    return count * (x["node_power"] * most + x["other_power"]) * x["pue"]
 
 
 def _resized(question: RunQuestion, count: int) -> RunQuestion:
@@ -149,7 +156,7 @@ def _resized(question: RunQuestion, count: int) -> RunQuestion:
     return msgspec.structs.replace(question, accelerators=count)
 
 
-def _best_tier(question: RunQuestion, centre: Mapping[str, Floats]) -> tuple[Tier, Plan]:
+def best_tier(question: RunQuestion, centre: Mapping[str, Floats]) -> tuple[Tier, Plan]:
     """The way to keep checkpoints that leaves most of the time, or the one asked for."""
     wanted = TIERS if question.tier is None else (question.tier,)
     plans: dict[Tier, Plan] = {tier: intervals_for(question, tier, centre) for tier in wanted}

@@ -71,9 +71,9 @@ class PowerReport(Record, frozen=True, kw_only=True):
     """What a trace shows.
 
     ``phases``: of an iteration: name, time [s], power of the site in it [W]. ``mean``, ``swing``
-    (least to most), ``windows``: mean power over so long that a thousandth of the time exceeds.
-    [W] ``frequency``: at which power swings most. [1/s] ``largest_ramp``. [W/s] ``smooth``: storage
-    that would take the swing of one iteration away. [J]
+    (least to most), ``windows``: times [s], and the mean power over them that a thousandth of the
+    time exceeds. [W] ``frequency``: at which power swings most. [1/s] ``largest_ramp``. [W/s]
+    ``smooth``: storage that would take the swing of one iteration away. [J]
     """
 
     phases: tuple[tuple[str, float, float], ...]
@@ -81,7 +81,7 @@ class PowerReport(Record, frozen=True, kw_only=True):
     swing: float
     frequency: float
     largest_ramp: float
-    windows: dict[float, float]
+    windows: tuple[tuple[float, float], ...]
     smooth: float
 
 
@@ -199,7 +199,7 @@ def _report(
         swing=settled.swing,
         frequency=settled.frequency,
         largest_ramp=settled.largest_ramp,
-        windows={window: settled.percentile(window) for window in WINDOWS},
+        windows=tuple((window, settled.percentile(window)) for window in WINDOWS),
         smooth=_to_smooth(nodes, question),
     )
 

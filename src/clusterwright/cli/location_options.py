@@ -8,14 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import whole_number
-from clusterwright.asking_site import SiteOptions
+from clusterwright.asking_prices import SiteOptions
 from clusterwright.cli.options import Share
 from clusterwright.site.fabric import AS_USUAL, NetworkOptions
 
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class PlaceOptions:
+class LocationOptions:
     """Where it stands, and prices.
 
     Parameters
@@ -34,9 +34,11 @@ class PlaceOptions:
         Share of the energy that is bought with contracts for what emits nothing.
     duty
         Share of the time for which there is work.
+    drawn
+        Share of their rated power that nodes draw meanwhile.
     power_cap
         Of an accelerator, such as 960W.
-    price
+    server_price
         Of a server per accelerator, such as $30,000.
     construction
         Of the building, such as "$11.7M/MW".
@@ -55,8 +57,9 @@ class PlaceOptions:
     carbon: str | None = None
     contracts: Share = 0.0
     duty: Share | None = None
+    drawn: Share | None = None
     power_cap: str | None = None
-    price: str | None = None
+    server_price: str | None = None
     construction: str | None = None
     rent: str | None = None
     colocated: Annotated[bool, Parameter(negative=())] = False
@@ -66,6 +69,7 @@ class PlaceOptions:
         """As `clusterwright.asking_site` takes them."""
         found = dict(vars(self))
         found["cap"] = found.pop("power_cap")
+        found["price"] = found.pop("server_price")
         return SiteOptions(**found, network=network)
 
 
