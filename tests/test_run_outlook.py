@@ -219,6 +219,7 @@ def test_too_few_studies_are_refused():
         ({"interval": "30d"}, "take one every"),
         ({"interval": "1ns"}, "take one every"),
         ({"parameters": 1e25}, "fewer accelerators, or faster storage"),
+        ({"storage": "1 MB/s"}, "fewer accelerators, or faster storage"),
     ],
 )
 def test_no_progress_is_said_with_what_would_help(options, words):
@@ -323,6 +324,8 @@ def test_the_model_that_nobody_names_fits():
     small = ask_run(accelerator="h100", accelerators=8)
     assert small.assumed[0] == "a model of 24.5B parameters"
     assert "405B" in ask_run(accelerator="h100", accelerators=16_384).assumed[0]
+    with pytest.raises(InputError, match="how large is the model"):
+        ask_run(accelerator="snapdragon-8-elite", accelerators=8)
 
 
 def test_tpus_have_their_own_rate_of_failures():

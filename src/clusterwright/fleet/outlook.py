@@ -93,7 +93,9 @@ def look_ahead(question: RunQuestion, *, depth: bool = True) -> RunOutlook:
     played = play(question, chosen, centre, standby, np.concatenate([usual, some]))
     half = _stop_for_half(question, chosen, centre)
     parts = _lost(played, slice(count), float(planned_share(question, chosen.tier, centre)))
-    _check_progress(question, chosen, centre, half, parts[0].share)
+    # A run shorter than its checkpoints are apart is useful only until it is undone.
+    lasting = min(parts[0].share, float(model(centre)["goodput"]))
+    _check_progress(question, chosen, centre, half, lasting)
     chance = _chance(question, chosen, centre, some, played.goodput[count:])
     place = np.argsort(np.argsort(rates)) * count // DRAWS
     useful = np.clip(closed * chance[place], TINY, 1.0)
@@ -178,10 +180,13 @@ def _check_progress(
         )
     else:
         mend = "use fewer accelerators, or faster storage (--storage)"
+    slow = chosen.slow_interval
+    behind = f", to storage every {format_time(slow)}," if slow else ""
     raise InfeasibleError(
         f"no progress: a failure comes every {format_time(between)}, starting again takes "
         f"{format_time(stop)}, and checkpoints ({chosen.tier}) come every "
-        f"{format_time(chosen.interval)} and stop the work for {format_time(chosen.stall)}: {mend}"
+        f"{format_time(chosen.interval)}{behind} and stop the work for "
+        f"{format_time(chosen.stall)}: {mend}"
     )
 
 
