@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clusterwright.asking import ask_training
+    from clusterwright.asking_run import ask_run
     from clusterwright.catalogue.store import Catalogue
     from clusterwright.errors import ClusterwrightError, InfeasibleError, InputError
+    from clusterwright.fleet.outlook import look_ahead
+    from clusterwright.fleet.records import RunOutlook, RunQuestion
     from clusterwright.hardware import Accelerator, Cluster
     from clusterwright.model.config import load_config
     from clusterwright.model.records import Model
@@ -50,6 +53,8 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "Model",
+    "RunOutlook",
+    "RunQuestion",
     "Scorecard",
     "Software",
     "Strategy",
@@ -59,11 +64,13 @@ __all__ = [
     "TrainingSimulation",
     "TrainingWorkload",
     "__version__",
+    "ask_run",
     "ask_training",
     "estimate_question",
     "estimate_training",
     "load_config",
     "load_plan",
+    "look_ahead",
     "plan_training",
     "replay_plan",
     "save_plan",
@@ -80,6 +87,8 @@ _HOME = {
     "InfeasibleError": "clusterwright.errors",
     "InputError": "clusterwright.errors",
     "Model": "clusterwright.model.records",
+    "RunOutlook": "clusterwright.fleet.records",
+    "RunQuestion": "clusterwright.fleet.records",
     "Scorecard": "clusterwright.scorecard.records",
     "Software": "clusterwright.software",
     "Strategy": "clusterwright.strategy",
@@ -88,11 +97,13 @@ _HOME = {
     "TrainingQuestion": "clusterwright.training.plan",
     "TrainingSimulation": "clusterwright.simulation.step",
     "TrainingWorkload": "clusterwright.workload",
+    "ask_run": "clusterwright.asking_run",
     "ask_training": "clusterwright.asking",
     "estimate_question": "clusterwright.planner",
     "estimate_training": "clusterwright.training.api",
     "load_config": "clusterwright.model.config",
     "load_plan": "clusterwright.planner",
+    "look_ahead": "clusterwright.fleet.outlook",
     "plan_training": "clusterwright.planner",
     "replay_plan": "clusterwright.planner",
     "save_plan": "clusterwright.saving",
