@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clusterwright.asking import ask_training
-    from clusterwright.asking_run import ask_run
     from clusterwright.asking_account import with_account
     from clusterwright.asking_prices import SiteOptions
+    from clusterwright.asking_run import ask_run
     from clusterwright.asking_site import ask_site
     from clusterwright.catalogue.store import Catalogue
     from clusterwright.errors import ClusterwrightError, InfeasibleError, InputError
