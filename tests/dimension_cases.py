@@ -390,6 +390,7 @@ CASES: dict[str, Case] = {
     "pipeline.exposed_hop_time": case("s", one_hop_time="700 us", overlapped=1, **PIPELINE),
     "pipeline.micro_batches_in_flight": case("1", rank=0, **PIPELINE),
     "pipeline.zero_bubble_saving": case("s", weight_gradient_time="3 ms", num_stages=8, delayed=2),
+    "pooling.further_reach": case("1", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
     "pooling.further_spread": case("1", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
     "pooling.middle_rate": case("1/s", study_rates=("3 1/day", "0.1 1/hour", "1 1/day")),
     "power.capped_speed": case(

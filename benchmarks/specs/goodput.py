@@ -8,8 +8,10 @@ from functools import partial
 import numpy as np
 
 from benchmarks.registry import BenchSpec, cpu_time, register
+from clusterwright.asking_run import ask_run
 from clusterwright.engines.failures import Cause, Job, Tier, play_failures
 from clusterwright.engines.power_trace import Phase, Racks, trace_power
+from clusterwright.fleet.outlook import look_ahead
 
 DAY = 86400.0
 RATE = 419 / (54 * 2048) / DAY
@@ -79,5 +81,15 @@ register(
         unit="s",
         goal=1.0,
         doc="Power of 100,000 accelerators, every millisecond of a minute.",
+    )
+)
+register(
+    BenchSpec(
+        name="fleet.million",
+        build=lambda: ask_run(accelerator="h100", accelerators=1_048_576),
+        run=lambda question: cpu_time(lambda: look_ahead(question))[0],
+        unit="s",
+        goal=5.0,
+        doc="How a month of a million accelerators is likely to go, with what moves it.",
     )
 )

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from clusterwright.asking import ask_training
     from clusterwright.asking_account import with_account
     from clusterwright.asking_prices import SiteOptions
+    from clusterwright.asking_run import ask_run
     from clusterwright.asking_site import ask_site
     from clusterwright.catalogue.store import Catalogue
     from clusterwright.errors import ClusterwrightError, InfeasibleError, InputError
+    from clusterwright.fleet.outlook import look_ahead
+    from clusterwright.fleet.records import RunOutlook, RunQuestion
     from clusterwright.hardware import Accelerator, Cluster
     from clusterwright.model.config import load_config
     from clusterwright.model.records import Model
@@ -55,6 +58,8 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "Model",
+    "RunOutlook",
+    "RunQuestion",
     "Scorecard",
     "SiteOptions",
     "Software",
@@ -65,12 +70,14 @@ __all__ = [
     "TrainingSimulation",
     "TrainingWorkload",
     "__version__",
+    "ask_run",
     "ask_site",
     "ask_training",
     "estimate_question",
     "estimate_training",
     "load_config",
     "load_plan",
+    "look_ahead",
     "look_at_site",
     "plan_training",
     "plan_within",
@@ -90,6 +97,8 @@ _HOME = {
     "InfeasibleError": "clusterwright.errors",
     "InputError": "clusterwright.errors",
     "Model": "clusterwright.model.records",
+    "RunOutlook": "clusterwright.fleet.records",
+    "RunQuestion": "clusterwright.fleet.records",
     "Scorecard": "clusterwright.scorecard.records",
     "SiteOptions": "clusterwright.asking_prices",
     "Software": "clusterwright.software",
@@ -99,12 +108,14 @@ _HOME = {
     "TrainingQuestion": "clusterwright.training.plan",
     "TrainingSimulation": "clusterwright.simulation.step",
     "TrainingWorkload": "clusterwright.workload",
+    "ask_run": "clusterwright.asking_run",
     "ask_site": "clusterwright.asking_site",
     "ask_training": "clusterwright.asking",
     "estimate_question": "clusterwright.planner",
     "estimate_training": "clusterwright.training.api",
     "load_config": "clusterwright.model.config",
     "load_plan": "clusterwright.planner",
+    "look_ahead": "clusterwright.fleet.outlook",
     "look_at_site": "clusterwright.site.outlook",
     "plan_training": "clusterwright.planner",
     "plan_within": "clusterwright.planner_limits",

@@ -159,7 +159,8 @@ def _inputs(
     cluster: Cluster, parameters: float, rate: str | None, facts: Catalogue
 ) -> tuple[dict[str, Input], tuple[Cause, ...]]:
     """Rates, times and bandwidths of a cluster's runs, and the causes of their failures."""
-    inputs = failure_inputs(facts, family="tpu" if cluster.accelerator.kind == "tpu" else "gpu")
+    chip = cluster.accelerator
+    inputs = failure_inputs(facts, family="tpu" if chip.id.startswith("tpu") else "gpu")
     if rate is not None:
         asked = known(_above_zero(rate, "1/s", "--rate"), "1/s", "as asked for")
         inputs |= {"large_rate": asked, "small_rate": asked}
@@ -224,10 +225,13 @@ def _size(
     if plan is not None:
         return float(count_parameters(plan.question.model).total)
     memory = cluster.accelerator.memory_bytes
-    fits = USUAL_PARAMETERS
-    if memory is not None:
-        most = FILLED * memory * cluster.count / usual(catalogue, "checkpoint-bytes").value
-        fits = min(fits, most)
+    if memory is None:
+        raise InputError(
+            f"how large is the model? nobody says how much memory {cluster.accelerator.id} has: "
+            "give --parameters or --model"
+        )
+    most = FILLED * memory * cluster.count / usual(catalogue, "checkpoint-bytes").value
+    fits = min(USUAL_PARAMETERS, most)
     assumed.append(f"a model of {format_count(fits)} parameters")
     return fits
 
@@ -283,7 +287,7 @@ def _no_replicas(size: int, node_size: int, count: int) -> str:
     divisors = [one for one in range(1, nodes // 2 + 1) if nodes % one == 0]
     wrong = f"{count:,} accelerators are not two or more whole replicas of {size:,}"
     if count % node_size or not divisors:
-        return f"{wrong}: leave out --elastic and --tier replica"
+        return f"{wrong}: take a number of accelerators that such replicas fill"
     nearest = min(divisors, key=lambda one: abs(one * node_size - size))
     return f"{wrong}: give --replica {nearest * node_size}"
 

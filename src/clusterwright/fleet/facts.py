@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import usual
 from clusterwright.fleet.records import Cause
-from clusterwright.formulas.pooling import further_spread, middle_rate
+from clusterwright.formulas.pooling import further_reach, middle_rate
 from clusterwright.uncertain import Input, from_interval, known
 
 FEWEST = 2
 """Studies that a rate is pooled from at least."""
-TENTH = 1.2815515655446004
-"""Standard deviations from the middle of a normal distribution to its outer tenths."""
 DEFAULTS = {
     "small_size": "run-small-size",
     "large_size": "run-large-size",
@@ -46,7 +42,8 @@ def pooled_rate(
     regime
         ``large`` runs or ``small`` jobs.
     family
-        ``gpu`` or ``tpu``; a family with fewer than two studies takes those of all.
+        ``gpu`` or ``tpu``; a family with one study takes its rate and the spread of all, one with
+        none takes those of all.
     without
         Studies to leave out, by id: to predict one from the others.
 
@@ -61,12 +58,12 @@ def pooled_rate(
         if _is_of(entry, regime) and entry.id not in without
     ]
     own = [entry for entry in every if entry.text("family") == family]
-    chosen = own if len(own) >= FEWEST else every
-    if len(chosen) < FEWEST:
+    spread = own if len(own) >= FEWEST else every
+    if len(spread) < FEWEST:
         raise InputError(f"too few studies of failures of {regime} jobs: give --rate")
-    rates = [entry.require("node_rate").value for entry in chosen]
-    middle = float(middle_rate(rates))
-    factor = math.exp(TENTH * float(further_spread(rates)))
+    chosen = own or every
+    middle = float(middle_rate(_rates(chosen)))
+    factor = float(further_reach(_rates(spread)))
     names = ", ".join(entry.name for entry in chosen)
     found = from_interval(middle / factor, middle, middle * factor, "1/s")
     return Input(
@@ -74,8 +71,12 @@ def pooled_rate(
         low=max(found.low, middle / factor**3),
         high=found.high,
         dimension="1/s",
-        why=f"{len(chosen)} studies: {names}",
+        why=f"{len(chosen)} studies: {names}" if len(chosen) > 1 else names,
     )
+
+
+def _rates(studies: list[Entry]) -> list[float]:
+    return [study.require("node_rate").value for study in studies]
 
 
 def _is_of(entry: Entry, regime: str) -> bool:

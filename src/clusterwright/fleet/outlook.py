@@ -44,8 +44,8 @@ LEAST = 0.01
 HALF = 0.5
 TEN_TIMES = 10.0
 """By which an interval between checkpoints may miss the best before it is what keeps a run."""
-WORTH = 0.001
-"""Goodput that a less simple way to keep checkpoints must gain to be chosen."""
+WORTH = 0.002
+"""Share of the goodput that a less simple way to keep checkpoints must gain to be chosen."""
 MEANINGS = {
     "useful": "work that stands",
     "checkpoints": "all wait while state is copied or written",
@@ -86,14 +86,16 @@ def look_ahead(question: RunQuestion, *, depth: bool = True) -> RunOutlook:
         np.broadcast_to(one, (DRAWS,))
         for one in (model(drawn)["goodput"], model(drawn)["failure_rate"])
     )
-    standby = spares_for(question, interval_of(rates).high)
     count = draws_for(question, centre)
+    standby = spares_for(question, interval_of(rates).high)
     usual = np.full(count, float(failure_rate(question, centre)))
     some = np.quantile(rates, (np.arange(count) + 0.5) / count)
     played = play(question, chosen, centre, standby, np.concatenate([usual, some]))
     half = _stop_for_half(question, chosen, centre)
     parts = _lost(played, slice(count), float(planned_share(question, chosen.tier, centre)))
-    _check_progress(question, chosen, centre, half, parts[0].share)
+    # A run shorter than its checkpoints are apart is useful only until it is undone.
+    lasting = min(parts[0].share, float(model(centre)["goodput"]))
+    _check_progress(question, chosen, centre, half, lasting)
     chance = _chance(question, chosen, centre, some, played.goodput[count:])
     place = np.argsort(np.argsort(rates)) * count // DRAWS
     useful = np.clip(closed * chance[place], TINY, 1.0)
@@ -139,7 +141,7 @@ def _chosen(question: RunQuestion, tiers: list[TierOutlook]) -> TierOutlook:
         one
         for one in tiers
         if one.tier == question.tier
-        or (question.tier is None and one.goodput.middle >= best - WORTH)
+        or (question.tier is None and one.goodput.middle >= best * (1.0 - WORTH))
     )
 
 
@@ -178,10 +180,13 @@ def _check_progress(
         )
     else:
         mend = "use fewer accelerators, or faster storage (--storage)"
+    slow = chosen.slow_interval
+    behind = f", to storage every {format_time(slow)}," if slow else ""
     raise InfeasibleError(
         f"no progress: a failure comes every {format_time(between)}, starting again takes "
         f"{format_time(stop)}, and checkpoints ({chosen.tier}) come every "
-        f"{format_time(chosen.interval)} and stop the work for {format_time(chosen.stall)}: {mend}"
+        f"{format_time(chosen.interval)}{behind} and stop the work for "
+        f"{format_time(chosen.stall)}: {mend}"
     )
 
 
