@@ -109,10 +109,10 @@ def test_a_power_limit_holds_at_the_peak():
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (Limits(deadline=600.0), "even all 16,384 accelerators take"),
+        (Limits(deadline=600.0), "at least, on .* accelerators, since its batch feeds no more"),
         (Limits(power=100.0), "more than 100 W"),
         (Limits(budget=10.0), "more than the budget of \\$10"),
-        (Limits(deadline=DAY / 4, budget=1e9), "even all"),
+        (Limits(deadline=DAY / 4, budget=1e9), "more than the deadline of 6.0 h"),
         (Limits(deadline=5 * DAY, budget=100.0), "or a later deadline"),
     ],
 )
@@ -120,6 +120,11 @@ def test_limits_that_nothing_keeps_say_by_how_much(limits, said):
     with pytest.raises(InfeasibleError, match=said) as caught:
         plan_within(question(), limits, catalogue_hash=FACTS.hash)
     assert "\n" not in str(caught.value)
+
+
+def test_too_few_accelerators_are_told_to_be_more():
+    with pytest.raises(InfeasibleError, match="even all 64 accelerators take"):
+        plan_within(question(accelerators=64), Limits(deadline=2 * DAY))
 
 
 def test_a_run_needs_its_length():

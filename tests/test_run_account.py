@@ -139,6 +139,8 @@ def test_what_was_asked_for_and_cannot_be_is_refused():
     question = ask_training("llama-3.1-8b", accelerator="h100", accelerators=8, catalogue=FACTS)
     with pytest.raises(InputError, match="did you mean"):
         with_account(question, options=SiteOptions(region="atlantis"), catalogue=FACTS)
+    with pytest.raises(InputError, match="give --tokens"):
+        with_account(question, options=SiteOptions(cap="500 W"), catalogue=FACTS)
 
 
 # What was published: hours, watts, PUE and factor as their authors give them.

@@ -92,11 +92,22 @@ def whole_number(given: str | float, option: str) -> int:
         value = parse(given if isinstance(given, str) else repr(given), "1")
     except UnitError as error:
         raise UnitError(f"{option}: {error}") from None
+    value = _rounded(value)
     if value < 1 or value != int(value):
         raise InputError(f"{option} is {str(given)!r}, but must be a whole number of at least 1")
     if value > MOST.get(option, math.inf):
         raise InputError(f"{option} is {str(given)!r}, but can be {MOST[option]:,} at most")
     return int(value)
+
+
+def _rounded(value: float) -> float:
+    """A number without the last digits of a float, which 4.1M has.
+
+    >>> _rounded(4.1 * 1e6), _rounded(4.5)
+    (4100000.0, 4.5)
+    """
+    whole = float(round(value)) if math.isfinite(value) else value
+    return whole if math.isclose(value, whole, rel_tol=1e-12) else value
 
 
 def default_batch_tokens(model: Model, sequence_length: int, accelerators: int = 1) -> int:

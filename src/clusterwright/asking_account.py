@@ -56,6 +56,10 @@ def with_account(
         if options != AS_USUAL:
             raise
         return replace(question, assumed=(*question.assumed, f"no power or money: {error}"))
+    if options != AS_USUAL and not question.workload.tokens:
+        raise InputError(
+            "where a run stands and what it pays says nothing without its length: give --tokens"
+        )
     return replace(question, site=found)
 
 

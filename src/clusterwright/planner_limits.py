@@ -147,17 +147,18 @@ def _place(count: int, limits: Limits, at: Callable[[int], Tried]) -> int:
     if kept is not None:
         return kept if limits.deadline is not None else _soonest(kept, at)
     if limits.deadline is not None:
-        return min(found, count - 1)  # the first in time, which breaks another limit; or all
+        # The first in time, which breaks another limit; or the soonest done, if all are too slow.
+        return found if found < count else _soonest(count - 1, at, ("", "time"))
     fitting = [one for one in near if at(one).breaks != "memory"]
     return min(fitting, default=min(max(found, 0), count - 1))
 
 
-def _soonest(last: int, at: Callable[[int], Tried]) -> int:
+def _soonest(last: int, at: Callable[[int], Tried], fine: tuple[str, ...] = ("",)) -> int:
     """The place up to the last with the least time, or one with fewer that is as good as it."""
     best, place = last, last
     while place > 0 and _wall(at(place)) < SLOWER * _wall(at(best)):
         place -= 1
-        if not at(place).breaks and _wall(at(place)) < AS_GOOD * _wall(at(best)):
+        if at(place).breaks in fine and _wall(at(place)) < AS_GOOD * _wall(at(best)):
             best = place
     return best
 
@@ -255,9 +256,12 @@ def _refusal(tried: Tried, limits: Limits, question: TrainingQuestion) -> str:
         )
     if tried.breaks == "time":
         taken = format_time(_end(tried.account.wall, limits))
+        late = f"more than the deadline of {format_time(limits.deadline or 0.0)}; allow {taken}"
+        if size == all_of_it:
+            return f"even all {size:,} accelerators take {taken}: {late}, or give more of them"
         return (
-            f"even all {all_of_it:,} accelerators take {taken}: more than the deadline of "
-            f"{format_time(limits.deadline or 0.0)}; allow {taken}, or give more of them"
+            f"the run takes {taken} at least, on {size:,} accelerators, since its batch feeds no "
+            f"more: {late}, or give a larger batch"
         )
     if tried.breaks == "money" and tried.account.cost is not None:
         taken = format_quantity(_end(tried.account.cost, limits), "USD")

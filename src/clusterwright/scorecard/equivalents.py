@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -95,6 +96,8 @@ def _id_of(name: str, catalogue: Catalogue) -> str:
 def _count(text: str, where: str) -> float:
     try:
         value = parse(text, "1")
+        # Without the last digits of a float, which 4.1M has.
+        value = float(round(value)) if math.isclose(value, round(value)) else value
     except UnitError:
         value = 0.0
     if not 1.0 <= value <= LARGEST or value != int(value):
