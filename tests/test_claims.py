@@ -169,6 +169,10 @@ def test_a_claim_that_cannot_be_read_is_refused(changes, says):
         ({"given": {"formula": "a / a", "a": "0"}}, "cannot be computed|gives no number"),
         ({"model": "training-time"}, "gives no 'accelerator'"),
         (
+            {"given": {"formula": "a", "a": "3 kW"}},
+            "'value' in W, but the claim's dimension is USD",
+        ),
+        (
             {"model": "training-time", "given": {"accelerator": "h100", "typo": "3"}},
             "gives no 'compute'",
         ),

@@ -89,7 +89,7 @@ def test_compare_train(capsys):
         "8xnv-h100-sxm",
     ]
     found = as_json(capsys, *words, "--accelerators", "8")
-    assert found["machines"] == ["8xnv-h100-sxm", "8xh200", "b200"]
+    assert found["machines"] == ["b200", "8xh200", "8xnv-h100-sxm"]
     assert found["refused"] == []
 
 

@@ -11,10 +11,12 @@ from training_cases import sparse
 
 from clusterwright.aligned import aligned
 from clusterwright.asking import ask_training
+from clusterwright.asking_account import with_account
+from clusterwright.errors import InputError
 from clusterwright.planner import estimate_question, plan_training
+from clusterwright.report.comparing import comparison_text
 from clusterwright.report.folding import WIDTH
 from clusterwright.report.text import (
-    comparison_text,
     estimate_text,
     memory_lines,
     plan_text,
@@ -192,10 +194,34 @@ def test_a_comparison_is_in_order_of_time_and_aligned(plan):
     lines = comparison_text(["slow one", "quick"], [slow, plan]).splitlines()
     assert lines[1].split()[0] == "quick"
     assert lines[2].startswith("  slow one")
-    assert len({len(line) for line in lines}) == 1
-    assert "Wh" in lines[1]
+    assert len({len(line) for line in lines[:3]}) == 1
     bare = comparison_text(["quick"], [replace(plan, totals=None)])
     assert " - " in bare
+
+
+def test_a_comparison_is_in_the_order_that_was_asked_for():
+    plans = [
+        plan_training(
+            with_account(
+                ask_training("llama-3.1-8b", accelerator=kind, accelerators=64, tokens="1T")
+            )
+        )
+        for kind in ("a100-80", "gb200")
+    ]
+    account = plans[0].account
+    cheap = replace(plans[0], account=replace(account, cost=replace(account.cost, middle=1.0)))
+    names = ["old", "new"]
+    for by, first in (("time", "new"), ("cost", "old"), ("energy", "new"), ("carbon", "new")):
+        lines = comparison_text(names, [cheap, plans[1]], by).splitlines()
+        assert lines[1].split()[0] == first
+        assert max(map(len, lines)) <= WIDTH
+    unpriced = replace(plans[0], account=replace(account, cost=None))
+    shown = comparison_text(names, [unpriced, plans[1]], "cost").splitlines()
+    assert shown[1].split()[0] == "new"
+    with pytest.raises(InputError, match="nothing is known of the cost"):
+        comparison_text(["old"], [unpriced], "cost")
+    with pytest.raises(InputError, match="give --tokens"):
+        comparison_text(["old"], [replace(plans[0], account=None, totals=None)], "energy")
 
 
 def test_idle_accelerators_are_counted_and_the_batch_that_feeds_them_is_named():

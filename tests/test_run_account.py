@@ -107,7 +107,7 @@ def test_rent_is_paid_for_the_wall_clock():
 
 
 def test_an_unpriced_chip_has_energy_but_no_money():
-    chips = FACTS.any_cluster("enflame-t21", 64)
+    chips = FACTS.any_cluster("enflame-t10", 64)
     site = run_site(chips, find_model("llama-3.1-8b", FACTS), catalogue=FACTS)
     found = account(site, known(DAY, "s"), 64)
     assert found.cost is None

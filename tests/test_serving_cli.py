@@ -152,6 +152,25 @@ def test_machines_are_compared_by_what_they_need(capsys):
     assert fewer < more
 
 
+def test_machines_are_ranked_by_what_a_token_takes_with_its_site(capsys):
+    words = ["compare", "serve", "llama-3.1-8b", "a100-80", "h200", *LOAD]
+
+    def accounts(*more: str) -> list[dict]:
+        plans = as_json(capsys, *words, "--by", "energy", *more)["plans"]
+        return [plan["account"] for plan in plans]
+
+    found, sweden = accounts(), accounts("--region", "sweden")
+    energies = [one["energy"]["middle"] for one in found]
+    assert energies == sorted(energies)
+    for here, there in zip(found, sweden, strict=True):
+        assert there["carbon"]["middle"] < 0.3 * here["carbon"]["middle"]
+        assert there["energy"]["middle"] == pytest.approx(here["energy"]["middle"], rel=0.1)
+    rented = as_json(capsys, *words, "--by", "cost", "--price", "$2/h")["plans"]
+    costs = [plan["best"]["cost"] for plan in rented]
+    assert costs == sorted(costs)
+    assert "did you mean" in refusal(capsys, 2, *words, "--region", "swedn")
+
+
 def test_a_machine_that_cannot_is_named_beside_those_that_can(capsys):
     words = ["compare", "serve", "llama-3.1-70b", "h200", "rtx4090", *LOAD, "--accelerators", "2"]
     text = "\n".join(answer(capsys, *words))

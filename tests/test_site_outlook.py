@@ -148,11 +148,11 @@ def test_every_entry_has_a_page_or_a_sentence_that_says_what_to_do(kind):
 
 
 def test_what_nobody_published_is_said():
-    asked = ask_site("enflame-1280", options=SiteOptions(cooling="liquid"))
-    assert any("150 to 1,000 W an accelerator" in words for words in asked.assumed)
-    assert any("--price" in words for words in asked.assumed)
-    assert "hour" not in look_at_site(asked, depth=False).likely
-    priced = ask_site("enflame-1280", options=SiteOptions(cooling="liquid", price="$10k"))
+    unpriced = ask_site("64xenflame-t10")
+    assert any("150 to 1,000 W an accelerator" in words for words in unpriced.assumed)
+    assert any("--server-price" in words for words in unpriced.assumed)
+    assert "hour" not in look_at_site(unpriced, depth=False).likely
+    priced = ask_site("64xenflame-t10", options=SiteOptions(price="$10k"))
     assert look_at_site(priced, depth=False).likely["hour"] > 0.0
 
 
@@ -300,7 +300,7 @@ def test_hopper_and_blackwell_of_the_keynote():
     [
         ({"tariff": "-$0.05/kWh"}, "--tariff.*negative|--tariff.*above|--tariff"),
         ({"tariff": "0.05"}, "--tariff: '0.05' has no unit"),
-        ({"price": "30000"}, "--price: '30000' has no unit"),
+        ({"price": "30000"}, "--server-price: '30000' has no unit"),
         ({"carbon": "400"}, "--carbon.*unit"),
         ({"pue": "0.9"}, "at least its IT"),
         ({"pue": "nan"}, "--pue"),
@@ -341,8 +341,8 @@ def test_a_machine_that_is_none_is_refused(words, said, capsys):
 
 
 def test_a_price_of_an_unpriced_chip_is_asked_for_where_money_is():
-    with pytest.raises(ClusterwrightError, match="give --price"):
-        ask_site("enflame-1280", options=SiteOptions(day="2026-01-01"))
+    with pytest.raises(ClusterwrightError, match="give --server-price"):
+        ask_site("64xenflame-t10", options=SiteOptions(day="2026-01-01"))
 
 
 # The page.

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from clusterwright.asking import ask_training
+    from clusterwright.asking_account import with_account
+    from clusterwright.asking_prices import SiteOptions
     from clusterwright.asking_run import ask_run
+    from clusterwright.asking_site import ask_site
     from clusterwright.catalogue.store import Catalogue
     from clusterwright.errors import ClusterwrightError, InfeasibleError, InputError
     from clusterwright.fleet.outlook import look_ahead
@@ -31,10 +34,12 @@ if TYPE_CHECKING:
         replay_plan,
         simulate_training,
     )
+    from clusterwright.planner_limits import plan_within
     from clusterwright.planner_scorecard import score
     from clusterwright.saving import save_plan
     from clusterwright.scorecard.records import Scorecard
     from clusterwright.simulation.step import TrainingSimulation
+    from clusterwright.site.outlook import look_at_site
     from clusterwright.software import Software
     from clusterwright.strategy import Strategy
     from clusterwright.training.api import estimate_training
@@ -56,6 +61,7 @@ __all__ = [
     "RunOutlook",
     "RunQuestion",
     "Scorecard",
+    "SiteOptions",
     "Software",
     "Strategy",
     "TrainingEstimate",
@@ -65,18 +71,22 @@ __all__ = [
     "TrainingWorkload",
     "__version__",
     "ask_run",
+    "ask_site",
     "ask_training",
     "estimate_question",
     "estimate_training",
     "load_config",
     "load_plan",
     "look_ahead",
+    "look_at_site",
     "plan_training",
+    "plan_within",
     "replay_plan",
     "save_plan",
     "score",
     "simulate_training",
     "validate",
+    "with_account",
 ]
 
 _HOME = {
@@ -90,6 +100,7 @@ _HOME = {
     "RunOutlook": "clusterwright.fleet.records",
     "RunQuestion": "clusterwright.fleet.records",
     "Scorecard": "clusterwright.scorecard.records",
+    "SiteOptions": "clusterwright.asking_prices",
     "Software": "clusterwright.software",
     "Strategy": "clusterwright.strategy",
     "TrainingEstimate": "clusterwright.training.estimate",
@@ -98,18 +109,22 @@ _HOME = {
     "TrainingSimulation": "clusterwright.simulation.step",
     "TrainingWorkload": "clusterwright.workload",
     "ask_run": "clusterwright.asking_run",
+    "ask_site": "clusterwright.asking_site",
     "ask_training": "clusterwright.asking",
     "estimate_question": "clusterwright.planner",
     "estimate_training": "clusterwright.training.api",
     "load_config": "clusterwright.model.config",
     "load_plan": "clusterwright.planner",
     "look_ahead": "clusterwright.fleet.outlook",
+    "look_at_site": "clusterwright.site.outlook",
     "plan_training": "clusterwright.planner",
+    "plan_within": "clusterwright.planner_limits",
     "replay_plan": "clusterwright.planner",
     "save_plan": "clusterwright.saving",
     "score": "clusterwright.planner_scorecard",
     "simulate_training": "clusterwright.planner",
     "validate": "clusterwright.validation.api",
+    "with_account": "clusterwright.asking_account",
 }
 """Public name → the module where it lives."""
 

@@ -124,7 +124,7 @@ def _servers(
         ]
     except InputError as error:
         words = str(error).removesuffix(": give a price")
-        raise _UnpricedError(f"{words}: give --price, with its part of a server") from None
+        raise _UnpricedError(f"{words}: give --server-price, with its part of a server") from None
     return weighted(each), ()
 
 

@@ -167,15 +167,21 @@ def _computed(
     if result not in answer.results:
         known = ", ".join(answer.results)
         raise InputError(f"its model has no result {result!r}: one of {known}")
+    unit = answer.dimensions.get(result, claim.dimension)
+    if unit != claim.dimension:
+        raise InputError(
+            f"its model gives {result!r} in {unit}, but the claim's dimension is "
+            f"{claim.dimension}: write another, or name another result"
+        )
     value = _interval(answer.results[result])
     if not all(np.isfinite((value.low, value.middle, value.high))):
         raise InputError(f"its model gives no number for {result!r} from what is given")
     beside = tuple(
         Beside(name=name, dimension=unit, value=_interval(answer.results[name]))
         for name, unit in answer.dimensions.items()
-        if name != result and name in answer.results
+        if name != result and name in (answer.beside or answer.results) and name in answer.results
     )
-    return value, beside, (*given.read, *answer.assumed)
+    return value, beside, tuple(dict.fromkeys((*given.read, *answer.assumed)))
 
 
 def _interval(found: Floats | Interval) -> Interval:

@@ -7,14 +7,16 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with, whole_number
+from clusterwright.asking_account import with_account
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli.location_options import LocationOptions
 from clusterwright.cli.options import JobOptions, write, write_json
 from clusterwright.errors import ClusterwrightError, InputError, UnknownNameError
 from clusterwright.planner import plan_training
-from clusterwright.report.text import comparison_text
+from clusterwright.report.comparing import By, comparison_text, ranked
 from clusterwright.training.plan import TrainingPlan
 
-JOB = JobOptions()
+JOB, SITE = JobOptions(), LocationOptions()
 
 
 def train(
@@ -22,9 +24,11 @@ def train(
     /,
     *machines: str,
     job: JobOptions = JOB,
+    site: LocationOptions = SITE,
     accelerators: str | None = None,
     software: str | None = None,
     objective: Literal["time", "cost", "memory"] = "time",
+    by: By = "time",
     catalogue: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
@@ -42,6 +46,8 @@ def train(
         Framework whose features and defaults are assumed.
     objective
         What each plan makes least.
+    by
+        What of the whole run is to be least in the first line: time, cost, energy or carbon.
     catalogue
         A catalogue file of one's own (may be repeated).
     json
@@ -72,6 +78,7 @@ def train(
                 catalogue=facts,
                 **job.workload(),
             )
+            question = with_account(question, options=site.site(), catalogue=facts)
             plans.append(plan_training(question, catalogue_hash=facts.hash))
             names.append(machine)
         except ClusterwrightError as error:
@@ -79,10 +86,12 @@ def train(
             worst = error
     if worst and not plans:
         raise worst
+    order = ranked(plans, by)
+    names, plans = [names[i] for i in order], [plans[i] for i in order]
     if json:
         write_json({"machines": names, "plans": plans, "refused": refused})
         return
-    write(comparison_text(names, plans))
+    write(comparison_text(names, plans, by))
     for name, why in refused:
         write(f"  {name}: {why}")
 

@@ -47,7 +47,7 @@ class LocationOptions:
     colocated
         The hall is rented.
     day
-        Whose prices count, such as 2025-08-20 [default: today's].
+        Whose prices count, such as 2025-08-20 [default: the last on which prices were looked at].
     """
 
     region: str | None = None

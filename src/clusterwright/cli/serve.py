@@ -29,7 +29,7 @@ from clusterwright.planner_serving import (
     plan_serving,
     with_offload,
 )
-from clusterwright.report.serving_text import comparison_text, estimate_text, plan_text
+from clusterwright.report.serving_text import By, comparison_text, estimate_text, least, plan_text
 from clusterwright.saving import save_plan
 from clusterwright.serving.server import Pool
 
@@ -171,6 +171,8 @@ def compare(
     load: LoadOptions = LOAD,
     place: PlaceOptions = PLACE,
     tune: TuneOptions = TUNE,
+    site: LocationOptions = SITE,
+    by: By = "accelerators",
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Plan the same load on several kinds of accelerators and put the best plans side by side.
@@ -181,6 +183,8 @@ def compare(
         A model of the catalogue, or the path of a Hugging Face config.json.
     machines
         Accelerators, such as h100 b200 mi355x.
+    by
+        What is to be least in the first line: accelerators, or cost, energy or carbon of a token.
     json
         Print the plans as JSON.
     """
@@ -194,11 +198,13 @@ def compare(
         chosen = {**place.place(), "accelerator": machine}
         question = ask_serving(model, catalogue=facts, **chosen, **tune.setup(), **load.load())
         try:
-            plans.append(plan_serving(question, catalogue=facts))
+            found = plan_serving(question, catalogue=facts)
+            plans.append(with_service_account(found, options=site.site(), catalogue=facts))
         except InfeasibleError as error:
             refused.append((machine, str(error)))
     if not plans:
         raise InfeasibleError("; ".join(f"{name}: {why}" for name, why in refused))
+    plans.sort(key=lambda plan: least(plan, by))
     if json:
         write_json({"plans": plans, "refused": refused})
     else:

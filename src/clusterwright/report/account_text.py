@@ -43,18 +43,20 @@ def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]
 
 def service_lines(account: ServiceAccount) -> list[str]:
     """The account of a service, after what it takes."""
-    return [
+    lines = [
         (
             f"  with a site  {_spread(account.power, 'W')}, "
             f"{account.energy.middle:.3g} J ({account.energy.low:.3g} to "
             f"{account.energy.high:.3g}) a token out"
         ),
         f"               {_spread(account.carbon, 'kg')} a million tokens in {account.region}",
-        (
+    ]
+    if account.cost is not None and account.year is not None:
+        lines.append(
             f"  owned        {_dollars(account.cost)} a million tokens out, "
             f"{_spread(account.year, 'USD')} a year"
-        ),
-    ]
+        )
+    return lines
 
 
 def _dollars(one: Interval) -> str:

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
-from clusterwright.claims.records import Beside, Checked, Claim
+from clusterwright.claims.records import Beside, Checked, Claim, Verdict
 from clusterwright.errors import UnitError
 from clusterwright.report.folding import WIDTH, fold
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_count, format_quantity, parse
 
-VERDICTS = {
+VERDICTS: dict[Verdict, str] = {
     "holds": "holds",
     "may-hold": "may hold",
     "holds-if": "holds only if",
@@ -21,18 +21,11 @@ VERDICTS = {
     "computed": "computed",
     "unchecked": "not checkable",
 }
-COUNTED = {
-    "holds": "hold",
-    "may-hold": "may hold",
-    "holds-if": "hold only under other assumptions",
-    "fails": "do not hold",
-    "computed": "computed where no figure was said",
-    "unchecked": "not checkable",
-}
 RELATIONS = {"about": "", "at-least": "at least ", "at-most": "at most "}
 ABOUT = 40
-SHARES = 2.0
-"""Plain numbers below this are shares."""
+SHARES = ("mfu", "goodput", "battery", "memory", "share")
+"""Results that are shown in per cent."""
+WATT_HOUR = 3600.0
 
 
 def claims_text(found: Sequence[Checked]) -> str:
@@ -43,8 +36,8 @@ def claims_text(found: Sequence[Checked]) -> str:
         rows = [_row(one) for one in theirs]
         header = ("  claim", "about", "said", "ours", "80 % interval", "verdict")
         lines += [document, *aligned(header, rows, align="llrrrl"), ""]
-    counts = Counter(str(one.verdict) for one in found)
-    said = ", ".join(f"{counts[one]} {words}" for one, words in COUNTED.items() if counts[one])
+    counts = Counter(one.verdict for one in found)
+    said = ", ".join(f"{words} {counts[one]}" for one, words in VERDICTS.items() if counts[one])
     lines += fold(f"{len(found)} claims: {said}", 2)
     lines.append(f"One in full: clusterwright claims {found[0].claim.id}")
     return "\n".join(lines) + "\n"
@@ -62,7 +55,7 @@ def claim_text(found: Checked) -> str:
     if found.ours is not None:
         lines.append(f"  ours         {_range(claim, found.ours)}")
     if found.ratio is not None:
-        lines.append(f"  ratio        {found.ratio:.2f} of what was said")
+        lines.append(f"  ratio        {found.ratio:.3g} times what was said")
     for case in found.cases:
         word = "or" if found.said is None else "agrees" if case.agrees else "differs"
         lines += _prose(f"  {word:<12} {_range(claim, case.value)} if {case.name}", 15)
@@ -105,14 +98,16 @@ def _range(claim: Claim, value: Interval) -> str:
 
 
 def _beside(one: Beside) -> str:
-    """Another result; shares in per cent."""
-    share = one.dimension == "1" and one.value.high < SHARES and one.name != "pue"
-    ends = [
-        f"{end * 100:.3g} %" if share else format_quantity(end, one.dimension)
-        for end in (one.value.low, one.value.high)
-    ]
-    words = ends[0] if ends[0] == ends[1] else " to ".join(ends)
-    return f"{one.name.replace('_', ' ')} {words}"
+    """Another result; shares in per cent, small energies in joules."""
+
+    def shown(value: float) -> str:
+        if one.name in SHARES:
+            return f"{value * 100:.3g} %"
+        if one.dimension == "J" and value < WATT_HOUR:
+            return f"{value:.3g} J"
+        return format_quantity(value, one.dimension)
+
+    return f"{one.name.replace('_', ' ')} {_ends(shown(one.value.low), shown(one.value.high))}"
 
 
 def _verdict(found: Checked) -> str:
@@ -131,8 +126,12 @@ def _said(found: Checked) -> str:
 
 
 def _span(claim: Claim, low: float, high: float) -> str:
-    """Two ends, their unit once where it is the same."""
-    first, last = _shown(claim, low), _shown(claim, high)
+    """Two ends in the claim's unit."""
+    return _ends(_shown(claim, low), _shown(claim, high))
+
+
+def _ends(first: str, last: str) -> str:
+    """Two ends in words, their unit once where it is the same."""
     if first == last:
         return first
     number, _, unit = first.partition(" ")

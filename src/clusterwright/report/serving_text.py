@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.account_text import service_lines
 from clusterwright.report.deployment_text import deployment_words, pools_words
-from clusterwright.report.folding import fold
+from clusterwright.report.folding import WIDTH, fold
 from clusterwright.report.handheld_text import handheld_lines, offload_lines
 from clusterwright.serving.estimating import with_room
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.units import format_count, format_time
+from clusterwright.units import format_count, format_quantity, format_time
 
 BAR = 24
+SITE = ("$/M", "J/token", "carbon/M")
+"""Of a token, or a million of them, with all that the site draws."""
+By = Literal["accelerators", "cost", "energy", "carbon"]
 FRONT_LINES = 8
 
 
@@ -199,20 +203,56 @@ def _front(plan: ServingPlan) -> list[str]:
 
 
 def comparison_text(plans: list[ServingPlan], refused: list[tuple[str, str]]) -> str:
-    """Plans side by side, the fewest accelerators first, and why others have none."""
-    header = ("accelerator", "needed", "replicas", "first p90", "token p90", "J/token", "$/M")
-    rows = []
-    for plan in sorted(plans, key=lambda one: one.best.accelerators):
-        best = plan.best
-        rows.append([
+    """Plans side by side in their order, and why others have none."""
+    header = ("accelerator", "needed", "replicas", "first p90", "token p90", *SITE)
+    rows = [
+        [
             plan.question.cluster.accelerator.name,
-            f"{best.accelerators:,}",
-            pools_words(best.pools),
-            format_time(best.ttft.p90),
-            format_time(best.tpot.p90),
-            f"{best.energy:.3g}" if best.energy is not None else "",
-            f"{best.cost:.3g}" if best.cost is not None else "",
-        ])  # fmt: skip
-    lines = aligned(header, rows, align="lrlrrrr") if rows else []
+            f"{plan.best.accelerators:,}",
+            pools_words(plan.best.pools),
+            format_time(plan.best.ttft.p90),
+            format_time(plan.best.tpot.p90),
+            *(_taken(plan, by) for by in ("cost", "energy", "carbon")),
+        ]
+        for plan in plans
+    ]
+    lines = aligned(header, rows, align="lrlrrrrr") if rows else []
+    if max(map(len, lines), default=0) > WIDTH:
+        # Replicas in words are long: they get lines of their own.
+        short = [[*row[:2], *row[3:]] for row in rows]
+        lines = [*aligned((*header[:2], *header[3:]), short, align="lrrrrrr"), ""]
+        for row in rows:
+            lines += fold(f"{row[0]}: {row[2]}", 4)
     lines += [f"{name}: {why}" for name, why in refused]
     return "\n".join(lines) + "\n"
+
+
+def least(plan: ServingPlan, by: By) -> tuple[bool, float, int]:
+    """What plans are ranked by, the least first; those of which it is not known come last."""
+    count = plan.best.accelerators
+    found = float(count) if by == "accelerators" else _token(plan, by)
+    return found is None, found or 0.0, count
+
+
+def _token(plan: ServingPlan, by: By) -> float | None:
+    """Money [USD] and carbon [kg] of a million tokens out, or the energy of one [J]."""
+    if by == "cost" and plan.best.cost is not None:
+        return plan.best.cost  # of the rent that was given
+    one = (
+        {
+            "cost": plan.account.cost,
+            "energy": plan.account.energy,
+            "carbon": plan.account.carbon,
+        }[by]
+        if plan.account
+        else None
+    )
+    return None if one is None else one.middle
+
+
+def _taken(plan: ServingPlan, by: By) -> str:
+    value = _token(plan, by)
+    if value is None:
+        return "-"
+    shown = {"cost": f"${value:,.3g}", "energy": f"{value:.3g}"}
+    return shown[by] if by in shown else format_quantity(value, "kg")

@@ -216,7 +216,7 @@ def _moved(
         for swing in swings[:MOST]
         if swing.low != swing.high
     ]
-    header = (f"  {title}", "from, to", "low", "high", "of variance" if shares else "")
+    header = (f"  {title}", "from, to", "at from", "at to", "of variance" if shares else "")
     return aligned(header, rows, align="llrrr")
 
 

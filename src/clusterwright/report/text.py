@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.account_text import account_lines
-from clusterwright.report.folding import WIDTH, fold
+from clusterwright.report.folding import fold
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import StageMemory, TrainingEstimate
 from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.rules import RULES
-from clusterwright.units import format_count, format_quantity, format_time
+from clusterwright.units import format_count, format_time
 
 BAR = 20
 
@@ -289,39 +289,3 @@ def _rejected_lines(plan: TrainingPlan) -> list[str]:
         if count:
             lines.append(f"  {rule}  {count:>12,}  not so: {RULES[rule].checks}")
     return lines
-
-
-def comparison_text(names: Sequence[str], plans: Sequence[TrainingPlan]) -> str:
-    """The same job on several machines, fastest first."""
-    order = sorted(range(len(plans)), key=lambda i: plans[i].best.step_time)
-    rows = []
-    for index in order:
-        plan = plans[index]
-        best, totals = plan.best, plan.totals
-        board = plan.question.cluster.accelerator.board_power
-        energy = "-"
-        if totals and board:
-            watts = board * best.accelerators
-            energy = format_quantity(watts * totals.duration, "J")
-        rows.append(
-            [
-                names[index],
-                f"{best.accelerators:,}",
-                format_time(best.step_time),
-                format_count(best.tokens_per_second),
-                f"{best.mfu:.1%}",
-                f"{gigabytes(best.headroom)} GiB",
-                format_time(totals.duration) if totals else "-",
-                format_count(totals.accelerator_hours) if totals else "-",
-                energy,
-                strategy_words(best.strategy),
-            ]
-        )
-    header = ["machine", "used", "step", "tokens/s", "MFU", "spare", "run", "acc-hours"]
-    lines = aligned([*header, "board energy", "strategy"], rows, indent="  ")
-    if max(map(len, lines)) > WIDTH:
-        short = aligned([*header, "board energy"], [row[:-1] for row in rows], indent="  ")
-        lines = [*short, ""]
-        for row in rows:
-            lines += fold(f"  {row[0]}: {row[-1]}", 4)
-    return "\n".join(lines)

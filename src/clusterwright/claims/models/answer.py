@@ -16,12 +16,14 @@ ClaimModel = Callable[[Given], "Answer"]
 class Answer(Record, frozen=True, kw_only=True):
     """Results by name in SI: numbers, draws or intervals; the first is meant unless a claim says.
 
-    ``dimensions``: their SI units, where they are always the same. ``assumed``: in words, what they
-    rest on beside what the claim gives.
+    ``dimensions``: their SI units, as far as they are always the same. ``beside``: those that are
+    worth showing beside the one that is meant; empty: all that have a dimension. ``assumed``: in
+    words, what they rest on beside what the claim gives.
     """
 
     results: dict[str, Any]
     dimensions: dict[str, str] = {}
+    beside: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
 

@@ -42,6 +42,19 @@ SITE = {
     "hour": "USD/s",
 }
 """Results of a site that are shown beside the one that is meant, with their units."""
+MORE = {
+    "nameplate_energy": "J",
+    "nameplate_bill": "USD",
+    "each": "W",
+    "nameplate_each": "W",
+    "servers": "USD",
+    "idle": "W",
+    "it_nameplate": "W",
+    "it_expected": "W",
+    "made": "kg",
+    "water": "L",
+}
+"""Others of them."""
 Words = tuple[tuple[str, str], ...]
 """Words by name, so that the same question is answered once."""
 
@@ -74,10 +87,16 @@ def site(given: Given) -> Answer:
         "nameplate_bill": full * x["energy_price"],
         "each": found["expected"] / count,
         "nameplate_each": found["nameplate"] / count,
-        "servers": count * x["server_price"],
     }
+    if "server_price" in x:
+        results["servers"] = count * x["server_price"]
     where = f"{question.machine.cluster.name} in {question.region}, prices of {question.day}"
-    return Answer(results=results, dimensions=SITE, assumed=(where, *question.assumed))
+    return Answer(
+        results=results,
+        dimensions=SITE | MORE,
+        beside=tuple(SITE),
+        assumed=(where, *question.assumed),
+    )
 
 
 @lru_cache(maxsize=32)
@@ -159,7 +178,8 @@ def prices(given: Given) -> Answer:
         one = price_of(name, basis, day=day, catalogue=given.catalogue).as_input()
     x = drawn({"price": one, "count": given.quantity("accelerators", "1", "1")})
     results = {"price": x["price"], "total": x["price"] * x["count"]}
-    return Answer(results=results, assumed=(one.why,))
+    units = dict.fromkeys(results, one.dimension)
+    return Answer(results=results, dimensions=units, assumed=(one.why,))
 
 
 def h100_equivalents(given: Given) -> Answer:

@@ -22,7 +22,9 @@ def arithmetic(given: Given) -> Answer:
     """A formula of quantities and of the catalogue's figures: ``formula = "new / old - 1"``."""
     formula = given.text("formula")
     inputs = {name: given.any_quantity(name) for name in given.rest()}
-    return Answer(results={"value": evaluate(formula, drawn(inputs))})
+    alone = inputs.get(formula)
+    units = {} if alone is None else {"value": alone.dimension}
+    return Answer(results={"value": evaluate(formula, drawn(inputs))}, dimensions=units)
 
 
 def dates(given: Given) -> Answer:
@@ -34,7 +36,8 @@ def dates(given: Given) -> Answer:
     start, end = (_day(given, name) for name in ("from", "to"))
     span = float((end - start).days) * 86_400.0
     said = (f"from {start} to {end}",)
-    return Answer(results={"time": abs(span), "after": max(0.0, span)}, assumed=said)
+    results = {"time": abs(span), "after": max(0.0, span)}
+    return Answer(results=results, dimensions={"time": "s"}, assumed=said)
 
 
 def _day(given: Given, name: str) -> dt.date:
@@ -73,7 +76,8 @@ def growth(given: Given) -> Answer:
         measured = drawn({"measured": given.quantity("measured", "s")})["measured"]
         results["grown"] = grown(x["span"], measured)
         results["times"] = x["factor"] / results["grown"]
-    return Answer(results=results)
+    units = {"doubling": "s", "yearly": "1", "grown": "1", "times": "1"}
+    return Answer(results=results, dimensions=units)
 
 
 def clusters_known(given: Given) -> Answer:
@@ -104,7 +108,8 @@ def clusters_known(given: Given) -> Answer:
         larger = [e for count, e in found if count > (entry.value("count") or 0.0)]
         results["rank"] = 1.0 + len(larger)
     shown = [f"{e.name}: {n:,.0f} ({e.text('date') or 'no date'})" for n, e in found[:SHOWN]]
-    return Answer(results=results, assumed=tuple(shown))
+    units = dict.fromkeys(("owners", "clusters", "rank"), "1")
+    return Answer(results=results, dimensions=units, assumed=tuple(shown))
 
 
 def _stands(entry: Entry) -> bool:
@@ -131,4 +136,8 @@ def model_size(given: Given) -> Answer:
     )
     total, memory = x["parameters"] * x["per"], x["count"] * chip.memory_bytes
     results = {"share": total / memory, "bytes": total, "parameters": memory / x["per"]}
-    return Answer(results=results, assumed=(f"{chip.name}: {chip.memory_bytes / 1e9:,.0f} GB",))
+    return Answer(
+        results=results,
+        dimensions={"share": "1", "bytes": "B", "parameters": "1"},
+        assumed=(f"{chip.name}: {chip.memory_bytes / 1e9:,.0f} GB",),
+    )

@@ -57,7 +57,9 @@ def training_time(given: Given) -> Answer:
     if "power" in x:
         results["energy"] = x["power"] * x["count"] * time
     peak = format_quantity(peak_rate(chip, precision), "FLOP/s", digits=4)
-    return Answer(results=results, assumed=(f"{chip.name} at {peak} ({precision}, dense)", *said))
+    units = {"time": "s", "mfu": "1", "compute": "FLOP", "energy": "J"}
+    rests = (f"{chip.name} at {peak} ({precision}, dense)", *said)
+    return Answer(results=results, dimensions=units, assumed=rests)
 
 
 def _goodput(given: Given, accelerator: str, count: float) -> tuple[Floats, tuple[str, ...]]:
