@@ -27,6 +27,7 @@ from clusterwright.fleet.outlook import look_ahead
 from clusterwright.fleet.playing import play, spares_for
 from clusterwright.fleet.records import RunOutlook
 from clusterwright.formulas.pooling import further_reach, further_spread
+from clusterwright.planner import load_plan
 from clusterwright.report.run_text import outlook_text
 from clusterwright.uncertain import draw, likely
 
@@ -330,3 +331,21 @@ def test_the_model_that_nobody_names_fits():
 
 def test_tpus_have_their_own_rate_of_failures():
     assert "TPU" in a_run(8960, "tpu-v5p").inputs["large_rate"].why
+
+
+def test_a_saved_plan_brings_its_machine_steps_and_time(tmp_path, capsys):
+    path = str(tmp_path / "plan.json")
+    words = "plan train llama-3.1-8b --accelerator h100 --accelerators 64 --tokens 100B --save"
+    assert main([*words.split(), path]) == 0
+    run = ask_run(path, tier="replica")
+    plan = load_plan(tmp_path / "plan.json")
+    assert run.work == plan.totals.duration
+    assert run.inputs["step_time"].value == plan.best.step_time
+    assert run.replicas == 64 / run.replica >= 2
+    assert look_ahead(run, depth=False).duration.low > plan.totals.duration
+    with pytest.raises(InputError, match="leave --accelerators out"):
+        ask_run(path, accelerators=8)
+    capsys.readouterr()
+    (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
+    assert main(["fleet", path]) == 2
+    assert "is not a saved plan" in capsys.readouterr().err
