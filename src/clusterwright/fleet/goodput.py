@@ -38,6 +38,8 @@ X = Mapping[str, Floats]
 
 RATED_NODE = 8.0
 """Accelerators that published rates are per."""
+WORTH = 0.002
+"""Share of the goodput that a less simple way to keep checkpoints must gain to be chosen."""
 TIERS: tuple[Tier, ...] = ("remote-sync", "remote", "local", "memory")
 """Those that any training software can have, the simplest first."""
 
@@ -181,3 +183,11 @@ def planned_share(question: RunQuestion, tier: Tier, x: X) -> Floats:
     planned = np.minimum(each, x["planned_most"])
     pause = planned * (x["restart"] + kind.load)
     return pause / (1.0 + pause)
+
+
+def simplest_tier(goodputs: Mapping[Tier, float], wanted: Tier | None) -> Tier:
+    """The tier asked for, or the simplest of those with which hardly anything is lost."""
+    if wanted is not None:
+        return wanted
+    best = max(goodputs.values())
+    return next(tier for tier, one in goodputs.items() if one >= best * (1.0 - WORTH))

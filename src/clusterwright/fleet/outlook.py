@@ -20,6 +20,7 @@ from clusterwright.fleet.goodput import (
     intervals_for,
     planned_share,
     present_share,
+    simplest_tier,
     stopped_time,
 )
 from clusterwright.fleet.playing import draws_for, play, spares_for
@@ -44,8 +45,6 @@ LEAST = 0.01
 HALF = 0.5
 TEN_TIMES = 10.0
 """By which an interval between checkpoints may miss the best before it is what keeps a run."""
-WORTH = 0.002
-"""Share of the goodput that a less simple way to keep checkpoints must gain to be chosen."""
 MEANINGS = {
     "useful": "work that stands",
     "checkpoints": "all wait while state is copied or written",
@@ -77,7 +76,9 @@ def look_ahead(question: RunQuestion, *, depth: bool = True) -> RunOutlook:
     drawn = draw(question.inputs, seed=question.seed)
     wanted = TIERS if question.tier in (None, *TIERS) else (*TIERS, question.tier)
     tiers = [_tier(question, tier, centre, drawn) for tier in wanted]
-    chosen = _chosen(question, tiers)
+    middles = {one.tier: one.goodput.middle for one in tiers}
+    simplest = simplest_tier(middles, question.tier)
+    chosen = next(one for one in tiers if one.tier == simplest)
 
     def model(x: X) -> dict[str, Floats]:
         return goodput(question, chosen.tier, (chosen.interval, chosen.slow_interval), x)
@@ -131,17 +132,6 @@ def _tier(question: RunQuestion, tier: Any, centre: X, drawn: X) -> TierOutlook:
         stall=float(kind.stall),
         lag=float(kind.lag),
         goodput=interval_of(goodput(question, tier, plan, drawn)["goodput"]),
-    )
-
-
-def _chosen(question: RunQuestion, tiers: list[TierOutlook]) -> TierOutlook:
-    """The tier asked for, or the simplest of those with which hardly anything is lost."""
-    best = max(one.goodput.middle for one in tiers)
-    return next(
-        one
-        for one in tiers
-        if one.tier == question.tier
-        or (question.tier is None and one.goodput.middle >= best * (1.0 - WORTH))
     )
 
 

@@ -8,11 +8,20 @@ from clusterwright.site.service import ServiceAccount
 from clusterwright.uncertain import Interval
 from clusterwright.units import format_quantity, format_time
 
+TIERS = {
+    "remote-sync": "shared storage, all waiting,",
+    "remote": "shared storage",
+    "local": "local disks",
+    "memory": "another node's memory",
+    "replica": "other replicas",
+}
+"""Where checkpoints go, in few words."""
+
 
 def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]:
     """The account of a run, after its totals; ``site``: what it rests on."""
     goodput = account.goodput
-    kept = f"checkpoints to {account.tier} every {format_time(account.interval)}"
+    kept = f"checkpoints to {TIERS[account.tier]} every {format_time(account.interval)}"
     lines = [
         (
             f"  wall clock   {_times(account.wall)}: goodput {goodput.middle:.0%} "

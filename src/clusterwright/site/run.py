@@ -17,7 +17,13 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from clusterwright.fleet.goodput import TIERS, checkpoints, goodput, intervals_for
+from clusterwright.fleet.goodput import (
+    TIERS,
+    checkpoints,
+    goodput,
+    intervals_for,
+    simplest_tier,
+)
 from clusterwright.fleet.records import RunQuestion, Tier
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
@@ -157,12 +163,14 @@ def _resized(question: RunQuestion, count: int) -> RunQuestion:
 
 
 def best_tier(question: RunQuestion, centre: Mapping[str, Floats]) -> tuple[Tier, Plan]:
-    """The way to keep checkpoints that leaves most of the time, or the one asked for."""
+    """The way to keep checkpoints that `clusterwright.fleet` would choose, by closed form."""
     wanted = TIERS if question.tier is None else (question.tier,)
     plans: dict[Tier, Plan] = {tier: intervals_for(question, tier, centre) for tier in wanted}
-    best = max(
-        plans, key=lambda tier: float(goodput(question, tier, plans[tier], centre)["goodput"])
-    )
+    reached = {
+        tier: float(goodput(question, tier, plan, centre)["goodput"])
+        for tier, plan in plans.items()
+    }
+    best = simplest_tier(reached, question.tier)
     return best, plans[best]
 
 
