@@ -11,6 +11,9 @@ from clusterwright.asking import catalogue_with
 from clusterwright.asking_site import ask_site
 from clusterwright.cli.location_options import FabricOptions, LocationOptions
 from clusterwright.cli.options import write, write_json
+from clusterwright.planner import load_plan
+from clusterwright.planner_power import power_over_time
+from clusterwright.report.power_text import power_text
 from clusterwright.report.site_text import site_text
 from clusterwright.site.outlook import look_at_site
 
@@ -43,15 +46,19 @@ def site(
     json
         Print as JSON.
     """
+    facts, options = catalogue_with(catalogue), place.site(fabric.network())
     question = ask_site(
         target,
         accelerator=accelerator,
         accelerators=accelerators,
-        options=place.site(fabric.network()),
-        catalogue=catalogue_with(catalogue),
+        options=options,
+        catalogue=facts,
     )
     outlook = look_at_site(question)
     if json:
         write_json(outlook)
-    else:
-        write(site_text(outlook))
+        return
+    write(site_text(outlook))
+    if target is not None and Path(target).is_file():
+        seen = power_over_time(load_plan(Path(target)), options=options, catalogue=facts)
+        write("\nWhat the grid sees of it, one step after the other\n" + power_text(*seen))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from clusterwright.aligned import aligned
 from clusterwright.report.folding import fold
 from clusterwright.report.site_names import NAMES
-from clusterwright.site.money import CAPITAL, RUNNING, YEAR
+from clusterwright.site.money import CAPITAL, RUNNING, YEAR, Year
 from clusterwright.site.network import NetworkBill
 from clusterwright.site.outlook import SiteOutlook
 from clusterwright.uncertain import Influence, Swing
@@ -24,6 +24,7 @@ def site_text(outlook: SiteOutlook) -> str:
         _year(outlook),
         _network(outlook.question.network),
         _money(outlook),
+        _years(outlook.years),
         _hour(outlook),
         _moved("What moves the cost of an hour", outlook.swings, outlook.influences, outlook),
         _moved("What moves the carbon", outlook.carbon_swings, (), outlook),
@@ -159,6 +160,37 @@ def _money(outlook: SiteOutlook) -> list[str]:
     rows.append(["  80 %", _spread(outlook, "capex", "USD"), _spread(outlook, "cost", "USD"), ""])
     header = ("  money", "bought for", "a year", "share")
     return aligned(header, rows, align="lrrr")
+
+
+def _years(years: Sequence[Year]) -> list[str]:
+    """Money year by year; what flows out less what comes in, as it is worth on the first day."""
+    rows = []
+    total = 0.0
+    for one in years:
+        total += one.worth_now
+        rows.append(
+            [
+                f"  {one.year}",
+                _dollars(one.spent),
+                _dollars(one.running),
+                _dollars(one.written_off),
+                _dollars(one.books),
+                _dollars(one.sold),
+                format_quantity(total, "USD"),
+            ]
+        )
+    if not rows:
+        return []
+    header = (
+        "  year",
+        "spent",
+        "to run",
+        "written off",
+        "in the books",
+        "sold",
+        "in all, now worth",
+    )
+    return aligned(header, rows, align="lrrrrrr")
 
 
 def _dollars(value: float | None) -> str:

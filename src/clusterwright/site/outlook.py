@@ -20,7 +20,7 @@ from clusterwright.site.carbon import footprint
 from clusterwright.site.cooling import Cooling, overhead_model
 from clusterwright.site.machine import Machine
 from clusterwright.site.money import INPUTS as MONEY_INPUTS
-from clusterwright.site.money import YEAR, bought, costs
+from clusterwright.site.money import YEAR, Year, bought, by_year, costs
 from clusterwright.site.network import NetworkBill, network_model
 from clusterwright.uncertain import (
     Floats,
@@ -73,7 +73,8 @@ class SiteOutlook(Record, frozen=True, kw_only=True):
     """What a site takes, likely, and with intervals by the names of `site_model`.
 
     ``likely``: values; ``results``: intervals of the same. ``swings``, ``influences``: what moves
-    the cost of an accelerator's hour, and ``carbon_swings`` its carbon.
+    the cost of an accelerator's hour, and ``carbon_swings`` its carbon. ``years``: money year by
+    year, likely, empty where nobody knows what the machine costs.
     """
 
     question: SiteQuestion
@@ -82,6 +83,7 @@ class SiteOutlook(Record, frozen=True, kw_only=True):
     swings: tuple[Swing, ...] = ()
     influences: tuple[Influence, ...] = ()
     carbon_swings: tuple[Swing, ...] = ()
+    years: tuple[Year, ...] = ()
 
 
 def look_at_site(question: SiteQuestion, *, depth: bool = True) -> SiteOutlook:
@@ -99,6 +101,7 @@ def look_at_site(question: SiteQuestion, *, depth: bool = True) -> SiteOutlook:
         swings=tuple(tornado(model, question.inputs, "hour")) if priced else (),
         influences=tuple(influences(model, question.inputs, "hour", count=512)) if priced else (),
         carbon_swings=tuple(tornado(model, question.inputs, "carbon")) if depth else (),
+        years=_years(question) if priced else (),
     )
 
 
@@ -145,7 +148,7 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
     }
     if "server_price" not in x:
         return found
-    found |= _money(x, count, power, hall["pue"], network["dollars"])
+    found |= _money(_given(x, count, power, hall["pue"], network["dollars"]))
     for name, rate in (("token", question.tokens), ("flop", question.flops)):
         if rate:
             found[name] = found["used"] / (rate * x["speed"])
@@ -186,15 +189,25 @@ def _power(
     }
 
 
-def _money(
+def _years(question: SiteQuestion) -> tuple[Year, ...]:
+    """Money year by year, at the likely inputs."""
+    x = likely(question.inputs)
+    count = float(question.machine.count)
+    network, hall = _network(question, x), _hall(question, x)
+    power = _power(x, count, network["watts"], hall["pue"])
+    given = _given(x, count, power, hall["pue"], network["dollars"])
+    return by_year({name: float(value) for name, value in given.items()})
+
+
+def _given(
     x: Mapping[str, Floats],
     count: float,
     power: Mapping[str, Floats],
     pue: Floats,
     network: Floats,
 ) -> dict[str, Floats]:
-    given = {name: x[name] for name in MONEY_INPUTS if name in x}
-    given |= {
+    """The inputs of `money.costs`."""
+    return {name: x[name] for name in MONEY_INPUTS if name in x} | {
         "accelerators": count,
         "nameplate_power": power["it_nameplate"],
         "mean_power": power["it_expected"],
@@ -203,6 +216,9 @@ def _money(
         "storage_price": count * x["server_price"] * x["storage_cost_share"],
         "utilisation": x["duty"],
     }
+
+
+def _money(given: Mapping[str, Floats]) -> dict[str, Floats]:
     found, spent = costs(given), bought(given)
     parts = {f"{part}_capex": value for part, value in spent.items()}
     rates = {
