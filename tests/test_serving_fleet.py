@@ -12,7 +12,7 @@ from serving_cases import asked
 from clusterwright.cli import main
 from clusterwright.errors import InputError
 from clusterwright.formulas.spares import down_share, spares
-from clusterwright.planner_fleet import ask_fleet, both_ways, plan_fleet, plan_measured
+from clusterwright.planner_serving_fleet import ask_fleet, both_ways, plan_fleet, plan_measured
 from clusterwright.serving.fleet import sized_rates
 
 

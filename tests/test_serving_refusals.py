@@ -8,8 +8,8 @@ from serving_cases import asked
 from clusterwright.asking_load import make_base, make_load, rate_of
 from clusterwright.errors import ClusterwrightError, InfeasibleError, InputError, UnitError
 from clusterwright.inference import Deployment
-from clusterwright.planner_fleet import ask_fleet, plan_measured
 from clusterwright.planner_serving import deployment_of, estimate_serving
+from clusterwright.planner_serving_fleet import ask_fleet, plan_measured
 
 SIZES = [
     ({"tp": 1000}, 1, "32 heads"),

@@ -1,105 +1,120 @@
-"""``clusterwright plan fleet``: how large a whole service is."""
+"""``clusterwright fleet``: how a long run on a machine that breaks is likely to go."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.asking_serving import ask_serving, price_of
-from clusterwright.cli.options import Share, Whole, write, write_json
-from clusterwright.cli.serving_options import LoadOptions, PlaceOptions, TuneOptions
-from clusterwright.errors import InputError
-from clusterwright.planner_fleet import ask_fleet, plan_fleet, plan_measured
-from clusterwright.report.fleet_text import fleet_text
-
-LOAD, PLACE, TUNE = LoadOptions(), PlaceOptions(), TuneOptions()
-MOST = str(10**8)
-"""Accelerators that a region may have, unless told otherwise."""
+from clusterwright.asking_run import ask_run
+from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.fleet.outlook import look_ahead
+from clusterwright.report.run_text import outlook_text
 
 
-def plan(
-    model: str = "",
+def fleet(
+    target: str | None = None,
     /,
     *,
-    regions: str = "1",
-    peak: float = 1.0,
-    headroom: Share = 0.0,
-    lose_region: Annotated[bool, Parameter(negative=())] = False,
-    spare: Whole = 0,
-    shortfall: Share = 0.0,
-    between: str | None = None,
-    repair: str | None = None,
-    measured: str | None = None,
-    replica: Whole = 8,
-    load: LoadOptions = LOAD,
-    place: PlaceOptions = PLACE,
-    tune: TuneOptions = TUNE,
+    accelerator: str | None = None,
+    accelerators: str | None = None,
+    model: str | None = None,
+    parameters: str | None = None,
+    days: str | None = None,
+    work: str | None = None,
+    rate: str | None = None,
+    tier: str = "auto",
+    interval: str | None = None,
+    storage: str | None = None,
+    detect: str | None = None,
+    restart: str | None = None,
+    exchange: str | None = None,
+    regroup: str | None = None,
+    spares: str | None = None,
+    replica: str | None = None,
+    elastic: Annotated[bool, Parameter(negative=())] = False,
+    draws: str | None = None,
+    seed: Whole = 0,
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
-    """Size a whole service: regions, peaks, headroom, spares; by a plan, a measured rate, or both.
+    """Say what failures leave of a long run's time: goodput, lost time, checkpoints, spares.
 
     Parameters
     ----------
+    target
+        A plan saved by ``plan train --save``, or a cluster of the catalogue.
+    accelerator
+        Instead of these: a kind of accelerator.
+    accelerators
+        How many of it, or of the cluster's.
     model
-        A model of the catalogue, or the path of a Hugging Face config.json; none with --measured
-        alone.
-    regions
-        How many alike, or their shares and peaks: us=0.5,eu=0.3@2.1,asia=0.2.
-    peak
-        Of a region's rate over its mean.
-    headroom
-        Beyond the peak, as a share of it, such as 0.2.
-    lose_region
-        The others carry a region that is lost.
-    spare
-        Spare replicas in each pool of each region.
-    shortfall
-        Or as many as it takes: share of the time for which fewer may be up than needed.
-    between
-        Time between failures of a replica, such as 60d.
-    repair
-        Until it is back, such as 8h.
-    measured
-        Requests a second that one accelerator was measured to do, such as 0.08/s.
+        Whose state checkpoints keep.
+    parameters
+        Or how many parameters it has, such as 405B.
+    days
+        How long to watch the run, such as 54d.
+    work
+        Or how long it would take if nothing failed.
+    rate
+        Unexpected interruptions of eight accelerators, such as 3.8e-3/d.
+    tier
+        Where checkpoints go: auto, remote-sync, remote, local, memory; or replica, where a broken
+        data-parallel replica starts again alone.
+    interval
+        Between them, such as 10min [default: the best].
+    storage
+        Bandwidth of shared storage, such as "2 TB/s".
+    detect
+        Time until a failure is noticed.
+    restart
+        Time in which the job starts anew, its state not yet loaded.
+    exchange
+        Time in which spares take the place of broken nodes.
+    regroup
+        Time in which whole replicas go on without a broken one, with --tier replica.
+    spares
+        Nodes that stand by [default: as many as it takes].
     replica
-        Accelerators of a replica, for the measured rate.
+        Accelerators of one data-parallel replica.
+    elastic
+        Go on with fewer replicas when no spare is left.
+    draws
+        How often the run is played out.
+    seed
+        Of chance: the same seed gives the same answer.
+    catalogue
+        A TOML file of your own facts (may be repeated).
     json
-        Print the fleet as JSON.
+        Print as JSON.
     """
-    if not model and measured is None:
-        raise InputError("name a model, or give --measured: requests a second of one accelerator")
-    trace = load.requests
-    rate = load.rate or (str(trace.mean_rate) if trace else None)
-    if rate is None:
-        raise InputError("--rate is missing: mean requests of all regions, such as 320k/s")
-    question = ask_fleet(
-        rate,
-        regions=regions,
-        peak=peak,
-        headroom=headroom,
-        lose_region=lose_region,
-        spare=spare,
-        shortfall=shortfall,
-        between=between,
-        repair=repair,
+    question = ask_run(
+        target,
+        accelerator=accelerator,
+        accelerators=accelerators,
+        model=model,
+        parameters=parameters,
+        days=days,
+        work=work,
+        rate=rate,
+        tier=tier,
+        interval=interval,
+        storage=storage,
+        detect=detect,
+        restart=restart,
+        exchange=exchange,
+        regroup=regroup,
+        spares=spares,
+        replica=replica,
+        elastic=elastic,
+        draws=draws,
+        seed=seed,
+        catalogue=catalogue_with(catalogue),
     )
-    facts = catalogue_with(place.catalogue)
-    found = []
-    if model:
-        enough = replace(place, accelerators=place.accelerators or MOST)
-        where = place if place.cluster or place.device else enough
-        asked = {**where.place(), **tune.setup(), **load.load()}
-        serving = ask_serving(model, catalogue=facts, **asked)
-        found.append(plan_fleet(question, serving, catalogue=facts))
-    if measured is not None:
-        chip = facts.accelerator(place.accelerator) if place.accelerator else None
-        power = chip.board_power if chip else None
-        price = price_of(place.price)
-        found.append(plan_measured(question, measured, size=replica, power=power, price=price))
+    outlook = look_ahead(question)
     if json:
-        write_json(found)
+        write_json(outlook)
     else:
-        write(fleet_text(found))
+        write(outlook_text(outlook))

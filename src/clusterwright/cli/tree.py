@@ -55,7 +55,7 @@ COMMANDS = (
     ),
     Command(
         "plan fleet",
-        "clusterwright.cli.fleet:plan",
+        "clusterwright.cli.serving_fleet:plan",
         "Size a whole service: regions, peaks, headroom, spares.",
     ),
     Command(
@@ -75,7 +75,7 @@ COMMANDS = (
     ),
     Command(
         "fleet",
-        "clusterwright.cli.run:fleet",
+        "clusterwright.cli.fleet:fleet",
         "What failures leave of a long run's time: goodput, checkpoints, spares.",
     ),
     Command(

@@ -13,8 +13,8 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.claims.given import Given
 from clusterwright.claims.models.answer import Answer, Floats, drawn, spread
 from clusterwright.errors import InfeasibleError, InputError
-from clusterwright.planner_fleet import ask_fleet, plan_fleet, plan_measured
 from clusterwright.planner_serving import front_of, plan_serving, server_of
+from clusterwright.planner_serving_fleet import ask_fleet, plan_fleet, plan_measured
 from clusterwright.serving.estimating import intervals_for, limits_of
 from clusterwright.serving.fleet import FleetPlan
 from clusterwright.serving.plan import FrontPoint, ServingPlan

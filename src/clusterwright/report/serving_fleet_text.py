@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
-from clusterwright.planner_fleet import both_ways
+from clusterwright.planner_serving_fleet import both_ways
 from clusterwright.report.deployment_text import pools_words
 from clusterwright.report.folding import fold
 from clusterwright.report.serving_text import latency_words, question_lines
