@@ -80,6 +80,23 @@ def find_cluster(
     )
 
 
+def quantity_of(given: str | float, dimension: str, option: str, *, above: bool = False) -> float:
+    """A quantity as people write it, in SI; ``above``: zero will not do.
+
+    Raises
+    ------
+    InputError
+        Not a quantity of that dimension; the message names the option.
+    """
+    try:
+        value = parse(given, dimension)
+    except UnitError as error:
+        raise UnitError(f"{option}: {error}") from None
+    if above and not value > 0.0:
+        raise InputError(f"{option} is {str(given)!r}, but must be above zero")
+    return value
+
+
 def whole_number(given: str | float, option: str) -> int:
     """A count as people write it: ``16384``, ``16,384``, ``16k``; or a number.
 

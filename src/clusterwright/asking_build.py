@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
-from clusterwright.asking import find_model, whole_number
+from clusterwright.asking import find_model, quantity_of, whole_number
 from clusterwright.asking_load import time_of
 from clusterwright.buildout.machine import power_of, rack_of, usual
 from clusterwright.buildout.model import LAST, NEEDED
@@ -23,13 +23,13 @@ from clusterwright.buildout.tasks import (
     with_done,
 )
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import InputError, UnitError, UnknownNameError, nearest_names
+from clusterwright.errors import InputError, UnknownNameError, nearest_names
 from clusterwright.facts import shipped
 from clusterwright.formulas.flops import parameter_flops
 from clusterwright.hardware import Cluster, peak_rate
 from clusterwright.model.parameters import count_parameters
 from clusterwright.uncertain import Input, known
-from clusterwright.units import format_quantity, parse
+from clusterwright.units import format_quantity
 
 Word = TypeVar("Word", bound=str)
 DAY = 86_400.0
@@ -185,7 +185,7 @@ def ask_growing(
         flops = float(parameter_flops(count_parameters(trained).active, amount))
         what = f"{trained.name} on {tokens} tokens"
     else:
-        flops, what = _quantity(work or "", "FLOP", "--work"), "a run"
+        flops, what = quantity_of(work or "", "FLOP", "--work", above=True), "a run"
     share = usual(facts, "trained-share").value if mfu is None else mfu
     if not 0.0 < share <= 1.0:
         raise InputError(f"--mfu is {share:g}, but must be a share above 0, such as 0.4")
@@ -299,7 +299,8 @@ def _own_lengths(tasks: Sequence[Task], given: Sequence[str]) -> tuple[Task, ...
         task = task_named(tasks, name.strip(), "--task")
         low, dots, high = length.partition("..")
         ends = [
-            _quantity(part, "s", f"--task {task.id}") for part in ([low, high] if dots else [low])
+            quantity_of(part, "s", f"--task {task.id}", above=True)
+            for part in ([low, high] if dots else [low])
         ]
         if ends[0] > ends[-1]:
             raise InputError(f"--task {text} ends before it begins: write {task.id}={high}..{low}")
@@ -340,21 +341,11 @@ def _racks_rate(given: float | None) -> float:
 
 
 def _watts(given: str | None, option: str) -> float:
-    return 0.0 if given is None else _quantity(given, "W", option)
+    return 0.0 if given is None else quantity_of(given, "W", option, above=True)
 
 
 def _price(given: str | None) -> float:
-    return 0.0 if given is None else _quantity(given, "USD", "--price")
-
-
-def _quantity(given: str, dimension: str, option: str) -> float:
-    try:
-        value = parse(given, dimension)
-    except UnitError as error:
-        raise UnitError(f"{option}: {error}") from None
-    if value <= 0.0:
-        raise InputError(f"{option} is {given!r}, but must be above 0")
-    return value
+    return 0.0 if given is None else quantity_of(given, "USD", "--price", above=True)
 
 
 def _day(given: str) -> str:

@@ -15,7 +15,6 @@ from clusterwright.site.fabric import NetworkOptions
 from clusterwright.site.machine import Machine
 from clusterwright.site.quotes import read_price
 from clusterwright.uncertain import Input, known, weighted
-from clusterwright.units import parse
 
 REPLACED = ("network_price", "storage_price", "accelerators", "nameplate_power", "mean_power")
 """Inputs of costs that a site's model works out itself."""
@@ -135,11 +134,3 @@ def read_option(written: str, dimension: str, option: str, day: dt.date, facts: 
     except InputError as error:
         raise type(error)(f"{option}: {error}") from None
     return known(found, dimension, "as asked for")
-
-
-def parse_option(written: str, dimension: str, option: str) -> float:
-    """A quantity, in SI."""
-    try:
-        return parse(written, dimension)
-    except InputError as error:
-        raise type(error)(f"{option}: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from clusterwright.asking import find_cluster, find_model, whole_number
+from clusterwright.asking import find_cluster, find_model, quantity_of, whole_number
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped, usual
@@ -24,7 +24,7 @@ from clusterwright.planner import load_plan
 from clusterwright.site.machine import node_size_of
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import Input, from_interval, known
-from clusterwright.units import format_count, format_quantity, parse
+from clusterwright.units import format_count, parse
 
 USUAL_PARAMETERS = 405e9
 """Of a model that nobody names: the largest that is published with all that failed on the way."""
@@ -110,13 +110,15 @@ def ask_run(
     size = _size(plan, cluster, (model, parameters), facts, assumed)
     inputs, causes = _inputs(cluster, size, rate, facts)
     if storage is not None:
-        inputs["storage_bandwidth"] = known(_above_zero(storage, "B/s", "--storage"), "B/s")
+        inputs["storage_bandwidth"] = known(
+            quantity_of(storage, "B/s", "--storage", above=True), "B/s"
+        )
     if plan:
         low, high = plan.best.step_time_interval
         inputs["step_time"] = from_interval(low, plan.best.step_time, high, "s")
     for option, name in TIMES.items():
         if times.get(option) is not None:
-            inputs[name] = known(_parsed(str(times[option]), "s", f"--{option}"), "s")
+            inputs[name] = known(quantity_of(str(times[option]), "s", f"--{option}"), "s")
     span, watched = _span(plan, days, work, assumed)
     node, kept = _host_size(cluster, facts), _tier(tier)
     whole = elastic or kept == "replica"
@@ -132,7 +134,7 @@ def ask_run(
         work=span,
         horizon=watched,
         tier=kept,
-        interval=None if interval is None else _above_zero(interval, "s", "--interval"),
+        interval=None if interval is None else quantity_of(interval, "s", "--interval", above=True),
         spares=None if spares is None else _count(spares, "--spares"),
         elastic=elastic,
         draws=None if draws is None else _draws(draws),
@@ -162,7 +164,7 @@ def _inputs(
     chip = cluster.accelerator
     inputs = failure_inputs(facts, family="tpu" if chip.id.startswith("tpu") else "gpu")
     if rate is not None:
-        asked = known(_above_zero(rate, "1/s", "--rate"), "1/s", "as asked for")
+        asked = known(quantity_of(rate, "1/s", "--rate", above=True), "1/s", "as asked for")
         inputs |= {"large_rate": asked, "small_rate": asked}
     causes = causes_of(facts, inputs["large_rate"].value)
     host = cluster.host_bandwidth or inputs["node_bandwidth"].value
@@ -243,9 +245,9 @@ def _span(
     if days is not None and work is not None:
         raise InputError("--days watches a run for a time and --work until it is done; give one")
     if work is not None:
-        return _above_zero(work, "s", "--work"), None
+        return quantity_of(work, "s", "--work", above=True), None
     if days is not None:
-        return None, _above_zero(days, "s", "--days")
+        return None, quantity_of(days, "s", "--days", above=True)
     if plan is not None and plan.totals is not None:
         return plan.totals.duration, None
     assumed.append(f"watched for {WATCHED.removesuffix('d')} days")
@@ -311,17 +313,3 @@ def _draws(asked: str | int) -> int:
 
 def _count(asked: str | int, option: str) -> int:
     return 0 if asked in (0, "0") else whole_number(asked, option)
-
-
-def _parsed(written: str, dimension: str, option: str) -> float:
-    try:
-        return parse(written, dimension)
-    except InputError as error:
-        raise type(error)(f"{option}: {error}") from None
-
-
-def _above_zero(written: str, dimension: str, option: str) -> float:
-    found = _parsed(written, dimension, option)
-    if not found > 0.0:
-        raise InputError(f"{option} is {format_quantity(found, dimension)}, but must be above zero")
-    return found

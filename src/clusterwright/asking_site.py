@@ -7,12 +7,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from clusterwright.asking import quantity_of
 from clusterwright.asking_machine import find_machine
 from clusterwright.asking_prices import (
     AS_USUAL,
     SiteOptions,
     money_inputs,
-    parse_option,
     read_option,
 )
 from clusterwright.catalogue.store import Catalogue
@@ -183,7 +183,7 @@ def _hall(
     if options.pue is not None:
         if options.cooling is not None:
             raise InputError("--pue says what --cooling would find out; give one of them")
-        pue = parse_option(str(options.pue), "1", "--pue")
+        pue = quantity_of(str(options.pue), "1", "--pue")
         if not 1.0 <= pue <= 5.0:
             raise InputError(f"--pue is {pue:g}, but a facility draws at least its IT: 1 or more")
         return None, {"pue": known(pue, why="as asked for"), "wue": known(0.0, "L/J")}
@@ -228,7 +228,7 @@ def _capped(
         raise InputError(f"--power-cap is of one kind of accelerator, but there are {kinds}")
     chip = machine.cluster.accelerator.id
     given = power_inputs(facts, chip)
-    cap = check_cap(parse_option(options.cap, "W", "--power-cap"), given, chip).value
+    cap = check_cap(quantity_of(options.cap, "W", "--power-cap"), given, chip).value
     rated = given["rated_power"].value
     share = usual(facts, "step-compute-share").value
     if plan is not None:
@@ -276,7 +276,7 @@ def _carbon(
     if not 0.0 <= options.contracts <= 1.0:
         raise InputError(f"--contracts is {options.contracts:g}, but is a share of 0 to 1")
     if options.carbon is not None:
-        asked = parse_option(options.carbon, "kg/J", "--carbon")
+        asked = quantity_of(options.carbon, "kg/J", "--carbon")
         place = replace(place, grid_carbon=known(asked, "kg/J", "as asked for"))
     found = carbon_inputs(facts, place, node_size=machine.node_size, contracted=options.contracts)
     if machine.handheld:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from clusterwright.asking import quantity_of
 from clusterwright.catalogue.building import cut_levels
 from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.planner import (
@@ -22,7 +23,7 @@ from clusterwright.training.estimate import estimate_with
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.search import best_of_each_kind, search
 from clusterwright.uncertain import Interval
-from clusterwright.units import format_quantity, format_time, parse
+from clusterwright.units import format_quantity, format_time
 
 STEPS = (2, 3)
 """Numbers of nodes that are tried are powers of the first, times the second or not."""
@@ -79,20 +80,12 @@ def ask_limits(
     InputError
         Not of its unit, or not above zero.
     """
-    found = {}
-    for name, written, dimension in (
-        ("budget", budget, "USD"),
-        ("deadline", deadline, "s"),
-        ("power", power, "W"),
-    ):
-        if written is None:
-            continue
-        try:
-            found[name] = parse(written, dimension)
-        except InputError as error:
-            raise type(error)(f"--{name}: {error}") from None
-        if not found[name] > 0.0:
-            raise InputError(f"--{name} is {written!r}, but must be above zero")
+    given = {"budget": (budget, "USD"), "deadline": (deadline, "s"), "power": (power, "W")}
+    found = {
+        name: quantity_of(written, dimension, f"--{name}", above=True)
+        for name, (written, dimension) in given.items()
+        if written is not None
+    }
     if sure and not found:
         raise InputError("--sure needs a limit beside it: --budget, --deadline or --power")
     return Limits(**found, sure=sure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusterwright.asking import quantity_of
 from clusterwright.asking_prices import AS_USUAL, SiteOptions
 from clusterwright.asking_run import failures_of
 from clusterwright.asking_site import site_of
@@ -17,7 +18,6 @@ from clusterwright.site.run import best_tier
 from clusterwright.site.trace import PowerQuestion, PowerReport, follow_power, watts_of
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import likely
-from clusterwright.units import parse
 
 SECONDS = 60.0
 
@@ -83,11 +83,11 @@ def power_over_time(
         ),
         pue=site["pue"],
         duration=seconds,
-        jitter=_parsed(jitter, "s", "--jitter"),
+        jitter=quantity_of(jitter, "s", "--jitter"),
         checkpoint=_checkpoints(plan, facts),
         floor=floor,
-        storage=0.0 if storage is None else _parsed(storage, "J", "--storage"),
-        ramp=None if ramp is None else _parsed(ramp.removesuffix("/s").strip(), "W", "--ramp"),
+        storage=0.0 if storage is None else quantity_of(storage, "J", "--storage"),
+        ramp=None if ramp is None else quantity_of(ramp.removesuffix("/s").strip(), "W", "--ramp"),
         seed=seed,
     )
     return follow_power(best, question)
@@ -99,10 +99,3 @@ def _checkpoints(plan: TrainingPlan, facts: Catalogue) -> tuple[float, float]:
     centre = likely(failures.inputs)
     tier, (interval, _) = best_tier(failures, centre)
     return interval, float(checkpoints(failures, tier, centre).stall)
-
-
-def _parsed(written: str, dimension: str, option: str) -> float:
-    try:
-        return parse(written, dimension)
-    except InputError as error:
-        raise type(error)(f"{option}: {error}") from None
