@@ -115,7 +115,9 @@ def test_a_service_has_the_rates_and_energy_of_its_plan():
     found = results("serving", **SERVE, **TOKENS, tpot="50ms")
     tokens = found["accelerator_rate"].middle * found["accelerators"].middle
     assert tokens == pytest.approx(50 * 100, rel=0.01)
-    assert 0.0 < found["energy"].middle < 10.0
+    # Boards of 700 W, all of them on: the joules of a token out.
+    each = 700.0 / found["accelerator_rate"].middle
+    assert found["energy"].middle == pytest.approx(each, rel=0.01)
 
 
 def test_more_memory_bandwidth_serves_more():

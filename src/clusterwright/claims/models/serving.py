@@ -50,7 +50,7 @@ def serving(given: Given) -> Answer:
         "ttft": best.ttft.mean,
     }
     if best.energy is not None:
-        results["energy"] = best.energy / 1e6
+        results["energy"] = best.energy
     units = {
         "accelerators": "1",
         "accelerator_rate": "1/s",
