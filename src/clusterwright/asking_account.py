@@ -14,6 +14,7 @@ from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
 from clusterwright.site.machine import machine_of
 from clusterwright.site.outlook import SiteOutlook, look_at_site
+from clusterwright.site.phases import level_inputs
 from clusterwright.site.run import RunSite
 from clusterwright.training.plan import TrainingQuestion
 from clusterwright.uncertain import Input, Interval, from_interval, known
@@ -80,7 +81,7 @@ def run_site(
     facts = catalogue or shipped()
     asked = site_of(machine_of(cluster, facts), options=options, catalogue=facts)
     outlook = look_at_site(asked, depth=False)
-    inputs = {name: asked.inputs[name] for name in KEPT}
+    inputs = {name: asked.inputs[name] for name in KEPT} | level_inputs(facts)
     inputs["pue"] = _as_input(outlook, "pue", "1")
     inputs["other_power"] = _beside(outlook)
     priced = OWNED

@@ -14,6 +14,7 @@ from clusterwright.facts import shipped
 from clusterwright.saving import encode_plan, load_record
 from clusterwright.simulation.refining import Weight, best_played
 from clusterwright.simulation.step import Played, simulate
+from clusterwright.site.phases import shares_of
 from clusterwright.site.run import RunAccount, account
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
@@ -115,7 +116,8 @@ def run_account(
         failures=msgspec.structs.replace(failures, inputs={**failures.inputs, "step_time": step}),
     )
     run_time = from_interval(*_spread((low, high), totals.duration), "s")
-    return account(site, run_time, best.accelerators)
+    shares = shares_of({term.name: term.time for term in best.waterfall})
+    return account(site, run_time, best.accelerators, shares)
 
 
 def _spread(ends: tuple[float, float], value: float) -> tuple[float, float, float]:

@@ -7,7 +7,8 @@ One function of named inputs, which may be arrays: those of `clusterwright.fleet
 accelerator, rated and with nothing to do [W]; ``drawn_share``, ``peak_share``: of the rated power
 while it trains, on average and at most. [1] ``other_power``: of network and storage per
 accelerator. [W] ``pue``: facility over IT power. [1] ``speed``: under a power cap, over without.
-[1] ``hour_price``: of an accelerator. [USD/s]
+[1] ``hour_price``: of an accelerator. [USD/s] Where a plan says what the step consists of, its
+phases (`clusterwright.site.phases`) take the place of ``drawn_share``.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from clusterwright.fleet.records import RunQuestion, Tier
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
 from clusterwright.site.carbon import footprint
-from clusterwright.uncertain import Floats, Input, Interval, draw, interval_of, likely
+from clusterwright.site.phases import load_of
+from clusterwright.uncertain import Floats, Input, Interval, draw, interval_of, known, likely
 
 Plan = tuple[float, float]
 """Work between checkpoints of a tier and of the storage behind it. [s]"""
@@ -38,8 +40,8 @@ class RunSite(Record, frozen=True, kw_only=True):
     """Where a run is made, as inputs of its account.
 
     ``failures``: the run as `clusterwright.fleet` asks for it. ``inputs``: as above, without the
-    run's time. ``region``, ``priced``: where, and what the price is of, in words. ``cap``: on the
-    power of an accelerator. [W]
+    run's time and the step's phases. ``region``, ``priced``: where, and what the price is of, in
+    words. ``cap``: on the power of an accelerator. [W]
     """
 
     failures: RunQuestion
@@ -76,7 +78,9 @@ class RunAccount(Record, frozen=True, kw_only=True):
     speed: float = 1.0
 
 
-def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
+def account(
+    site: RunSite, run_time: Input, count: int, shares: Mapping[str, float] | None = None
+) -> RunAccount:
     """What a run takes on ``count`` accelerators, checkpoints kept the best way.
 
     Parameters
@@ -87,9 +91,12 @@ def account(site: RunSite, run_time: Input, count: int) -> RunAccount:
         How long it would take if nothing failed. [s]
     count
         Accelerators that it works on.
+    shares
+        Of the step's time by what keeps them busy, from `shares_of`; None: not known.
     """
     question = _resized(site.failures, count)
-    inputs = {**question.inputs, **site.inputs, "run_time": run_time}
+    phases = {name: known(share) for name, share in (shares or {}).items()}
+    inputs = {**question.inputs, **site.inputs, **phases, "run_time": run_time}
     centre = likely(inputs)
     tier, plan = best_tier(question, centre)
     found = {
@@ -123,7 +130,7 @@ def run_model(
     # While the job starts anew its nodes have little to do; what is lost is work all the same.
     again = x["detection"] + x["restart"] + checkpoints(question, tier, x).load
     busy = 1.0 - _at_most_one(found["failure_rate"] * again)
-    drawn = part_load(x["idle_power"], x["node_power"] * x["drawn_share"], busy)
+    drawn = part_load(x["idle_power"], _working(x), busy)
     power = question.accelerators * (drawn + x["other_power"]) * x["pue"]
     energy = device_energy(wall, power, 1.0)
     emitted = footprint(
@@ -149,6 +156,13 @@ def run_model(
     if "hour_price" in x:
         results["cost"] = question.accelerators * wall * x["hour_price"]
     return results
+
+
+def _working(x: Mapping[str, Floats]) -> Floats:
+    """Power of a node per accelerator while the job works. [W]"""
+    if "compute_share" not in x:
+        return x["node_power"] * x["drawn_share"]
+    return part_load(x["idle_power"], x["node_power"] * x["peak_share"], load_of(x))
 
 
 def _peak(count: int, x: Mapping[str, Floats]) -> Floats:

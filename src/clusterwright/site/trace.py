@@ -30,11 +30,9 @@ from clusterwright.engines.power_trace import (
 from clusterwright.errors import InputError
 from clusterwright.formulas.power import phase_power
 from clusterwright.records import Record
+from clusterwright.site.phases import shares_of
 from clusterwright.training.estimate import TrainingEstimate
 
-COMPUTE = ("ideal", "extra work", "kernels", "recompute")
-MEMORY = ("memory-bound",)
-TRAFFIC = ("tp", "cp", "ep", "pp")
 LAST = {"dp": "traffic_power", "optimizer": "memory_power", "offload": "traffic_power"}
 """Parts of a step that all nodes do at once, after the rest, and the power they draw in them."""
 SAMPLES_OF_PHASE = 8
@@ -92,13 +90,8 @@ def phases_of(
     times = {term.name: max(term.time, 0.0) for term in best.waterfall}
     body = {name: time for name, time in times.items() if name not in LAST}
     total = sum(body.values())
-    shares = {
-        "compute_share": sum(body.get(name, 0.0) for name in COMPUTE) / total,
-        "memory_share": sum(body.get(name, 0.0) for name in MEMORY) / total,
-        "traffic_share": sum(body.get(name, 0.0) for name in TRAFFIC) / total,
-    }
     watts = question.watts
-    mixed = float(phase_power(**shares, **{name: watts[name] for name in _PARTS}))
+    mixed = float(phase_power(**shares_of(body), **{name: watts[name] for name in _PARTS}))
     found = [("forward and backward", total, _node(mixed, question))]
     for name, power in LAST.items():
         if times.get(name, 0.0) >= SAMPLES_OF_PHASE * SAMPLE:
