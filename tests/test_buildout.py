@@ -354,6 +354,20 @@ def test_a_slip_of_the_keyboard_is_told(capsys):
     assert "years: is a length or a rate mistyped?" in capsys.readouterr().err
 
 
+def test_a_build_beyond_the_calendar_is_told(capsys):
+    assert main(["build", "colossus", "--start", "9999-12-31"]) == 2
+    assert "ends after the year 9999: start earlier" in capsys.readouterr().err
+
+
+def test_a_bridge_too_small_for_all_ends_with_its_last_part(capsys):
+    bridge = {"bridge": "turbines", "power_now": "8MW", "bridge_power": "130MW"}
+    plan = plan_build(ask_build("colossus1-b", **bridge))
+    assert all(0.0 <= task.begin <= task.end < math.inf for task in plan.tasks)
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in bridge.items()]
+    assert main(["build", "colossus1-b", *options]) == 0
+    assert "Further mobile turbines" in capsys.readouterr().out
+
+
 def test_an_enlargement_must_be_one(capsys):
     assert main(["build", "colossus", "--then", "50000"]) == 2
     assert "there are 100,000 already" in capsys.readouterr().err

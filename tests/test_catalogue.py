@@ -222,6 +222,14 @@ def test_unknown_names_offer_the_nearest(facts: Catalogue) -> None:
         facts.entries("chips")
 
 
+def test_unknown_names_say_a_list_that_there_is(facts: Catalogue) -> None:
+    for kind in ("cooling", "outer_methods", "failure_rates", "regions"):
+        with pytest.raises(UnknownNameError) as caught:
+            facts.entry(kind, "\N{SNOWMAN}")
+        listed = str(caught.value).rpartition("catalogue list ")[2].removesuffix("`)")
+        assert browsing.list_entries(facts, listed)
+
+
 # What is built
 
 

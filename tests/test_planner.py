@@ -169,6 +169,14 @@ def test_a_corrupted_plan_gets_one_sentence(plan, how, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_plan_edited_to_take_no_time_is_refused(plan, tmp_path):
+    best = msgspec.structs.replace(plan.best, step_time=-1.0)
+    path = tmp_path / "plan.json"
+    path.write_bytes(encode_plan(msgspec.structs.replace(plan, best=best)))
+    with pytest.raises(InputError, match="takes no time or no accelerators"):
+        load_plan(path)
+
+
 def test_a_missing_plan_gets_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"there is no file .*nowhere\.json.*--save"):
         load_plan(tmp_path / "nowhere.json")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusterwright.errors import InputError, UnitError
+from clusterwright.errors import CatalogueError, InputError, UnitError
 from clusterwright.facts import shipped
 from clusterwright.site import prices
 from clusterwright.site.prices import construction_price_of, price_of
@@ -212,3 +212,50 @@ def test_exchange_rates_are_those_of_the_day():
 def test_what_is_no_date_is_refused(text):
     with pytest.raises(InputError, match="is no date"):
         day_of(text)
+
+
+EURO = """
+[[price]]
+id = "mine"
+name = "Mine"
+category = "rental"
+accelerator = "nv-h100-sxm"
+basis = "on-demand"
+parameter = "list"
+amount = "16"
+size = 8
+currency = "EUR"
+{more}
+source = "own"
+seen_via = "own"
+confidence = "A"
+checked = 2026-11-22
+"""
+
+
+def own_quotes(tmp_path, more):
+    (tmp_path / "own.toml").write_text(EURO.format(more=more), encoding="utf-8")
+    facts = FACTS.with_files([tmp_path / "own.toml"])
+    return [quote for quote in quotes(facts, "rental") if quote.id == "mine"]
+
+
+@pytest.mark.parametrize(
+    ("per", "dimension", "span"), [('per = "h"', "USD/s", 3600.0), ("", "USD", 1.0)]
+)
+def test_a_price_of_ones_own_is_brought_to_dollars_of_one(tmp_path, per, dimension, span):
+    (found,) = own_quotes(tmp_path, f'date = "2025-08"\n{per}')
+    rate, _ = exchange_rate("EUR", dt.date(2025, 8, 1), FACTS)
+    assert found.dimension == dimension
+    assert found.value * span == pytest.approx(16.0 / 8.0 * rate)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ('date = "summer"', "price 'mine': 'summer' is no date: write 2025"),
+        ('date = "2025"\nper = "parsec"', "price 'mine' is per 'parsec': write one of h, kWh, W"),
+    ],
+)
+def test_a_price_that_cannot_be_read_is_named(tmp_path, more, said):
+    with pytest.raises(CatalogueError, match=re.escape(said)):
+        own_quotes(tmp_path, more)

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from clusterwright.asking_run import ask_run
 from clusterwright.cli import main
-from clusterwright.errors import InfeasibleError, InputError
+from clusterwright.errors import CatalogueError, InfeasibleError, InputError
 from clusterwright.facts import shipped
 from clusterwright.fleet.facts import pooled_rate
 from clusterwright.fleet.goodput import (
@@ -280,6 +280,7 @@ def test_the_command_and_its_exit_codes(capsys):
         ({"storage": "0 GB/s"}, "--storage is '0"),
         ({"interval": "0s"}, "--interval is '0"),
         ({"spares": "-1"}, "--spares: '-1' is negative"),
+        ({"spares": "1e30"}, "100,000,000 at most"),
         ({"replica": 7}, "whole nodes of 8"),
         ({"replica": 10**9}, "16,384 at most"),
         ({"elastic": True}, "give --replica"),
@@ -297,6 +298,27 @@ def test_the_command_and_its_exit_codes(capsys):
 def test_what_makes_no_sense_is_refused(options, words):
     with pytest.raises(InputError, match=words):
         a_run(**options)
+
+
+def test_a_study_in_which_nothing_ever_failed_is_named(tmp_path):
+    study = """
+        [[failure_rate]]
+        id = "never"
+        name = "Never"
+        node_rate = "0/d"
+        accelerators_per_node = 8
+        scale = "1000"
+        regime = "large"
+        family = "gpu"
+        scope = "all"
+        source = "own"
+        seen_via = "own"
+        confidence = "D"
+        checked = 2026-11-22
+    """
+    (tmp_path / "own.toml").write_text(study, encoding="utf-8")
+    with pytest.raises(CatalogueError, match="failure rate 'never' is 0/s"):
+        pooled_rate(shipped().with_files([tmp_path / "own.toml"]), "large")
 
 
 def test_a_run_needs_a_machine():
@@ -343,8 +365,10 @@ def test_a_saved_plan_brings_its_machine_steps_and_time(tmp_path, capsys):
     assert run.inputs["step_time"].value == plan.best.step_time
     assert run.replicas == 64 / run.replica >= 2
     assert look_ahead(run, depth=False).duration.low > plan.totals.duration
-    with pytest.raises(InputError, match="leave --accelerators out"):
+    with pytest.raises(InputError, match="leave out --accelerator and --accelerators"):
         ask_run(path, accelerators=8)
+    with pytest.raises(InputError, match="leave out --accelerator and --accelerators"):
+        ask_run(path, accelerator="h100")
     capsys.readouterr()
     (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
     assert main(["fleet", path]) == 2

@@ -302,7 +302,7 @@ def test_hopper_and_blackwell_of_the_keynote():
         ({"tariff": "0.05"}, "--tariff: '0.05' has no unit"),
         ({"price": "30000"}, "--server-price: '30000' has no unit"),
         ({"carbon": "400"}, "--carbon.*unit"),
-        ({"pue": "0.9"}, "at least its IT"),
+        ({"pue": "0.9"}, "must be 1 to 5"),
         ({"pue": "nan"}, "--pue"),
         ({"cap": "50 W"}, "leaves nothing to work with"),
         ({"region": "atlantis"}, "did you mean"),

@@ -100,6 +100,8 @@ def test_the_same_seed_gives_the_same_power(plan):
         ({"storage": "65"}, "--storage: '65' has no unit"),
         ({"ramp": "1 m/s"}, "--ramp"),
         ({"jitter": "-1ms"}, "--jitter: .* is negative"),
+        ({"jitter": "1h"}, "--jitter is 1h, but nodes wait for each other in each step"),
+        ({"seed": -1}, "--seed is -1"),
     ],
 )
 def test_what_cannot_be_is_refused(plan, given, says):

@@ -230,3 +230,10 @@ def test_the_command_line_prints_all_of_it(capsys):
         main(["plan", "train", "llama-3.2-1b", "--inner-steps", "5", "--cluster", "meta-24k"]) != 0
     )
     assert "--inner-steps is about several sites" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--deadline", "60d"], ["--region", "sweden"], ["--sure"]])
+def test_what_is_about_one_site_is_refused_and_not_left_unread(option, capsys):
+    command = ["plan", "train", "llama-3.2-1b", "--sites", "4x8xh100@1Gb/s/60ms", "--tokens", "1T"]
+    assert main([*command, *option]) == 2
+    assert f"{option[0]} is about one site: leave it out" in capsys.readouterr().err

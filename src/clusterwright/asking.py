@@ -32,7 +32,13 @@ STATE_BYTES = {"fp32": 4.0, "bf16": 2.0, "8bit": 1.0}
 LONGEST_DEFAULT_SEQUENCE = 8192
 REFERENCE_BATCH_TOKENS = 4 * 2**20
 REFERENCE_PARAMETERS = 70e9
-MOST = {"--accelerators": 10**8, "--seq-len": 10**9, "--batch-sequences": 10**9}
+MOST = {
+    "--accelerators": 10**8,
+    "--batch-sequences": 10**9,
+    "--per-rack": 10**6,
+    "--seq-len": 10**9,
+    "--spares": 10**8,
+}
 """More than this nobody has; a slip of the keyboard should not search for hours."""
 
 

@@ -246,7 +246,11 @@ def later(start: str, time: float) -> str:
     """The day so long [s] after another; empty where no day was given."""
     if not start:
         return ""
-    return (dt.date.fromisoformat(start) + dt.timedelta(days=round(time / DAY))).isoformat()
+    try:
+        day = dt.date.fromisoformat(start) + dt.timedelta(days=round(time / DAY))
+    except OverflowError:
+        raise InputError(f"a build from {start} ends after the year 9999: start earlier") from None
+    return day.isoformat()
 
 
 def _machine(text: str, facts: Catalogue) -> Cluster:

@@ -103,7 +103,7 @@ def ask_run(
         Something is missing, or makes no sense.
     """
     facts = catalogue or shipped()
-    plan = _saved(target, accelerators)
+    plan = _saved(target, accelerator, accelerators)
     cluster = plan.question.cluster if plan else _machine(target, accelerator, accelerators, facts)
     count = plan.best.accelerators if plan else cluster.count
     assumed: list[str] = []
@@ -178,14 +178,16 @@ def _inputs(
     }, causes
 
 
-def _saved(target: str | None, accelerators: str | int | None) -> TrainingPlan | None:
+def _saved(
+    target: str | None, accelerator: str | None, accelerators: str | int | None
+) -> TrainingPlan | None:
     """The plan, if it is a file that was named."""
+    if target is not None and not target.strip():
+        raise InputError("the machine has no name: give one, such as meta-24k, or a saved plan")
     if target is None or not (Path(target).exists() or target.endswith(".json")):
         return None
-    if accelerators is not None:
-        raise InputError(
-            "a saved plan says how many accelerators it uses: leave --accelerators out"
-        )
+    if (accelerator, accelerators) != (None, None):
+        raise InputError("a plan has its machine: leave out --accelerator and --accelerators")
     return load_plan(Path(target))
 
 

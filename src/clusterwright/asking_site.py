@@ -185,7 +185,9 @@ def _hall(
             raise InputError("--pue says what --cooling would find out; give one of them")
         pue = quantity_of(str(options.pue), "1", "--pue")
         if not 1.0 <= pue <= 5.0:
-            raise InputError(f"--pue is {pue:g}, but a facility draws at least its IT: 1 or more")
+            raise InputError(
+                f"--pue is {pue:g}, but must be 1 to 5: a site draws at least what its machines do"
+            )
         return None, {"pue": known(pue, why="as asked for"), "wue": known(0.0, "L/J")}
     name = options.cooling
     if name is None and machine.handheld:

@@ -41,18 +41,18 @@ class UnknownNameError(InputError):
         What was typed.
     known
         The names that exist; the nearest ones are offered.
+    listed
+        What ``catalogue list`` calls the kind, where that is another word.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, listed: str = "") -> None:
         self.kind = kind
         self.name = name
         names = sorted(known)
         near = nearest_names(name, names)
-        offer = f"did you mean {' or '.join(near)}?" if near else f"{len(names)} are known."
-        listed = kind.partition(" ")[0]
-        super().__init__(
-            f"no {kind} called {name!r}: {offer} (see `clusterwright catalogue list {listed}`)"
-        )
+        offer = f"did you mean {' or '.join(near)}?" if near else f"{len(names)} known"
+        see = f"see `clusterwright catalogue list {listed or kind}`"
+        super().__init__(f"no {kind} called {name!r}: {offer} ({see})")
 
 
 class UnitError(InputError):

@@ -274,7 +274,13 @@ def load_plan(path: Path) -> TrainingPlan:
     InputError
         No such file, or not a plan for training.
     """
-    return load_record(path, TrainingPlan, "plan for training")
+    plan = load_record(path, TrainingPlan, "plan for training")
+    if not (plan.best.step_time > 0.0 and plan.best.accelerators > 0):
+        raise InputError(
+            f"{str(path)!r} was edited into a plan that takes no time or no accelerators: "
+            f"save it anew with --save"
+        )
+    return plan
 
 
 def replay_plan(saved: TrainingPlan) -> tuple[TrainingPlan, bool]:

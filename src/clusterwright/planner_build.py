@@ -118,7 +118,8 @@ def _tasks(question: BuildQuestion, flow: Flow, many: Flow) -> tuple[TaskPlan, .
                 id=task.id,
                 name=task.name,
                 begin=0.0 if task.done else float(begin),
-                end=float(times[-1, 0]),
+                # A bridge that gives less than all has brought its last part before the end.
+                end=float(times[np.isfinite(times[:, 0]), 0][-1]),
                 spent=float(np.sum(spent.get(task.id, 0.0))),
                 critical=float(np.mean(np.asarray(often.get(task.id, 0.0)) > 0.0)),
                 done=task.done,

@@ -18,6 +18,7 @@ from clusterwright.site.run import best_tier
 from clusterwright.site.trace import PowerQuestion, PowerReport, follow_power, watts_of
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import likely
+from clusterwright.units import format_quantity
 
 SECONDS = 60.0
 
@@ -64,8 +65,16 @@ def power_over_time(
         raise InputError(f"--floor is {floor:g}, but is a share of the mean power: 0 to 1")
     if not 0.0 < seconds <= 3600.0:
         raise InputError(f"--seconds is {seconds:g}, but must be above 0 and at most 3600")
+    if seed < 0:
+        raise InputError(f"--seed is {seed}, but must be zero or more")
     facts = catalogue or shipped()
     best = plan.best
+    late = quantity_of(jitter, "s", "--jitter")
+    if late > best.step_time:
+        raise InputError(
+            f"--jitter is {jitter}, but nodes wait for each other in each step of "
+            f"{format_quantity(best.step_time, 's')}: give less"
+        )
     here = machine_of(plan.question.cluster, facts)
     asked = site_of(here, options=options, catalogue=facts)
     site = look_at_site(asked, depth=False).likely
@@ -83,7 +92,7 @@ def power_over_time(
         ),
         pue=site["pue"],
         duration=seconds,
-        jitter=quantity_of(jitter, "s", "--jitter"),
+        jitter=late,
         checkpoint=_checkpoints(plan, facts),
         floor=floor,
         storage=0.0 if storage is None else quantity_of(storage, "J", "--storage"),

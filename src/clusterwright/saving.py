@@ -59,4 +59,6 @@ def load_record(path: Path, record: type[T], noun: str) -> T:
     except IsADirectoryError:
         raise InputError(f"{str(path)!r} is a folder: name a saved {noun}") from None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise InputError(f"{str(path)!r} is not a saved {noun}: {error}") from None
+        raise InputError(
+            f"{str(path)!r} is not a saved {noun}: {error}; save one with --save"
+        ) from None

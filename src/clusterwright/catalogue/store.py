@@ -109,7 +109,8 @@ class Catalogue:
         if found is None:
             aliases = [alias for one in entries.values() for alias in one.aliases]
             noun = self._schema.kinds[kind].noun
-            raise UnknownNameError(noun, name, [*entries, *aliases])
+            listed = kind if " " in noun else noun
+            raise UnknownNameError(noun, name, [*entries, *aliases], listed=listed)
         return entries[found]
 
     def figure(self, kind: str, name: str, key: str) -> Figure:

@@ -69,6 +69,8 @@ def train(
     if sites.asked:
         if save:
             raise InputError("a plan over several sites cannot be saved for replay; use --json")
+        limited = {"budget": budget, "deadline": deadline, "power": power, "sure": sure or None}
+        _refuse_beside_sites(place, limited)
         choices = {"objective": objective, "pins": parse_pins(pin), **job.workload()}
         _train_over_sites(model, machine, sites, choices, json=json)
         return
@@ -97,6 +99,17 @@ def train(
         write_json(plan)
     else:
         write(text)
+
+
+def _refuse_beside_sites(place: LocationOptions, limited: dict[str, Any]) -> None:
+    """What is not counted over several sites is refused, not left unread."""
+    given = [name for name, value in limited.items() if value is not None]
+    given += [name for name, value in vars(place).items() if value != getattr(PLACE, name)]
+    if given:
+        raise InputError(
+            f"--{given[0].replace('_', '-')} is about one site: leave it out, or name a machine "
+            f"instead of --sites"
+        )
 
 
 def _train_over_sites(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import InputError
+from clusterwright.errors import CatalogueError, InputError
 from clusterwright.facts import usual
 from clusterwright.fleet.records import Cause
 from clusterwright.formulas.pooling import further_reach, middle_rate
@@ -76,7 +76,14 @@ def pooled_rate(
 
 
 def _rates(studies: list[Entry]) -> list[float]:
-    return [study.require("node_rate").value for study in studies]
+    rates = [study.require("node_rate").value for study in studies]
+    for study, rate in zip(studies, rates, strict=True):
+        if not rate > 0.0:
+            raise CatalogueError(
+                f"failure rate {study.id!r} is {rate:g}/s, of which there is no mean: "
+                f"give a node_rate above 0, or leave the study out"
+            )
+    return rates
 
 
 def _is_of(entry: Entry, regime: str) -> bool:

@@ -124,10 +124,12 @@ def _network(bill: NetworkBill) -> list[str]:
     fabric, counts = bill.fabric, bill.counts
     if not fabric.endpoints:
         return ["  network      none: one node has all accelerators"]
-    switches = " + ".join(f"{count:,}" for count in counts.switches)
+    tiers = " + ".join(f"{count:,}" for count in counts.switches)
+    parts = f"{tiers}; " if len(counts.switches) > 1 else ""
     name = fabric.switch.name if fabric.switch else "none"
+    switches = "1 switch" if sum(counts.switches) == 1 else f"{sum(counts.switches):,} switches"
     words = (
-        f"  network      {sum(counts.switches):,} switches ({switches}; {name}), "
+        f"  network      {switches} ({parts}{name}), "
         f"{sum(counts.links):,} links, {counts.transceivers:,} transceivers, "
         f"{counts.cables:,} copper cables"
     )
@@ -135,7 +137,7 @@ def _network(bill: NetworkBill) -> list[str]:
     return [
         *fold(words, 15),
         (
-            f"               {fabric.tiers} tiers, {rails}"
+            f"               {_counted(fabric.tiers, 'tier')}, {rails}"
             f"{format_quantity(fabric.rate, 'B/s')} a port; "
             f"${bill.dollars.total / 1e6:,.1f}M, {format_quantity(bill.watts.total, 'W')}"
         ),

@@ -203,6 +203,7 @@ def _loss(plan: SitesPlan) -> list[str]:
         f"Loss, not counted above: the nearest published run ({run}) ended {loss.excess:+.1%} from "
         f"data parallelism on as many tokens."
     )
+    lines = ["", *fold(words, 0)]
     if replicas > 2 * loss.replicas:
-        words += f" {replicas:,} replicas are far beyond what was published."
-    return ["", *fold(words, 0)]
+        lines.append(f"{replicas:,} replicas are far beyond what was published.")
+    return lines

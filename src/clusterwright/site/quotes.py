@@ -9,7 +9,7 @@ from statistics import median
 
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.errors import InputError
+from clusterwright.errors import CatalogueError, InputError
 from clusterwright.formulas.worth import in_dollars
 from clusterwright.records import Record
 from clusterwright.uncertain import Input
@@ -173,13 +173,16 @@ def _quote(entry: Entry, catalogue: Catalogue) -> Quote | None:
     date = entry.text("date")
     if figure is None or not date:
         return None
-    first = day_of(date)
+    try:
+        first, last = day_of(date), day_of(entry.text("until") or date, last=True)
+    except InputError as error:
+        raise CatalogueError(f"price {entry.id!r}: {error}") from None
     scale, dimension = 1.0 / float(entry.data.get("size", 1)), figure.dimension
     if entry.figure("value") is None:
         rate, _ = exchange_rate(entry.text("currency"), first, catalogue)
-        one = parse(f"$1/{entry.text('per')}", _dimension(entry.text("per")))
-        scale *= float(in_dollars(one, rate))
-        dimension = _dimension(entry.text("per"))
+        dimension = _dimension(entry)
+        paid_for = f"/{entry.text('per')}" if entry.text("per") else ""
+        scale *= float(in_dollars(parse(f"$1{paid_for}", dimension), rate))
     ends = (figure.value if end is None else end for end in (figure.low, figure.high))
     low, high = (end * scale for end in ends)
     return Quote(
@@ -189,7 +192,7 @@ def _quote(entry: Entry, catalogue: Catalogue) -> Quote | None:
         high=high,
         dimension=dimension,
         first=first,
-        last=day_of(entry.text("until") or date, last=True),
+        last=last,
         who=entry.text("seller") or entry.text("source"),
         source=entry.text("source"),
         accelerator=entry.text("accelerator"),
@@ -200,8 +203,14 @@ def _quote(entry: Entry, catalogue: Catalogue) -> Quote | None:
     )
 
 
-def _dimension(per: str) -> str:
-    return {"h": "USD/s", "kWh": "USD/J", "W": "USD/W"}[per]
+def _dimension(entry: Entry) -> str:
+    """Of an amount in another currency, by what it is paid for; once, where nothing is said."""
+    per = entry.text("per")
+    known = {"": "USD", "h": "USD/s", "kWh": "USD/J", "W": "USD/W"}
+    if per not in known:
+        names = ", ".join(name for name in known if name)
+        raise CatalogueError(f"price {entry.id!r} is per {per!r}: write one of {names}, or none")
+    return known[per]
 
 
 def holding(found: Iterable[Quote], day: dt.date) -> list[Quote]:
