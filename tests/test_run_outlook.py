@@ -373,3 +373,16 @@ def test_a_saved_plan_brings_its_machine_steps_and_time(tmp_path, capsys):
     (tmp_path / "plan.json").write_text("{}", encoding="utf-8")
     assert main(["fleet", path]) == 2
     assert "is not a saved plan" in capsys.readouterr().err
+
+
+def test_stragglers_slow_the_work_and_nothing_else():
+    even, uneven = (
+        look_ahead(ask_run("meta-24k", accelerators=2048, stragglers=slower), depth=False)
+        for slower in (0.0, 0.1)
+    )
+    assert uneven.closed_form.middle == pytest.approx(even.closed_form.middle / 1.1, rel=0.01)
+    slowed = {part.name: part.share for part in uneven.lost}["slowed"]
+    useful = {part.name: part.share for part in uneven.lost}["useful"]
+    assert slowed == pytest.approx(0.1 * useful, rel=0.1)
+    with pytest.raises(InputError, match=r"--stragglers is -0\.1"):
+        ask_run("meta-24k", stragglers=-0.1)

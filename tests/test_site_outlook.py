@@ -378,3 +378,11 @@ def test_machines_of_clusters_have_their_own_nodes():
     machine = machine_of(FACTS.cluster("colossus1-b"), FACTS)
     assert machine.node == "xai-supermicro-h100"
     assert machine.nodes * machine.node_size >= machine.count
+
+
+def test_racks_hold_all_accelerators_where_there_are_racks():
+    rack = look_at_site(ask_site("aws-ceiba"), depth=False)
+    assert rack.likely["racks"] == 20736 / 72
+    air = look_at_site(ask_site("meta-24k"), depth=False)
+    assert air.results["racks"].low < air.likely["racks"] < air.results["racks"].high
+    assert "racks" not in look_at_site(ask_site("metavertu"), depth=False).likely

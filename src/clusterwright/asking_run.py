@@ -40,6 +40,8 @@ TIMES = {
     "regroup": "regroup",
 }
 """Options that are times, and the inputs that they set."""
+MOST_SLOWER = 10.0
+"""A step that takes eleven times as long is a mistyped share."""
 MOST_DRAWS = 100_000
 
 
@@ -59,6 +61,7 @@ def ask_run(
     spares: str | int | None = None,
     replica: str | int | None = None,
     elastic: bool = False,
+    stragglers: float = 0.0,
     draws: str | int | None = None,
     seed: int = 0,
     catalogue: Catalogue | None = None,
@@ -91,6 +94,8 @@ def ask_run(
         Accelerators of one data-parallel replica.
     elastic
         Go on with fewer replicas when no spare is left.
+    stragglers
+        How much longer a step takes for the slowest node, beyond what a plan counts.
     draws, seed
         How often it is played, and the seed.
     times
@@ -107,8 +112,12 @@ def ask_run(
     cluster = plan.question.cluster if plan else _machine(target, accelerator, accelerators, facts)
     count = plan.best.accelerators if plan else cluster.count
     assumed: list[str] = []
+    if not 0.0 <= stragglers <= MOST_SLOWER:
+        raise InputError(f"--stragglers is {stragglers:g}, but is a share such as 0.03 or 3%")
     size = _size(plan, cluster, (model, parameters), facts, assumed)
     inputs, causes = _inputs(cluster, size, rate, facts)
+    if stragglers:
+        inputs["stragglers"] = known(stragglers, why="as asked for")
     if storage is not None:
         inputs["storage_bandwidth"] = known(
             quantity_of(storage, "B/s", "--storage", above=True), "B/s"

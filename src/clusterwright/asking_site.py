@@ -15,6 +15,7 @@ from clusterwright.asking_prices import (
     money_inputs,
     read_option,
 )
+from clusterwright.buildout.machine import rack_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped, usual
@@ -29,7 +30,7 @@ from clusterwright.site.climate import (
 )
 from clusterwright.site.cooling import Cooling, cooling_named, overhead_inputs
 from clusterwright.site.machine import Machine, machine_of
-from clusterwright.site.network import network_bill
+from clusterwright.site.network import NetworkBill, network_bill
 from clusterwright.site.outlook import SiteQuestion
 from clusterwright.site.power import capped_step, check_cap, power_inputs
 from clusterwright.site.quotes import day_of
@@ -115,6 +116,7 @@ def site_of(
         **bill.fabric.inputs,
         **hall,
         **money,
+        **_rack(machine, bill, facts, assumed),
     }
     rent = None
     if options.rent is not None:
@@ -132,6 +134,17 @@ def site_of(
         day=day.isoformat(),
         assumed=(*assumed, *unpriced, *place.assumed, *bill.fabric.assumed),
     )
+
+
+def _rack(
+    machine: Machine, bill: NetworkBill, facts: Catalogue, assumed: list[str]
+) -> dict[str, Input]:
+    """Accelerators of a rack, where there are racks: machines that a network joins."""
+    if not bill.fabric.endpoints:
+        return {}
+    if machine.cluster.accelerator.id not in facts.entries("accelerators"):
+        return {"rack_size": usual(facts, "rack-accelerators")}
+    return {"rack_size": rack_of(machine.cluster, facts, assumed)}
 
 
 def _flops(plan: TrainingPlan | None) -> float | None:

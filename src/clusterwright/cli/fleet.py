@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_run import ask_run
-from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.cli.options import Share, Whole, write, write_json
 from clusterwright.fleet.outlook import look_ahead
 from clusterwright.report.run_text import outlook_text
 
@@ -35,6 +35,7 @@ def fleet(
     spares: str | None = None,
     replica: str | None = None,
     elastic: Annotated[bool, Parameter(negative=())] = False,
+    stragglers: Share = 0.0,
     draws: str | None = None,
     seed: Whole = 0,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
@@ -81,6 +82,8 @@ def fleet(
         Accelerators of one data-parallel replica.
     elastic
         Go on with fewer replicas when no spare is left.
+    stragglers
+        How much longer a step takes for the slowest node, such as 3%, beyond what a plan counts.
     draws
         How often the run is played out.
     seed
@@ -109,6 +112,7 @@ def fleet(
         spares=spares,
         replica=replica,
         elastic=elastic,
+        stragglers=stragglers,
         draws=draws,
         seed=seed,
         catalogue=catalogue_with(catalogue),

@@ -95,6 +95,7 @@ def _is_of(entry: Entry, regime: str) -> bool:
 def failure_inputs(catalogue: Catalogue, *, family: str = "gpu") -> dict[str, Input]:
     """Rates and times of failures that nobody gave."""
     found = {name: usual(catalogue, default) for name, default in DEFAULTS.items()}
+    found["stragglers"] = known(0.0, why="none but those that a plan counts")
     found["large_rate"] = pooled_rate(catalogue, "large", family=family)
     found["small_rate"] = pooled_rate(catalogue, "small", family=family)
     return found

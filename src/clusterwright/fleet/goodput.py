@@ -12,8 +12,9 @@ anew, state not yet loaded; ``exchange``: besides, where nodes are exchanged. [s
 of an accelerator to its host, ``network_bandwidth``: of an accelerator to another node. [B/s]
 ``hard_share``, ``correlated_share``, ``silent_share``: of interruptions that exchange nodes, that
 take several at once, and that spoil work for ``silent_latency`` [s] before they are noticed;
-``storage_share``: of the time that storage may be busy with checkpoints. [1] ``step_time``: of one
-step; ``regroup``: in which replicas that are whole go on without a broken one. [s]
+``storage_share``: of the time that storage may be busy with checkpoints; ``stragglers``: how much
+longer a step takes for the slowest node. [1] ``step_time``: of one step; ``regroup``: in which
+replicas that are whole go on without a broken one. [s]
 """
 
 from __future__ import annotations
@@ -107,12 +108,13 @@ def stopped_time(tier: Tier, kind: Checkpoints, x: X) -> Floats:
 
 
 def present_share(question: RunQuestion, tier: Tier, x: X) -> Floats:
-    """Share of replicas at work, where a broken one starts again by itself. [1]"""
+    """Speed of the job over its full speed: stragglers, and replicas that start again alone. [1]"""
+    paced = 1.0 / (1.0 + x["stragglers"])
     if tier != "replica":
-        return 1.0
+        return paced
     kind = checkpoints(question, tier, x)
     away = np.maximum(restart_time(x, kind.load) - x["detection"] - x["regroup"], 0.0)
-    return replica_share(failure_rate(question, x) * kind.kept, away, question.replicas)
+    return paced * replica_share(failure_rate(question, x) * kind.kept, away, question.replicas)
 
 
 def intervals_for(question: RunQuestion, tier: Tier, x: X) -> tuple[float, float]:

@@ -52,7 +52,7 @@ MEANINGS = {
     "detection": "until a failure is noticed",
     "restart": "nodes exchanged, job started, state loaded",
     "waiting": "no spare node left",
-    "slowed": "replicas missing",
+    "slowed": "replicas missing, or all wait for the slowest node",
     "planned": "interruptions that are planned",
 }
 

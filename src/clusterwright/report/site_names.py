@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 NAMES = {
+    "rack_size": "accelerators of a rack",
     "approach": "approach of the heat exchangers",
     "back_end_cost_share": "back-end network, of all networks' price",
     "back_end_power_share": "back-end network, of all networks' power",

@@ -22,7 +22,7 @@ def site_text(outlook: SiteOutlook) -> str:
         _title(outlook),
         _power(outlook),
         _year(outlook),
-        _network(outlook.question.network),
+        [*_network(outlook.question.network), *_racks(outlook)],
         _money(outlook),
         _years(outlook.years),
         _hour(outlook),
@@ -142,6 +142,14 @@ def _network(bill: NetworkBill) -> list[str]:
             f"${bill.dollars.total / 1e6:,.1f}M, {format_quantity(bill.watts.total, 'W')}"
         ),
     ]
+
+
+def _racks(outlook: SiteOutlook) -> list[str]:
+    if "racks" not in outlook.likely:
+        return []
+    one, likely = outlook.results["racks"], outlook.likely["racks"]
+    spread = f" ({one.low:,.0f} to {one.high:,.0f})" if one.low < one.high else ""
+    return [f"  racks        {likely:,.0f}{spread} of accelerators, those of switches apart"]
 
 
 def _money(outlook: SiteOutlook) -> list[str]:

@@ -112,9 +112,10 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
     ``it_nameplate``, ``it_expected``; ``network_watts``, ``storage_watts``. ``pue`` [1]; ``wue``
     [L/J]. A year's ``energy`` [J], ``bill`` [USD], ``carbon`` (by location), ``carbon_market`` and
     ``carbon_made``, its share of making the machines [kg], ``water`` of the site and ``grid_water``
-    of power plants [L]. ``capex``, and a year's ``cost`` [USD]; ``hour``: of an accelerator,
-    ``used``: while it works [USD/s]; ``token`` and ``flop``: one of each [USD]. Where nobody knows
-    what the machine costs, only the bill is of money.
+    of power plants [L]. ``racks`` of accelerators, where a network joins them. [1] ``capex``, and a
+    year's ``cost`` [USD]; ``hour``: of an accelerator, ``used``: while it works [USD/s]; ``token``
+    and ``flop``: one of each [USD]. Where nobody knows what the machine costs, only the bill is of
+    money.
     """
     count = float(question.machine.count)
     network = _network(question, x)
@@ -146,6 +147,8 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
         "grid_water": emitted["grid_water"],
         "network_dollars": network["dollars"],
     }
+    if "rack_size" in x:
+        found["racks"] = np.ceil(count / x["rack_size"])
     if "server_price" not in x:
         return found
     found |= _money(_given(x, count, power, hall["pue"], network["dollars"]))
