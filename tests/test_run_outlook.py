@@ -300,6 +300,11 @@ def test_what_makes_no_sense_is_refused(options, words):
         a_run(**options)
 
 
+def test_one_accelerator_needs_no_spare_and_says_so(capsys):
+    assert main(["fleet", "--accelerator", "h100", "--accelerators", "1", "--draws", "20"]) == 0
+    assert "none needed: nodes fail too seldom" in capsys.readouterr().out
+
+
 def test_a_study_in_which_nothing_ever_failed_is_named(tmp_path):
     study = """
         [[failure_rate]]

@@ -113,7 +113,9 @@ def test_the_command_writes_columns(plan, tmp_path, capsys):
     path, table = tmp_path / "plan.json", tmp_path / "power.csv"
     save_plan(plan, path)
     assert main(["simulate", "power", str(path), "--seconds", "20", "--csv", str(table)]) == 0
-    assert "storage that would smooth a step" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert text.startswith(f"{plan.question.model.name} on 2,048 x ")
+    assert "storage that would smooth a step" in text
     lines = table.read_text().splitlines()
     assert lines[0] == "time_s,power_w"
     assert len(lines) == 20_001

@@ -12,7 +12,7 @@ from clusterwright.cli.location_options import LocationOptions
 from clusterwright.cli.options import Share, Whole, write, write_json
 from clusterwright.planner import load_plan
 from clusterwright.planner_power import SECONDS, power_over_time
-from clusterwright.report.power_text import power_text
+from clusterwright.report.power_text import job_words, power_text
 from clusterwright.report.tables import write_columns
 
 PLACE = LocationOptions()
@@ -58,8 +58,9 @@ def power(
     json
         Print the report as JSON.
     """
+    job = load_plan(plan)
     report, trace = power_over_time(
-        load_plan(plan),
+        job,
         seconds=seconds,
         jitter=jitter,
         floor=floor,
@@ -74,4 +75,4 @@ def power(
     if json:
         write_json(report)
     else:
-        write(power_text(report, trace))
+        write(f"{job_words(job)}\n\n{power_text(report, trace)}")

@@ -7,10 +7,17 @@ import numpy as np
 from clusterwright.aligned import aligned
 from clusterwright.engines.power_trace import Trace
 from clusterwright.site.trace import PowerReport
+from clusterwright.training.plan import TrainingPlan
 from clusterwright.units import format_quantity, format_time
 
 BARS = " .:-=+*#%@"
 COLUMNS = 100
+
+
+def job_words(plan: TrainingPlan) -> str:
+    """Whose power it is: the model and its accelerators."""
+    question, count = plan.question, plan.best.accelerators
+    return f"{question.model.name} on {count:,} x {question.cluster.accelerator.name}"
 
 
 def power_text(report: PowerReport, trace: Trace) -> str:

@@ -94,13 +94,7 @@ def _headline(outlook: RunOutlook) -> list[str]:
     if chosen.slow_interval:
         every += f", to storage every {format_time(chosen.slow_interval)}"
     lines.append(f"  checkpoints  {TIERS[chosen.tier]}: {every}")
-    taken = (
-        "as asked for" if question.spares is not None else "so many that one is nearly always up"
-    )
-    lines.append(
-        f"  spares       {_of('node', outlook.spares)} ({outlook.spares / question.nodes:.1%}), "
-        f"{taken}"
-    )
+    lines.append(f"  spares       {_spares(outlook)}")
     if outlook.goodput.middle < 0.5 and outlook.half:
         lines.append(
             f"  to be half   work must go on {format_time(outlook.half)} after a failure "
@@ -117,6 +111,17 @@ def _lost(outlook: RunOutlook) -> list[str]:
         bar = "#" * max(0, round(part.share * BAR))
         lines.append(f"  {part.name:<12} {part.share:>7.2%}  {bar:<{BAR}} {part.meaning}")
     return lines
+
+
+def _spares(outlook: RunOutlook) -> str:
+    """Nodes that stand by, and why so many."""
+    question, count = outlook.question, outlook.spares
+    found = f"{_of('node', count)} ({count / question.nodes:.1%}), "
+    if question.spares is not None:
+        return found + "as asked for"
+    if count == 0:
+        return "none needed: nodes fail too seldom"
+    return found + "so many that one is nearly always up"
 
 
 def _tiers(tiers: Sequence[TierOutlook]) -> list[str]:
