@@ -207,7 +207,7 @@ def test_a_source_goes_with_its_figure():
         ("serving-fleet", {"rate": "800/s"}, "gives no 'users'"),
         ("serving-fleet", {**MEASURED, "peak": "high"}, "'peak' is 'high'"),
         ("serving-gain", {**GAIN, "user_rate": "1e6/s"}, "lower 'user_rate'"),
-        ("site", {"cluster": "colossus", "pue": "0.9"}, "1 or more"),
+        ("site", {"cluster": "colossus", "pue": "0.9"}, "must be 1 to 5"),
         ("site", {"cluster": "colossus", "region": "atlantis"}, "atlantis"),
         ("training-plan", {"model": "gpt-3-175b", "accelerator": "h100"}, "gives no 'tokens'"),
         ("training-plan", {**GPT3, "precision": "bf61"}, "bf61"),
