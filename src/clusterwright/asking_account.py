@@ -17,7 +17,7 @@ from clusterwright.site.outlook import SiteOutlook, look_at_site
 from clusterwright.site.phases import level_inputs
 from clusterwright.site.run import RunSite
 from clusterwright.training.plan import TrainingQuestion
-from clusterwright.uncertain import Input, Interval, from_interval, known
+from clusterwright.uncertain import Input, around, known
 
 OWNED = "owned: servers, network, building, energy and staff over their lives"
 KEPT = (
@@ -101,7 +101,8 @@ def run_site(
 
 
 def _as_input(outlook: SiteOutlook, name: str, dimension: str) -> Input:
-    return _around(outlook.likely[name], outlook.results[name], dimension)
+    spread = outlook.results[name]
+    return around(outlook.likely[name], spread.low, spread.high, dimension)
 
 
 def _beside(outlook: SiteOutlook) -> Input:
@@ -110,10 +111,4 @@ def _beside(outlook: SiteOutlook) -> Input:
     names = ("network_watts", "storage_watts")
     likely = sum(outlook.likely[name] for name in names)
     low, high = (sum(getattr(outlook.results[n], end) for n in names) for end in ("low", "high"))
-    spread = Interval(low=low / count, middle=likely / count, high=high / count)
-    return _around(likely / count, spread, "W")
-
-
-def _around(value: float, spread: Interval, dimension: str) -> Input:
-    """A likely value within an interval, which may lie to one side of it."""
-    return from_interval(min(spread.low, value), value, max(spread.high, value), dimension)
+    return around(likely / count, low / count, high / count, "W")

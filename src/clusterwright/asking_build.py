@@ -10,7 +10,7 @@ import msgspec
 
 from clusterwright.asking import find_model, quantity_of, whole_number
 from clusterwright.asking_load import time_of
-from clusterwright.buildout.machine import power_of, rack_of, usual
+from clusterwright.buildout.machine import power_of, rack_of
 from clusterwright.buildout.model import LAST, NEEDED
 from clusterwright.buildout.plan import CLOCKS, BuildQuestion, Training
 from clusterwright.buildout.tasks import (
@@ -24,7 +24,7 @@ from clusterwright.buildout.tasks import (
 )
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError, UnknownNameError, nearest_names
-from clusterwright.facts import shipped
+from clusterwright.facts import shipped, usual
 from clusterwright.formulas.flops import parameter_flops
 from clusterwright.hardware import Cluster, peak_rate
 from clusterwright.model.parameters import count_parameters

@@ -12,7 +12,6 @@ from clusterwright.facts import shipped, usual
 from clusterwright.fleet.facts import (
     causes_of,
     failure_inputs,
-    scaled_bytes,
     shares_of,
     storage_bandwidth,
 )
@@ -23,7 +22,7 @@ from clusterwright.model.records import Model
 from clusterwright.planner import load_plan
 from clusterwright.site.machine import node_size_of
 from clusterwright.training.plan import TrainingPlan
-from clusterwright.uncertain import Input, from_interval, known
+from clusterwright.uncertain import Input, from_interval, known, scaled
 from clusterwright.units import format_count, parse
 
 USUAL_PARAMETERS = 405e9
@@ -180,7 +179,7 @@ def _inputs(
     return {
         **inputs,
         **shares_of(causes),
-        "checkpoint_bytes": scaled_bytes(facts, parameters),
+        "checkpoint_bytes": scaled(usual(facts, "checkpoint-bytes"), parameters),
         "storage_bandwidth": storage_bandwidth(facts, cluster.count),
         "host_bandwidth": known(host, "B/s"),
         "network_bandwidth": known(cluster.levels[-1].bandwidth, "B/s"),

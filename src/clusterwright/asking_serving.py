@@ -10,7 +10,7 @@ import msgspec
 from clusterwright.asking import find_model, whole_number
 from clusterwright.asking_load import make_load
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.device import Device
+from clusterwright.device import HELD, Device
 from clusterwright.errors import InputError
 from clusterwright.facts import device_named, engine_named, shipped, usual_engine
 from clusterwright.hardware import Accelerator, Cluster
@@ -18,7 +18,7 @@ from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
 from clusterwright.serving.attending import latent_of
 from clusterwright.serving.plan import Objective, ServingPlan, ServingQuestion, Split
-from clusterwright.serving.server import HELD, Pool
+from clusterwright.serving.server import Pool
 from clusterwright.workload import ServingWorkload
 
 OTHERS = 10.0

@@ -9,6 +9,9 @@ from clusterwright.records import Record
 DeviceKind = Literal["phone", "laptop", "desktop"]
 """Sorts of devices: figures that nobody published are assumed by them."""
 
+HELD = ("phone", "soc", "gpu-laptop")
+"""Kinds of accelerators of which a device has one, and whose network is not theirs."""
+
 
 class Span(Record, frozen=True, kw_only=True):
     """What lies somewhere between two values; one value where both are the same."""

@@ -181,13 +181,17 @@ def device_named(catalogue: Catalogue, name: str) -> Device:
     )
 
 
-def input_of(figure: Figure, why: str = "") -> Input:
-    """A figure as an input that lies in its range, if it has one."""
-    span = span_of(figure)
+def input_of(figure: Figure, why: str = "", *, contested: bool = False) -> Input:
+    """A figure as an input that lies in its range, if it has one.
+
+    ``contested``: without a range, it lies between what its sources disagree about.
+    """
+    others = [other.value for other in figure.disagrees] if contested else []
+    ends = [figure.value, *others]
     return Input(
         value=figure.value,
-        low=span.low,
-        high=span.high,
+        low=min(ends) if figure.low is None else figure.low,
+        high=max(ends) if figure.high is None else figure.high,
         dimension=figure.dimension,
         why=why or figure.source,
     )

@@ -30,7 +30,7 @@ from clusterwright.training.plan import (
     TrainingQuestion,
 )
 from clusterwright.training.search import REACH, Found, best_of_each_kind, pareto_front, search
-from clusterwright.uncertain import from_interval
+from clusterwright.uncertain import around
 
 Array = Any
 
@@ -108,20 +108,15 @@ def run_account(
     """Wall-clock time, energy, carbon and money of the whole run, if they are asked for."""
     if totals is None or question.site is None:
         return None
-    low, high = totals.duration_interval
-    step = from_interval(*_spread(best.step_time_interval, best.step_time), "s")
+    step = around(best.step_time, *best.step_time_interval, "s")
     failures = question.site.failures
     site = msgspec.structs.replace(
         question.site,
         failures=msgspec.structs.replace(failures, inputs={**failures.inputs, "step_time": step}),
     )
-    run_time = from_interval(*_spread((low, high), totals.duration), "s")
+    run_time = around(totals.duration, *totals.duration_interval, "s")
     shares = shares_of({term.name: term.time for term in best.waterfall})
     return account(site, run_time, best.accelerators, shares)
-
-
-def _spread(ends: tuple[float, float], value: float) -> tuple[float, float, float]:
-    return min(ends[0], value), value, max(ends[1], value)
 
 
 def objective_column(found: Found, objective: str) -> Array:

@@ -13,7 +13,7 @@ from clusterwright.asking import ask_training
 from clusterwright.asking_serving import ask_serving
 from clusterwright.asking_serving import price_of as hour_of
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.device import Device
+from clusterwright.device import HELD, Device
 from clusterwright.engines.requests.simulator import expect_many
 from clusterwright.errors import InfeasibleError, InputError, UnknownNameError
 from clusterwright.facts import device_named, shipped
@@ -33,7 +33,7 @@ from clusterwright.scorecard.records import (
     Weights,
 )
 from clusterwright.scorecard.scoring import scored
-from clusterwright.serving.server import HELD, Pool
+from clusterwright.serving.server import Pool
 from clusterwright.site.prices import BOUGHT, price_of
 from clusterwright.strategy import Strategy
 

@@ -91,6 +91,15 @@ def from_interval(low: float, value: float, high: float, dimension: str = "1") -
     )
 
 
+def around(value: float, low: float, high: float, dimension: str = "1") -> Input:
+    """An input by a likely value and outer tenths, which may both lie on one side of it.
+
+    >>> around(10.0, 11.0, 15.0).low
+    10.0
+    """
+    return from_interval(min(low, value), value, max(high, value), dimension)
+
+
 def scaled(one: Input, factor: float) -> Input:
     """An input times a number.
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from clusterwright.buildout.tasks import input_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
-from clusterwright.facts import stand_in
+from clusterwright.facts import stand_in, usual
 from clusterwright.hardware import Cluster
 from clusterwright.uncertain import Input, known
 
 LARGEST_RACK = 144
 """Nodes with more accelerators fill several racks."""
-
-
-def usual(facts: Catalogue, name: str) -> Input:
-    """What stands in where nobody published a figure."""
-    return input_of(facts.entry("defaults", name).require("value"))
 
 
 def power_of(cluster: Cluster, facts: Catalogue, assumed: list[str]) -> Input:

@@ -7,9 +7,10 @@ from typing import Literal, get_args
 
 import msgspec
 
-from clusterwright.catalogue.figures import Entry, Figure
+from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import CatalogueError, InputError, nearest_names
+from clusterwright.facts import input_of
 from clusterwright.records import Record
 from clusterwright.uncertain import Input, known
 
@@ -42,15 +43,6 @@ class Task(Record, frozen=True, kw_only=True):
     batch: float = 0.0
     crew: float = 1.0
     done: bool = False
-
-
-def input_of(figure: Figure) -> Input:
-    """A figure and its range as an input."""
-    low = figure.value if figure.low is None else figure.low
-    high = figure.value if figure.high is None else figure.high
-    return Input(
-        value=figure.value, low=low, high=high, dimension=figure.dimension, why=figure.source
-    )
 
 
 def tasks_on(catalogue: Catalogue, path: Path, bridge: Sequence[Bridge]) -> tuple[Task, ...]:

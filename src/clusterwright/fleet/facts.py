@@ -154,15 +154,3 @@ def storage_bandwidth(catalogue: Catalogue, accelerators: int) -> Input:
         dimension="B/s",
         why=each.why,
     )
-
-
-def scaled_bytes(catalogue: Catalogue, parameters: float) -> Input:
-    """State that a checkpoint of a model keeps. [B]"""
-    each = usual(catalogue, "checkpoint-bytes")
-    return Input(
-        value=each.value * parameters,
-        low=each.low * parameters,
-        high=each.high * parameters,
-        dimension="B",
-        why=each.why,
-    )

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import HELD
 from clusterwright.efficiency import EfficiencyProfile, Evidence
 from clusterwright.errors import InputError
 from clusterwright.facts import links_on, profile_of
@@ -21,7 +22,6 @@ from clusterwright.formulas.roofline import matmul_time, memory_time
 from clusterwright.hardware import Accelerator, Cluster, peak_rate
 from clusterwright.kernels.decode import usual_arguments
 from clusterwright.scorecard.records import Basis, Operator, OperatorResult
-from clusterwright.serving.server import HELD
 
 BYTES = {"fp4": 0.5625, "fp8": 1.0, "int8": 1.0}
 """Of an element of a matrix product, block scales included; others have two. [B]"""

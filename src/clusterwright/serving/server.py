@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import HELD
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.engines.requests.simulator import ReplicaKind
 from clusterwright.engines.requests.things import BOTH, DECODE, PREFILL
@@ -38,8 +39,6 @@ AFTER_KERNELS: dict[str, Any] = {
     "corrections": (),
 }
 """Facts of an engine that change none of its kernels: what is fitted moves while these stay."""
-HELD = ("soc", "phone", "gpu-laptop")
-"""Kinds of accelerators of which a device has one."""
 SPARE_BLOCKS = 2
 """Blocks that a request may begin without having filled."""
 ROLES: dict[Role, int] = {"both": BOTH, "prefill": PREFILL, "decode": DECODE}

@@ -13,6 +13,7 @@ import msgspec
 
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import HELD
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.formulas.clos import (
@@ -35,8 +36,6 @@ from clusterwright.site.parts import (
 from clusterwright.uncertain import Input
 from clusterwright.units import format_quantity
 
-HANDHELD = ("phone", "soc", "gpu-laptop")
-"""Kinds of accelerator that reach others over networks that are not theirs."""
 SPOKEN = {
     "infiniband": "infiniband",
     "omni-path": "infiniband",
@@ -124,7 +123,7 @@ def fabric_of(
     _check_options(options)
     place = _Place(cluster, catalogue or shipped())
     scaleup = place.scaleup()
-    if cluster.accelerator.kind in HANDHELD or cluster.count <= place.size:
+    if cluster.accelerator.kind in HELD or cluster.count <= place.size:
         return Fabric(name=cluster.id, accelerators=cluster.count, scaleup=scaleup)
     endpoints, rate = place.ports()
     entry = place.switch(options.switch, rate / options.planes)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.device import HELD
 from clusterwright.facts import usual
 from clusterwright.hardware import Cluster
 from clusterwright.records import Record
-from clusterwright.site.rated import HANDHELD, device_power, idle_power, rated_power
+from clusterwright.site.rated import device_power, idle_power, rated_power
 from clusterwright.uncertain import Input, known, weighted
 
 USUAL_NODE = 8
@@ -74,7 +75,7 @@ def machine_of(cluster: Cluster, catalogue: Catalogue, *, device: str = "") -> M
     nodes = _nodes(cluster, catalogue)
     assumed: list[str] = []
     chip = cluster.accelerator
-    handheld = bool(device) or (chip.board_power is None and chip.kind in HANDHELD and not nodes)
+    handheld = bool(device) or (chip.board_power is None and chip.kind in HELD and not nodes)
     kind = "server"
     if handheld:
         kind, rated = device_power(chip.id, device, catalogue, assumed)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from clusterwright.catalogue.figures import Entry, Figure
+from clusterwright.catalogue.figures import Entry
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
+from clusterwright.facts import input_of
 from clusterwright.records import Record
 from clusterwright.uncertain import Input
 
@@ -108,22 +109,10 @@ def network_inputs(facts: Catalogue, switch: Entry, optic: Entry) -> dict[str, I
     """Powers and prices of a network's parts, by name."""
     usual = facts.entries("defaults")
     found = {
-        f"{part}_{what}": input_of(entry.require(what))
+        f"{part}_{what}": input_of(entry.require(what), contested=True)
         for part, entry in (("switch", switch), ("optic", optic))
         for what in ("power", "price")
     }
     for name, default in _DEFAULTS.items():
-        found[name] = input_of(usual[default].require("value"))
+        found[name] = input_of(usual[default].require("value"), contested=True)
     return found
-
-
-def input_of(figure: Figure) -> Input:
-    """A figure as an uncertain input: its range, or else what its sources disagree about."""
-    ends = [figure.value, *(other.value for other in figure.disagrees)]
-    return Input(
-        value=figure.value,
-        low=min(ends) if figure.low is None else figure.low,
-        high=max(ends) if figure.high is None else figure.high,
-        dimension=figure.dimension,
-        why=figure.source,
-    )

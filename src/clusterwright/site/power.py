@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from clusterwright.errors import InputError
 from clusterwright.facts import input_of, usual
 from clusterwright.formulas.power import capped_speed, phase_power, step_speed
-from clusterwright.uncertain import Input, known
+from clusterwright.uncertain import Input, known, scaled
 from clusterwright.units import format_quantity
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def power_inputs(catalogue: Catalogue, accelerator: str) -> dict[str, Input]:
     """
     entry = catalogue.entry("accelerators", accelerator)
     rated = input_of(entry.require("board_power"))
-    found = {key: _times(usual(catalogue, name), rated) for key, name in _PHASES.items()}
+    found = {key: _of_board(usual(catalogue, name), rated) for key, name in _PHASES.items()}
     idle = entry.figure("idle_power")
     if idle is not None:
         found["idle_power"] = input_of(idle)
@@ -85,11 +87,5 @@ def check_cap(power_cap: float, inputs: Mapping[str, Input], name: str) -> Input
     return known(min(power_cap, rated), "W", "asked for")
 
 
-def _times(share: Input, rated: Input) -> Input:
-    return Input(
-        value=share.value * rated.value,
-        low=share.low * rated.value,
-        high=share.high * rated.value,
-        dimension="W",
-        why=share.why,
-    )
+def _of_board(share: Input, rated: Input) -> Input:
+    return msgspec.structs.replace(scaled(share, rated.value), dimension="W")

@@ -11,9 +11,6 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.facts import device_named, input_of, usual
 from clusterwright.uncertain import Input, scaled
 
-HANDHELD = ("phone", "soc", "gpu-laptop")
-"""Kinds of chips that people hold, unless their maker sells them as boards."""
-
 
 def rated_power(
     accelerator: str, nodes: list[Entry], catalogue: Catalogue, assumed: list[str]
