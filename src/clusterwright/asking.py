@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
+
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError, UnitError
 from clusterwright.facts import profile_of, shipped
 from clusterwright.hardware import LOW_PRECISIONS, Accelerator, Cluster, peak_rate
-from clusterwright.model.config import load_config
+from clusterwright.model.config import load_config, read_file
 from clusterwright.model.parameters import count_parameters
 from clusterwright.model.records import Model
 from clusterwright.software import Software
@@ -57,12 +59,25 @@ def find_model(name: str, catalogue: Catalogue) -> Model:
     ConfigError
         The file cannot be read as a transformer.
     """
-    if not name.strip():
-        raise InputError("the model has no name: give one, such as llama-3.1-8b, or a config.json")
-    if Path(name).exists() or name.endswith(".json"):
+    if _is_path(name):
         return load_config(name)
     entry = catalogue.entry("models", name)
     return load_config(entry.data["config_json"], name=entry.id)
+
+
+def find_config(model: str | Model, catalogue: Catalogue) -> dict[str, Any]:
+    """The configuration that `find_model` reads a model from; none of a `Model` made by hand."""
+    if isinstance(model, Model):
+        return {}
+    if _is_path(model):
+        return dict(read_file(model))
+    return dict(catalogue.entry("models", model).data["config_json"])
+
+
+def _is_path(name: str) -> bool:
+    if not name.strip():
+        raise InputError("the model has no name: give one, such as llama-3.1-8b, or a config.json")
+    return Path(name).exists() or name.endswith(".json")
 
 
 def find_cluster(
@@ -343,7 +358,7 @@ def ask_training(
     found = find_model(model, facts) if isinstance(model, str) else model
     count = None if accelerators is None else whole_number(accelerators, "--accelerators")
     machine = find_cluster(cluster, accelerator, count, facts)
-    return ask_on(
+    question = ask_on(
         found,
         machine,
         software=software,
@@ -352,6 +367,7 @@ def ask_training(
         catalogue=facts,
         **workload,
     )
+    return msgspec.structs.replace(question, config=find_config(model, facts))
 
 
 def ask_on(

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from clusterwright.asking import find_model, whole_number
+from clusterwright.asking import find_config, find_model, whole_number
 from clusterwright.asking_load import make_load
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.device import HELD, Device
@@ -125,6 +125,7 @@ def ask_serving(
         base=base,
         draft=find_model(draft, facts) if isinstance(draft, str) else draft,
         assumed=tuple(assumed),
+        config=find_config(model, facts),
     )
 
 

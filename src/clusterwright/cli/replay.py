@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli.options import write, write_json
+from clusterwright.launch.plans import is_serving
 
 
 def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> int:
@@ -20,25 +21,13 @@ def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fal
     json
         Print the plan as it is computed now, as JSON.
     """
-    text, same, fresh, version = (_serving if _is_serving(path) else _training)(path)
+    text, same, fresh, version = (_serving if is_serving(path) else _training)(path)
     if json:
         write_json(fresh)
     else:
         write(text)
         write("\n" + (f"same bytes as saved ({version})" if same else f"differs from {version}"))
     return 0 if same else 1
-
-
-def _is_serving(path: Path) -> bool:
-    """Whether a file looks like a plan for serving, as far as its keys tell."""
-    import msgspec
-
-    raw = dict[str, msgspec.Raw]
-    try:
-        keys = msgspec.json.decode(path.read_bytes(), type=raw)
-        return "engine" in msgspec.json.decode(keys.get("question", b"{}"), type=raw)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
-        return False
 
 
 def _training(path: Path) -> tuple[str, bool, object, str]:

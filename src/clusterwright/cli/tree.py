@@ -114,6 +114,11 @@ COMMANDS = (
         "Fit efficiency profiles to measured kernel times.",
     ),
     Command(
+        "launch",
+        "clusterwright.cli.launch:launch",
+        "Write the files that start a plan on a real tool: training or serving.",
+    ),
+    Command(
         "replay",
         "clusterwright.cli.replay:replay",
         "Compute a saved plan again and tell whether it is the same.",

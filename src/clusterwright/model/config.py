@@ -53,7 +53,7 @@ def load_config(
         called = name or str(source.get("_name_or_path") or source.get("model_type") or "model")
     else:
         path = _find(Path(source))
-        values, where = _parse(path), str(path)
+        values, where = read_file(path), str(path)
         called = name or (path.parent.resolve().name if path.name == "config.json" else path.stem)
     return read_config(Keys(values, where=where), called)
 
@@ -82,7 +82,15 @@ def _find(path: Path) -> Path:
     return path
 
 
-def _parse(path: Path) -> dict[str, object]:
+def read_file(source: str | os.PathLike[str]) -> dict[str, object]:
+    """The parsed ``config.json`` of a file or of a folder that holds one.
+
+    Raises
+    ------
+    ConfigError
+        No such file, or no JSON object.
+    """
+    path = _find(Path(source))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

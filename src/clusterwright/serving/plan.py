@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from clusterwright.device import Device
 from clusterwright.hardware import Cluster
@@ -29,7 +29,8 @@ class ServingQuestion(Record, frozen=True, kw_only=True):
     have replicas of their own. ``price``: of an accelerator and hour [USD], None: not known.
     ``device``: the phone, laptop or desktop that the accelerator is in. ``service``: how replicas
     are run. ``base``: what all deployments have in common: speculation, adapters, limits of the
-    engine. ``draft``: a smaller model that proposes tokens.
+    engine. ``draft``: a smaller model that proposes tokens. ``config``: the ``config.json`` that
+    the model was read from, which launching needs (empty: made by hand).
     """
 
     model: Model
@@ -46,6 +47,7 @@ class ServingQuestion(Record, frozen=True, kw_only=True):
     base: Deployment = Deployment()
     draft: Model | None = None
     assumed: tuple[str, ...] = ()
+    config: dict[str, Any] = {}
 
 
 class Latency(Record, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
@@ -24,7 +24,8 @@ class TrainingQuestion(Record, frozen=True, kw_only=True):
 
     ``pins``: choices fixed in advance, named as the fields of `Strategy`. ``intervals``: how
     measured runs came out against their predictions. ``site``: what failures, power, carbon and
-    prices of the machine an account rests on; None: none is asked for.
+    prices of the machine an account rests on; None: none is asked for. ``config``: the
+    ``config.json`` that the model was read from, which launching needs (empty: made by hand).
     """
 
     model: Model
@@ -38,6 +39,7 @@ class TrainingQuestion(Record, frozen=True, kw_only=True):
     pins: dict[str, int | str | bool] = {}
     assumed: tuple[str, ...] = ()
     site: RunSite | None = None
+    config: dict[str, Any] = {}
 
 
 class Alternative(Record, frozen=True, kw_only=True):

@@ -1,0 +1,89 @@
+"""``clusterwright launch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from clusterwright.asking import catalogue_with
+from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.launch.api import launch as write_down
+from clusterwright.launch.folder import write_launch
+from clusterwright.launch.plans import load_any_plan
+from clusterwright.launch.records import Options
+from clusterwright.report.launch_text import launch_text
+
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def launch(
+    plan: Path,
+    folder: Path,
+    /,
+    *,
+    to: str,
+    on: str = "torchrun",
+    name: str = "",
+    per_host: Whole = 0,
+    image: str = "",
+    partition: str = "",
+    account: str = "",
+    time: str = "",
+    namespace: str = "",
+    overwrite: Flag = False,
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
+    json: Flag = False,
+) -> None:
+    """Write the files that start a plan on a real tool, and what to expect of it.
+
+    Parameters
+    ----------
+    plan
+        A file that ``plan train --save`` or ``plan serve --save`` wrote.
+    folder
+        Where to write; made if need be.
+    to
+        The tool. For training: megatron, megatron-bridge, torchtitan, deepspeed; for serving: vllm,
+        sglang, tensorrt-llm, llama.cpp.
+    on
+        What starts it: torchrun (by hand on each host), slurm, kubernetes or ray.
+    name
+        Name of the job [default: the model's].
+    per_host
+        Accelerators of one host [default: as the catalogue knows the machine].
+    image
+        Container image [default: the tool's own].
+    partition
+        Slurm's partition.
+    account
+        Slurm's account.
+    time
+        Slurm's time limit, such as 7-00:00:00.
+    namespace
+        Kubernetes' namespace.
+    overwrite
+        Replace an earlier launch in the folder.
+    catalogue
+        A catalogue file of one's own (may be repeated).
+    json
+        Print the launch as JSON.
+    """
+    options = Options(
+        name=name,
+        per_host=per_host,
+        image=image,
+        partition=partition,
+        account=account,
+        time=time,
+        namespace=namespace,
+    )
+    made = write_down(
+        load_any_plan(plan), to=to, on=on, options=options, catalogue=catalogue_with(catalogue)
+    )
+    write_launch(made, folder, overwrite=overwrite)
+    if json:
+        write_json(made)
+    else:
+        write(launch_text(made, folder))

@@ -1,0 +1,63 @@
+"""``run.sh``: starts one host's share of one program, whatever brought it there."""
+
+from __future__ import annotations
+
+from clusterwright.launch.records import LaunchFile, Part
+from clusterwright.launch.shell import asked, exports, quoted
+
+PORT = 29500
+"""Where ranks meet: torchrun's own default."""
+
+
+def run_script(part: Part) -> LaunchFile:
+    """The script that every host of a part runs; it reads where it is from the environment."""
+    program = part.program
+    lines = [
+        "#!/usr/bin/env bash",
+        f"# Starts one host's share of {part.name!r}. " + _where(part),
+        "set -euo pipefail",
+        'cd "$(dirname "${BASH_SOURCE[0]}")"',
+        *asked(program.asks),
+        *exports(program.environment),
+        *_ranks(part),
+        *(["source ./arguments.sh"] if program.arguments else []),
+        _command(part),
+    ]
+    return LaunchFile(path="run.sh", text="\n".join(lines) + "\n", executable=True)
+
+
+def _where(part: Part) -> str:
+    if part.hosts == 1:
+        return "There is one host: run it there."
+    return f"Run it on each of {part.hosts:,} hosts, with HOST_RANK and MASTER_ADDR set."
+
+
+def _ranks(part: Part) -> list[str]:
+    if part.hosts == 1:
+        return [
+            'MASTER_ADDR="${MASTER_ADDR:-127.0.0.1}"',
+            f'MASTER_PORT="${{MASTER_PORT:-{PORT}}}"',
+        ]
+    return [
+        ': "${MASTER_ADDR:?set it to the name of the first host}"',
+        f': "${{HOST_RANK:?set it to the place of this host, 0 to {part.hosts - 1}}}"',
+        f'MASTER_PORT="${{MASTER_PORT:-{PORT}}}"',
+        "export MASTER_ADDR MASTER_PORT HOST_RANK",
+    ]
+
+
+def _command(part: Part) -> str:
+    program = part.program
+    words = [quoted(word) for word in program.command]
+    words += [f'"${{{name}[@]}}"' for name in program.arguments]
+    if program.start == "plain":
+        return "exec " + " \\\n  ".join(words)
+    rendezvous = [
+        "exec torchrun",
+        f"--nnodes {part.hosts}",
+        f"--nproc-per-node {part.per_host}",
+    ]
+    if part.hosts > 1:
+        rendezvous += ['--node-rank "${HOST_RANK}"']
+    rendezvous += ['--master-addr "${MASTER_ADDR}"', '--master-port "${MASTER_PORT}"']
+    return " \\\n  ".join([*rendezvous, *words])

@@ -1,0 +1,63 @@
+"""Words of the shell, quoted so that what a person named arrives as it was written."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+
+from clusterwright.launch.records import Ask
+
+VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+
+
+def quoted(word: str) -> str:
+    """One word for bash; ``${NAME}`` in it is filled in when it runs, all else is literal.
+
+    >>> quoted("--hidden-size"), quoted("a b"), quoted("${DATA}/x y")
+    ('--hidden-size', "'a b'", '"${DATA}/x y"')
+    """
+    if not VARIABLE.search(word):
+        return shlex.quote(word)
+    parts = re.split(rf"({VARIABLE.pattern})", word)
+    return '"' + "".join(p if VARIABLE.fullmatch(p) else _inside(p) for p in parts) + '"'
+
+
+def _inside(text: str) -> str:
+    """Text between double quotes: what the shell would read is told not to."""
+    return re.sub(r'([\\"$`])', r"\\\1", text)
+
+
+def array(name: str, words: Iterable[str]) -> str:
+    """An array of the shell, an option and its values a line.
+
+    >>> print(array("WORDS", ["--tp", "8", "--bf16"]))
+    WORDS=(
+      --tp 8
+      --bf16
+    )
+    """
+    lines: list[list[str]] = []
+    for word in words:
+        if word.startswith("--") or not lines:
+            lines.append([])
+        lines[-1].append(quoted(word))
+    return "\n".join([f"{name}=(", *("  " + " ".join(line) for line in lines), ")"])
+
+
+def exports(environment: Mapping[str, str]) -> list[str]:
+    """Variables that are set unless somebody set them before."""
+    return [f'export {name}="${{{name}:-{_inside(value)}}}"' for name, value in environment.items()]
+
+
+def asked(asks: Iterable[Ask]) -> list[str]:
+    """What must be said, and what is taken when nothing is."""
+    lines = []
+    for ask in asks:
+        sign = ":-" if ask.default else ":?"
+        lines.append(f': "${{{ask.variable}{_or(sign, ask.default or f"set it to {ask.what}")}}}"')
+    return lines
+
+
+def _or(sign: str, text: str) -> str:
+    return f"{sign.replace(':-', ':=')}{_inside(text)}"
