@@ -7,6 +7,7 @@ so one function gives an answer, its interval, and the inputs that move it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -145,16 +146,31 @@ def draw(inputs: Mapping[str, Input], count: int = DRAWS, *, seed: int = 0) -> d
     ----------
     .. [1] M. D. McKay, R. J. Beckman, W. J. Conover, Technometrics 21 (1979) 239.
     """
-    random = np.random.default_rng(seed)
-    found: dict[str, Floats] = {}
     # By name: inputs that were saved and read again come in another order.
-    for name, one in sorted(inputs.items()):
-        if one.low == one.high:
-            found[name] = one.value
-        else:
-            places = (random.permutation(count) + random.random(count)) / count
-            found[name] = one.quantile(places)
+    named = sorted(inputs.items())
+    loose = sum(one.low != one.high for _, one in named)
+    drawn = iter(_kept_places(loose, count, seed))
+    return {
+        name: one.value if one.low == one.high else one.quantile(next(drawn))
+        for name, one in named
+    }
+
+
+def places(columns: int, count: int, seed: int) -> Floats:
+    """Probabilities, (columns, count): in each column one in each of ``count`` equal parts.
+
+    >>> np.sort(places(2, 4, 0) * 4 // 1).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]]
+    """
+    random = np.random.default_rng(seed)
+    found = np.empty((columns, count))
+    for column in found:
+        column[:] = (random.permutation(count) + random.random(count)) / count
     return found
+
+
+# Accounts of many runs draw as many inputs as often: what they draw from is kept.
+_kept_places = lru_cache(maxsize=32)(places)
 
 
 def interval_of(draws: Floats) -> Interval:
@@ -207,14 +223,27 @@ def influences(
     others = draw(loose, count, seed=seed + 1)
     at_ours = _column(model(ours), result, count)
     at_others = _column(model({**ours, **others}), result, count)
-    both = np.concatenate([at_ours, at_others])
+    mixed = {
+        name: _column(model({**ours, name: others[name]}), result, count) for name in loose
+    }
+    return shares_of_variance(at_ours, at_others, mixed)
+
+
+def shares_of_variance(
+    ours: Floats, others: Floats, mixed: Mapping[str, Floats]
+) -> list[Influence]:
+    """Sobol' indices of a result at two sets of points, and at the first with one input mixed in.
+
+    ``mixed``: per input, at the first set of points with that input's values of the second; the
+    estimators are those of `influences`.
+    """
+    both = np.concatenate([ours, others])
     mean, variance = float(np.mean(both)), float(np.var(both))
     found = []
-    for name in loose:
-        mixed = _column(model({**ours, name: others[name]}), result, count)
+    for name, at_mixed in mixed.items():
         # Less the mean, which changes nothing in the limit and much of the noise.
-        first = float(np.mean((at_others - mean) * (mixed - at_ours)))
-        total = float(np.mean((at_ours - mixed) ** 2)) / 2.0
+        first = float(np.mean((others - mean) * (at_mixed - ours)))
+        total = float(np.mean((ours - at_mixed) ** 2)) / 2.0
         share = (first / variance, total / variance) if variance else (0.0, 0.0)
         found.append(Influence(name=name, first=share[0], total=share[1]))
     return sorted(found, key=lambda one: (-one.total, one.name))
