@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -45,6 +45,7 @@ def with_account(
     options: SiteOptions = AS_USUAL,
     failure_rate: str | None = None,
     catalogue: Catalogue | None = None,
+    upkeep: UpkeepOf | None = None,
 ) -> TrainingQuestion:
     """The question with what its account rests on; where nobody published that, it says so.
 
@@ -58,6 +59,8 @@ def with_account(
         Unexpected interruptions of eight accelerators, such as ``3.8e-3/d``; None: as published.
     catalogue
         The facts.
+    upkeep
+        What finds the cluster's upkeep, for who asks often and keeps it [default: `upkeep_of`].
 
     Raises
     ------
@@ -67,7 +70,7 @@ def with_account(
     facts = catalogue or shipped()
     usual = (options, failure_rate) == (AS_USUAL, None)
     try:
-        upkeep = upkeep_of(question.cluster, options=options, catalogue=facts)
+        found = (upkeep or upkeep_of)(question.cluster, options=options, catalogue=facts)
     except InputError as error:
         if not usual:
             raise
@@ -77,7 +80,7 @@ def with_account(
             "where a run stands and what it pays says nothing without its length: give --tokens"
         )
     failures = failures_of(question.cluster, question.model, catalogue=facts, rate=failure_rate)
-    return replace(question, site=RunSite(failures=failures, **upkeep._asdict()))
+    return replace(question, site=RunSite(failures=failures, **found._asdict()))
 
 
 def run_site(
@@ -108,6 +111,15 @@ class Upkeep(NamedTuple):
     priced: str
     cap: float | None
     assumed: tuple[str, ...]
+
+
+class UpkeepOf(Protocol):
+    """What finds the upkeep of a cluster, as `upkeep_of` does."""
+
+    def __call__(
+        self, cluster: Cluster, /, *, options: SiteOptions, catalogue: Catalogue
+    ) -> Upkeep:
+        """Return the upkeep."""
 
 
 def upkeep_of(
