@@ -151,8 +151,7 @@ def draw(inputs: Mapping[str, Input], count: int = DRAWS, *, seed: int = 0) -> d
     loose = sum(one.low != one.high for _, one in named)
     drawn = iter(_kept_places(loose, count, seed))
     return {
-        name: one.value if one.low == one.high else one.quantile(next(drawn))
-        for name, one in named
+        name: one.value if one.low == one.high else one.quantile(next(drawn)) for name, one in named
     }
 
 
@@ -223,9 +222,7 @@ def influences(
     others = draw(loose, count, seed=seed + 1)
     at_ours = _column(model(ours), result, count)
     at_others = _column(model({**ours, **others}), result, count)
-    mixed = {
-        name: _column(model({**ours, name: others[name]}), result, count) for name in loose
-    }
+    mixed = {name: _column(model({**ours, name: others[name]}), result, count) for name in loose}
     return shares_of_variance(at_ours, at_others, mixed)
 
 

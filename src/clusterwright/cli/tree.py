@@ -114,6 +114,11 @@ COMMANDS = (
         "Fit efficiency profiles to measured kernel times.",
     ),
     Command(
+        "sweep",
+        "clusterwright.cli.sweep:sweep",
+        "Ask one kind of question many times over, on all cores or a Ray cluster.",
+    ),
+    Command(
         "replay",
         "clusterwright.cli.replay:replay",
         "Compute a saved plan again and tell whether it is the same.",

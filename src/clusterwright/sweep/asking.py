@@ -40,7 +40,8 @@ class Chunk(NamedTuple):
 
 def columns_of(study: Study) -> list[str]:
     """The numbers that a study keeps: each result with the ends of its interval."""
-    return [name for result in study.kept for name in ends_of(result)]
+    asks = study.asks
+    return [name for result in study.kept for name in ends_of(asks, result)]
 
 
 class Asker:

@@ -118,6 +118,13 @@ class Table:
             return Point("others" if part else "ours", sample)
         return Point("mixed", sample, part - 2)
 
+    def within(self, role: str, option: int = 0) -> range:
+        """The numbers, in each cell, of a design's samples of a role; see `Point`."""
+        k = len(self.names)
+        step = k + 2 if self.study.design == "sobol" else 1
+        part = {"ours": 0, "others": 1, "mixed": 2 + option}[role]
+        return range(1 + 2 * k + part, self.block, step)
+
     def drawn(self, within: int) -> Case:
         """The uncertain options of a row, by its number in its cell."""
         point = self.point(within)

@@ -70,9 +70,7 @@ class OnRay:
         ray, quiet = self._ray, {"log_to_driver": False, "logging_level": "ERROR"}
         try:
             if not self.address:
-                ray.init(
-                    address="local", num_cpus=self.workers, include_dashboard=False, **quiet
-                )
+                ray.init(address="local", num_cpus=self.workers, include_dashboard=False, **quiet)
             elif self.address == JOINED:
                 ray.init(address="auto", **quiet)
             else:

@@ -55,6 +55,8 @@ FLEET_RESULTS = {
 }
 """Results and their dimensions. ``closed_form``: goodput without what chance makes of it;
 ``standby``: spare nodes; ``waited``: share of runs that ever wait for one."""
+FLEET_POINTS = ("checkpoint_every", "standby", "waited")
+"""Results that come without an interval."""
 FABRIC = {
     "switch": Option("text", changes="site"),
     "tiers": Option("count", changes="site"),

@@ -14,12 +14,14 @@ from clusterwright.sweep.options import Option
 class Question(NamedTuple):
     """One kind of question, named after its command.
 
-    ``options``: as the command has them; ``results``: name to dimension; ``answer``: a row's values
-    to its numbers in SI, and what was chosen in words.
+    ``options``: as the command has them; ``results``: name to dimension, and ``points`` those of
+    them without an interval; ``answer``: a row's values to its numbers in SI, and what was chosen
+    in words.
     """
 
     options: Mapping[str, Option]
     results: Mapping[str, str]
+    points: tuple[str, ...]
     answer: Callable[[training.Values, Kept], training.Found]
 
 
@@ -35,26 +37,31 @@ QUESTIONS: Mapping[str, Question] = {
             **training.FAILURES,
         },
         results=training.PLANNED,
+        points=training.POINTS,
         answer=training.plan,
     ),
     "estimate train": Question(
         options={**TRAINED, **training.CUT},
         results=training.ESTIMATED,
+        points=training.POINTS,
         answer=training.estimate,
     ),
     "plan serve": Question(
         options=serving.OPTIONS,
         results=serving.RESULTS,
+        points=serving.POINTS,
         answer=serving.plan,
     ),
     "fleet": Question(
         options=places.FLEET,
         results=places.FLEET_RESULTS,
+        points=places.FLEET_POINTS,
         answer=places.fleet,
     ),
     "site": Question(
         options=places.SITE,
         results=places.SITE_RESULTS,
+        points=(),
         answer=places.site,
     ),
 }
@@ -75,6 +82,6 @@ def question_named(name: str) -> Question:
     return QUESTIONS[name]
 
 
-def ends_of(result: str) -> tuple[str, str, str]:
-    """The names of a result and of the ends of its interval."""
-    return result, f"{result}_low", f"{result}_high"
+def ends_of(asks: Question, result: str) -> tuple[str, ...]:
+    """The names of a result and of the ends of its interval, if it has one."""
+    return (result,) if result in asks.points else (result, f"{result}_low", f"{result}_high")

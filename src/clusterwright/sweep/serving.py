@@ -93,6 +93,8 @@ NAMED = {
     "million_emitted": "carbon",
 }
 """Results and the fields of `ServiceAccount` that they are."""
+POINTS = tuple(name for name in RESULTS if name not in NAMED)
+"""Results that come without an interval."""
 
 
 def plan(values: Values, kept: Kept) -> Found:

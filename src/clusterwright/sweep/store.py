@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import msgspec
 
@@ -23,9 +23,13 @@ from clusterwright.sweep.asking import Answer, Chunk, columns_of
 from clusterwright.sweep.designs import Table
 from clusterwright.sweep.study import Study
 
+Array = Any
+
 MARK = 0x63775357
 """The number by which SQLite knows our files: `cwSW`."""
 FORMAT = 1
+AT_ONCE = 10_000
+"""Rows that are read at once."""
 
 
 class Store:
@@ -61,7 +65,7 @@ class Store:
         self._base.close()
         self._unlock()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,27 +119,24 @@ class Store:
             (status,),
         ).fetchall()
 
-    def column(self, name: str, *, first: int = 0, count: int | None = None) -> list[float | None]:
-        """One of `columns_of` over rows, None where a row has no such answer or none yet."""
-        count = self.table.count - first if count is None else count
-        found: list[float | None] = [None] * count
+    def column(self, name: str) -> Array:
+        """One of `columns_of` over all rows, NaN where a row has no such answer or none yet."""
+        import numpy as np
+
+        found = np.full(self.table.count, np.nan)
         rows = self._base.execute(
-            f"SELECT row, {quoted(name)} FROM answers WHERE row >= ? AND row < ?",  # noqa: S608
-            (first, first + count),
+            f"SELECT row, {quoted(name)} FROM answers WHERE {quoted(name)} IS NOT NULL"  # noqa: S608
         )
-        for row, value in rows:
-            found[row - first] = value
+        while some := rows.fetchmany(AT_ONCE):
+            places, values = zip(*some, strict=True)
+            found[list(places)] = values
         return found
 
-    def ranked(self, name: str, *, most: bool, limit: int) -> list[tuple[Any, ...]]:
-        """The best answered rows by a result: row, how, and all of `columns_of`."""
-        order = "DESC" if most else "ASC"
-        numbers = ", ".join(map(quoted, columns_of(self.study)))
-        return self._base.execute(
-            f"SELECT row, how, {numbers} FROM answers WHERE {quoted(name)} IS NOT NULL "  # noqa: S608
-            f"ORDER BY {quoted(name)} {order}, row LIMIT ?",
-            (limit,),
-        ).fetchall()
+    def answer(self, row: int) -> dict[str, Any]:
+        """What ``answers`` has of one row, by name; empty where it is not done."""
+        found = self._base.execute("SELECT * FROM answers WHERE row = ?", (row,))
+        names = [column[0] for column in found.description]
+        return dict(zip(names, found.fetchone() or (), strict=False))
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """Every row that is done, in order: as ``asked``, then as ``answers`` has it."""
@@ -156,7 +157,9 @@ class Store:
                 self._base.execute("BEGIN IMMEDIATE")
                 yield self._base
         except sqlite3.IntegrityError as error:
-            raise InputError(f"{str(self.path)!r} has rows of that chunk already: {error}") from None
+            raise InputError(
+                f"{str(self.path)!r} has rows of that chunk already: {error}"
+            ) from None
         except sqlite3.Error as error:
             raise InputError(
                 f"cannot write to {str(self.path)!r}: {error}; what is written is safe, and the "

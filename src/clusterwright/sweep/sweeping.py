@@ -1,4 +1,4 @@
-"""A study from its file to its answers: what is left is done, written as it comes, and summed up."""
+"""A study from its file to its answers: what is left is done, and written as it comes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clusterwright.errors import InputError
-from clusterwright.sweep.asking import chunks_of
+from clusterwright.sweep.asking import Chunk, chunks_of
 from clusterwright.sweep.designs import Table
 from clusterwright.sweep.running import executor_named
 from clusterwright.sweep.store import Store
@@ -82,31 +82,40 @@ def sweep(
     table = Table(study)
     store = Store(out, study, table)
     try:
-        _fill(store, on, workers, chunk or table.usual_chunk, limit, tell)
+        chunks = chunks_of(store.gaps(), chunk or table.usual_chunk)
+        _fill(store, _first(chunks, limit), on, workers, tell or (lambda _: None))
     except BaseException:
         store.close()
         raise
     return store
 
 
+def _first(chunks: list[Chunk], limit: int | None) -> list[Chunk]:
+    """The first chunks that have as many rows as are asked for."""
+    found, rows = [], 0
+    for chunk in chunks:
+        if limit is not None and rows >= limit:
+            break
+        found.append(chunk)
+        rows += chunk.count
+    return found
+
+
 def _fill(
-    store: Store, on: str, workers: int | None, size: int, limit: int | None, tell: Tell | None
+    store: Store, chunks: list[Chunk], on: str, workers: int | None, tell: Tell
 ) -> None:
-    """Do the chunks that are left, and write each as it comes."""
-    chunks = chunks_of(store.gaps(), size)
-    if limit is not None:
-        chunks = chunks[: -(-limit // size)]
+    """Do chunks, and write each as it comes."""
+    many = min(max(1, len(chunks)), workers or os.cpu_count() or 1)
+    executor = executor_named(on, many)
     if not chunks:
         return
     rows = store.table.count
     before = done = rows - sum(end - first for first, end in store.gaps())
     start = time.monotonic()
-    many = min(len(chunks), workers or os.cpu_count() or 1)
-    for chunk, found in executor_named(on, many).run(store.study, chunks):
+    for chunk, found in executor.run(store.study, chunks):
         if isinstance(found, str):
             store.fail(chunk, found)
             continue
         store.add(chunk, found)
         done += chunk.count
-        if tell is not None:
-            tell(Progress(before, done, rows, time.monotonic() - start))
+        tell(Progress(before, done, rows, time.monotonic() - start))
