@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -12,6 +13,7 @@ from clusterwright.asking_site import site_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
+from clusterwright.fleet.records import RunQuestion
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
 from clusterwright.site.machine import machine_of
@@ -45,7 +47,6 @@ def with_account(
     options: SiteOptions = AS_USUAL,
     failure_rate: str | None = None,
     catalogue: Catalogue | None = None,
-    upkeep: UpkeepOf | None = None,
 ) -> TrainingQuestion:
     """The question with what its account rests on; where nobody published that, it says so.
 
@@ -59,8 +60,6 @@ def with_account(
         Unexpected interruptions of eight accelerators, such as ``3.8e-3/d``; None: as published.
     catalogue
         The facts.
-    upkeep
-        What finds the cluster's upkeep, for who asks often and keeps it [default: `upkeep_of`].
 
     Raises
     ------
@@ -68,19 +67,37 @@ def with_account(
         What was asked for cannot be: a place, a price, a way of cooling.
     """
     facts = catalogue or shipped()
-    usual = (options, failure_rate) == (AS_USUAL, None)
+    cluster, model = question.cluster, question.model
+    return accounted(
+        question,
+        lambda: upkeep_of(cluster, options=options, catalogue=facts),
+        lambda: failures_of(cluster, model, catalogue=facts, rate=failure_rate),
+        as_usual=(options, failure_rate) == (AS_USUAL, None),
+    )
+
+
+def accounted(
+    question: TrainingQuestion,
+    upkeep: Callable[[], Upkeep],
+    failures: Callable[[], RunQuestion],
+    *,
+    as_usual: bool,
+) -> TrainingQuestion:
+    """`with_account` from its parts, for who asks many like questions and keeps them.
+
+    ``as_usual``: nothing was asked for, so that what nobody published is no error.
+    """
     try:
-        found = (upkeep or upkeep_of)(question.cluster, options=options, catalogue=facts)
+        found = upkeep()
     except InputError as error:
-        if not usual:
+        if not as_usual:
             raise
         return replace(question, assumed=(*question.assumed, f"no power or money: {error}"))
-    if not usual and not question.workload.tokens:
+    if not as_usual and not question.workload.tokens:
         raise InputError(
             "where a run stands and what it pays says nothing without its length: give --tokens"
         )
-    failures = failures_of(question.cluster, question.model, catalogue=facts, rate=failure_rate)
-    return replace(question, site=RunSite(failures=failures, **found._asdict()))
+    return replace(question, site=RunSite(failures=failures(), **found._asdict()))
 
 
 def run_site(
@@ -111,15 +128,6 @@ class Upkeep(NamedTuple):
     priced: str
     cap: float | None
     assumed: tuple[str, ...]
-
-
-class UpkeepOf(Protocol):
-    """What finds the upkeep of a cluster, as `upkeep_of` does."""
-
-    def __call__(
-        self, cluster: Cluster, /, *, options: SiteOptions, catalogue: Catalogue
-    ) -> Upkeep:
-        """Return the upkeep."""
 
 
 def upkeep_of(

@@ -148,11 +148,24 @@ def draw(inputs: Mapping[str, Input], count: int = DRAWS, *, seed: int = 0) -> d
     """
     # By name: inputs that were saved and read again come in another order.
     named = sorted(inputs.items())
-    loose = sum(one.low != one.high for _, one in named)
-    drawn = iter(_kept_places(loose, count, seed))
-    return {
-        name: one.value if one.low == one.high else one.quantile(next(drawn)) for name, one in named
-    }
+    loose = [one for _, one in named if one.low != one.high]
+    drawn = iter(
+        _drawn((one.low, one.value, one.high), column, len(loose), count, seed)
+        for column, one in enumerate(loose)
+    )
+    return {name: one.value if one.low == one.high else next(drawn) for name, one in named}
+
+
+# Accounts of like runs draw many of the same inputs: those of a few are kept, and not written to.
+@lru_cache(maxsize=256)
+def _drawn(
+    ends: tuple[float, float, float], column: int, columns: int, count: int, seed: int
+) -> Floats:
+    low, value, high = ends
+    kept = _kept_places(columns, count, seed)
+    found = Input(value=value, low=low, high=high).quantile(kept[column])
+    found.flags.writeable = False
+    return found
 
 
 def places(columns: int, count: int, seed: int) -> Floats:
@@ -168,8 +181,7 @@ def places(columns: int, count: int, seed: int) -> Floats:
     return found
 
 
-# Accounts of many runs draw as many inputs as often: what they draw from is kept.
-_kept_places = lru_cache(maxsize=32)(places)
+_kept_places = lru_cache(maxsize=8)(places)
 
 
 def interval_of(draws: Floats) -> Interval:
@@ -178,8 +190,21 @@ def interval_of(draws: Floats) -> Interval:
     >>> interval_of(np.arange(11.0))
     Interval(low=1.0, middle=5.0, high=9.0)
     """
-    low, middle, high = np.quantile(np.asarray(draws, float), (OUTER[0], 0.5, OUTER[1]))
-    return Interval(low=float(low), middle=float(middle), high=float(high))
+    ordered = np.sort(np.asarray(draws, float), axis=None)
+    low, middle, high = (_at(ordered, place) for place in (OUTER[0], 0.5, OUTER[1]))
+    return Interval(low=low, middle=middle, high=high)
+
+
+def _at(ordered: Floats, place: float) -> float:
+    """A quantile of numbers in order, as `numpy.quantile` has it to the last bit, but sooner."""
+    if np.isnan(ordered[-1]):
+        return float("nan")
+    index = (len(ordered) - 1) * place
+    below = int(index)
+    a = float(ordered[below])
+    b = float(ordered[min(below + 1, len(ordered) - 1)])
+    share = index - below
+    return a + (b - a) * share if share < 0.5 else b - (b - a) * (1.0 - share)
 
 
 def intervals_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,7 +16,7 @@ from clusterwright.uncertain import Interval
 T = TypeVar("T")
 
 MOST = 1024
-"""Parts of answers that a worker keeps; each is some tens of kilobytes."""
+"""Of each part of answers that a worker keeps; one is some tens of kilobytes."""
 
 
 class Kept:
@@ -25,28 +25,36 @@ class Kept:
     def __init__(self, facts: Catalogue, most: int = MOST) -> None:
         self.facts = facts
         self._most = most
-        self._found: OrderedDict[Hashable, object] = OrderedDict()
+        self._found: dict[str, OrderedDict[Hashable, object]] = {}
 
-    def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
+    def __call__(self, key: Key, make: Callable[[], T]) -> T:
         """What ``make`` returns, or the error that it raises, from the last time if it is kept."""
-        if key in self._found:
-            self._found.move_to_end(key)
+        held = self._found.setdefault(key.part, OrderedDict())
+        if key.values in held:
+            held.move_to_end(key.values)
         else:
             try:
-                self._found[key] = make()
+                held[key.values] = make()
             except ClusterwrightError as error:
-                self._found[key] = error
-            if len(self._found) > self._most:
-                self._found.popitem(last=False)
-        found = self._found[key]
+                held[key.values] = error.with_traceback(None)
+            if len(held) > self._most:
+                held.popitem(last=False)
+        found = held[key.values]
         if isinstance(found, ClusterwrightError):
-            raise found.with_traceback(None)
+            raise found
         return found  # type: ignore[return-value]  # what was kept under this key
 
 
-def key_of(part: str, values: Mapping[str, Hashable]) -> Hashable:
+class Key(NamedTuple):
+    """A part of an answer, and the options that it depends on."""
+
+    part: str
+    values: Hashable
+
+
+def key_of(part: str, values: Mapping[str, Hashable]) -> Key:
     """A key for a part of an answer and the options that it depends on."""
-    return (part, *sorted(values.items()))
+    return Key(part, tuple(sorted(values.items())))
 
 
 def with_interval(name: str, found: Interval | None) -> dict[str, float]:

@@ -10,7 +10,7 @@ from clusterwright.asking_load import rate_of
 from clusterwright.asking_serving import price_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
-from clusterwright.site.quotes import day_of, read_price
+from clusterwright.site.quotes import newest_day, read_price
 
 Value = str | int | float | bool
 """What one cell of a table of questions holds, as TOML has it."""
@@ -88,7 +88,7 @@ def number_of(option: Option, written: Value, name: str, facts: Catalogue) -> fl
     if option.kind == "count":
         return float(whole_number(_counted(value), name))
     if option.kind == "money":
-        return read_price(str(value), dimension, day=_last_day(facts), catalogue=facts)
+        return read_price(str(value), dimension, day=newest_day(facts), catalogue=facts)
     return quantity_of(str(value), dimension, name) if isinstance(value, str) else float(value)
 
 
@@ -111,10 +111,6 @@ def _shown(written: Value) -> str:
 
 def _counted(value: Value) -> str | float:
     return value if isinstance(value, str) else float(value)
-
-
-def _last_day(facts: Catalogue) -> str:
-    return max(day_of(one.text("checked")) for one in facts.entries("prices").values()).isoformat()
 
 
 def _model(_: Option, written: Value, name: str, facts: Catalogue) -> Value:
@@ -161,7 +157,7 @@ def _quantity(option: Option, written: Value, name: str, _: Catalogue) -> Value:
 
 
 def _money(option: Option, written: Value, _: str, facts: Catalogue) -> Value:
-    read_price(str(written), str(option.of), day=_last_day(facts), catalogue=facts)
+    read_price(str(written), str(option.of), day=newest_day(facts), catalogue=facts)
     return str(written)
 
 

@@ -1,8 +1,6 @@
 """Options that nobody knows exactly: what a study draws them from."""
 
 from __future__ import annotations
-
-import math
 from typing import Any, Literal
 
 import numpy as np
@@ -53,7 +51,7 @@ class Spread(Record, frozen=True, kw_only=True):
         if self.shape == "even":
             return self.low + (self.high - self.low) * probability
         if self.shape == "log":
-            return math.exp(math.log(self.low) + math.log(self.high / self.low) * probability)
+            return self.low * float((self.high / self.low) ** probability)
         one = Input(value=self.value, low=self.low, high=self.high)
         return float(one.quantile(np.asarray(probability)))
 

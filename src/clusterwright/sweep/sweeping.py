@@ -101,9 +101,7 @@ def _first(chunks: list[Chunk], limit: int | None) -> list[Chunk]:
     return found
 
 
-def _fill(
-    store: Store, chunks: list[Chunk], on: str, workers: int | None, tell: Tell
-) -> None:
+def _fill(store: Store, chunks: list[Chunk], on: str, workers: int | None, tell: Tell) -> None:
     """Do chunks, and write each as it comes."""
     many = min(max(1, len(chunks)), workers or os.cpu_count() or 1)
     executor = executor_named(on, many)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from clusterwright.asking import ask_training
-from clusterwright.asking_account import Upkeep, upkeep_of, with_account
-from clusterwright.asking_prices import SiteOptions
+from clusterwright.asking_account import accounted, upkeep_of
+from clusterwright.asking_prices import AS_USUAL, SiteOptions
+from clusterwright.asking_run import failures_of
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.hardware import Cluster
 from clusterwright.planner import estimate_question, plan_training, run_account
 from clusterwright.planner_limits import ask_limits, plan_within
 from clusterwright.site.run import RunAccount
@@ -170,21 +170,22 @@ def _asked(values: Values, kept: Kept) -> TrainingQuestion:
 
 
 def _accounted(question: TrainingQuestion, values: Values, kept: Kept) -> TrainingQuestion:
-    """The question with what its account rests on."""
+    """`with_account`, its parts worked out once for rows that share them."""
+    facts, options, rate = kept.facts, site_options(values), values.get("failure_rate")
     machine = picked(values, PLACE)
-
-    def upkeep(cluster: Cluster, *, options: SiteOptions, catalogue: Catalogue) -> Upkeep:
-        return kept(
-            key_of("upkeep", {**machine, "site": options}),
-            lambda: upkeep_of(cluster, options=options, catalogue=catalogue),
-        )
-
-    return with_account(
+    failing = {**machine, "model": values.get("model"), "rate": rate}
+    cluster, model = question.cluster, question.model
+    return accounted(
         question,
-        options=site_options(values),
-        failure_rate=values.get("failure_rate"),
-        catalogue=kept.facts,
-        upkeep=upkeep,
+        lambda: kept(
+            key_of("upkeep", {**machine, "site": options}),
+            lambda: upkeep_of(cluster, options=options, catalogue=facts),
+        ),
+        lambda: kept(
+            key_of("failures", failing),
+            lambda: failures_of(cluster, model, catalogue=facts, rate=rate),
+        ),
+        as_usual=(options, rate) == (AS_USUAL, None),
     )
 
 
