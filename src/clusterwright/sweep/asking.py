@@ -35,7 +35,7 @@ class Chunk(NamedTuple):
     """Rows that are answered, and written, together."""
 
     first: int
-    count: int
+    rows: int
 
 
 def columns_of(study: Study) -> list[str]:
@@ -55,7 +55,7 @@ class Asker:
 
     def chunk(self, chunk: Chunk) -> list[Answer]:
         """The answers of a chunk's rows."""
-        return [self.answer(row) for row in range(chunk.first, chunk.first + chunk.count)]
+        return [self.answer(row) for row in range(chunk.first, chunk.first + chunk.rows)]
 
     def answer(self, row: int) -> Answer:
         """The answer of one row; what cannot be answered is told in words, and never raised."""
@@ -94,7 +94,7 @@ def chunks_of(gaps: Sequence[tuple[int, int]], size: int) -> list[Chunk]:
         Rows of a chunk, the last of a gap maybe fewer; cut at whole multiples.
 
     >>> chunks_of([(0, 5), (8, 9)], 4)
-    [Chunk(first=0, count=4), Chunk(first=4, count=1), Chunk(first=8, count=1)]
+    [Chunk(first=0, rows=4), Chunk(first=4, rows=1), Chunk(first=8, rows=1)]
     """
     found = []
     for first, end in gaps:

@@ -1,6 +1,7 @@
 """Options that nobody knows exactly: what a study draws them from."""
 
 from __future__ import annotations
+
 from typing import Any, Literal
 
 import numpy as np

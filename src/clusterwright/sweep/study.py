@@ -252,7 +252,9 @@ def _kind_of(value: Any) -> str:  # noqa: ANN401 - TOML
         return "true and false"
     if isinstance(value, int | float):
         return "numbers"
-    return {str: "texts", dict: "tables"}.get(type(value), "lists")
+    if isinstance(value, str):
+        return "texts"
+    return "tables" if isinstance(value, dict) else "lists"
 
 
 def _distinct(options: Case, axes: Iterable[Axis], uncertain: Mapping[str, Spread]) -> None:

@@ -97,7 +97,7 @@ def summed(store: Store) -> Summary:
         refusals=tuple(store.refusals("refused")[:MOST_SAID]),
         faults=tuple(store.refusals("broke")[:MOST_SAID]),
         failed=tuple(
-            f"rows {chunk.first:,} to {chunk.first + chunk.count - 1:,}: {why}"
+            f"rows {chunk.first:,} to {chunk.first + chunk.rows - 1:,}: {why}"
             for chunk, why in store.failed()
         ),
     )

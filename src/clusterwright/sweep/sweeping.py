@@ -97,7 +97,7 @@ def _first(chunks: list[Chunk], limit: int | None) -> list[Chunk]:
         if limit is not None and rows >= limit:
             break
         found.append(chunk)
-        rows += chunk.count
+        rows += chunk.rows
     return found
 
 
@@ -115,5 +115,5 @@ def _fill(store: Store, chunks: list[Chunk], on: str, workers: int | None, tell:
             store.fail(chunk, found)
             continue
         store.add(chunk, found)
-        done += chunk.count
+        done += chunk.rows
         tell(Progress(before, done, rows, time.monotonic() - start))
