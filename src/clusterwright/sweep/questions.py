@@ -37,13 +37,13 @@ QUESTIONS: Mapping[str, Question] = {
             **training.FAILURES,
         },
         results=training.PLANNED,
-        points=training.POINTS,
+        points=training.PLANNED_POINTS,
         answer=training.plan,
     ),
     "estimate train": Question(
         options={**TRAINED, **training.CUT},
         results=training.ESTIMATED,
-        points=training.POINTS,
+        points=training.ESTIMATED_POINTS,
         answer=training.estimate,
     ),
     "plan serve": Question(

@@ -108,7 +108,8 @@ PLANNED = {
 the whole run if nothing failed, ``wall``: with failures; ``accelerator_time``: of all accelerators
 together, failures left out. ``made``: carbon of making the machines, ``emitted``: of electricity.
 """
-POINTS = ("tokens_per_second", "mfu", "hfu", "memory", "used", "accelerator_time")
+ESTIMATED_POINTS = ("tokens_per_second", "mfu", "hfu", "memory", "used")
+PLANNED_POINTS = (*ESTIMATED_POINTS, "accelerator_time")
 """Results that come without an interval."""
 RENAMED = {
     "seq_len": "sequence_length",
