@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ def studies(draw):
     sizes = draw(st.lists(st.integers(1, 4), max_size=3))
     axes = []
     for name, size in zip(draw(st.permutations(OPTIONS)), sizes, strict=False):
-        values = [f"{value} {UNITS[name]}" if name in UNITS else value for value in range(1, size + 1)]
+        values = [
+            f"{value} {UNITS[name]}" if name in UNITS else value for value in range(1, size + 1)
+        ]
         axes.append(
             Axis(name=name, cases=tuple({name: v} for v in values), labels=tuple(map(str, values)))
         )
@@ -79,7 +82,7 @@ def test_rows_that_share_a_plan_follow_one_another(study):
         tuple(v for n, v in table.row(i).items() if n in ("accelerators", "seq_len"))
         for i in range(table.count)
     ]
-    runs = 1 + sum(one != two for one, two in zip(plans, plans[1:], strict=False))
+    runs = 1 + sum(one != two for one, two in pairwise(plans))
     assert runs == len(set(plans))
 
 
@@ -236,7 +239,9 @@ def test_indices_are_those_that_the_rest_of_the_house_computes(tmp_path):
     def function(x):
         return x["duty"] ** 2 * x["drawn"]
 
-    with made_up(drawn_study("sobol", 64, **dict.fromkeys(names, one)), tmp_path, function) as store:
+    with made_up(
+        drawn_study("sobol", 64, **dict.fromkeys(names, one)), tmp_path, function
+    ) as store:
         [moved] = summed(store).best[0].moved
     inputs = dict.fromkeys(names, Input(value=0.3, low=0.1, high=0.9))
     theirs = influences(lambda x: {"y": function(x)}, inputs, "y", count=64, seed=0)
@@ -305,5 +310,7 @@ def test_intervals_are_numpys_quantiles_to_the_last_bit(draws):
     with np.errstate(over="ignore", invalid="ignore"):
         low, middle, high = np.quantile(np.array(draws), (0.1, 0.5, 0.9))
         found = interval_of(np.array(draws))
-    for ours, theirs in zip((found.low, found.middle, found.high), (low, middle, high), strict=True):
+    for ours, theirs in zip(
+        (found.low, found.middle, found.high), (low, middle, high), strict=True
+    ):
         assert ours == theirs or (math.isnan(ours) and math.isnan(theirs))

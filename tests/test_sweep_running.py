@@ -229,7 +229,7 @@ def test_two_sweeps_do_not_write_to_one_file(tmp_path):
     study = study_of(tmp_path, PRICES)
     with (
         Store(tmp_path / "a.sqlite", study, Table(study)),
-        pytest.raises(InputError, match="another sweep is writing to .*a.sqlite': wait for it"),
+        pytest.raises(InputError, match=r"another sweep is writing to .*a.sqlite': wait for it"),
     ):
         sweep(study, tmp_path / "a.sqlite", workers=1)
     sweep(study, tmp_path / "a.sqlite", workers=1, limit=1).close()
@@ -269,7 +269,7 @@ def other_database(path):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda path: path.write_text("not a database, but long enough to be one " * 50), "not a database"),
+        (lambda path: path.write_text("long enough to be one " * 99), "file is not a database"),
         (other_database, "a database of something else: give another file"),
         (lambda path: path.mkdir(), "is a folder: name a file with --out"),
     ],
@@ -304,7 +304,7 @@ def test_a_place_where_nothing_can_be_written_is_refused(tmp_path):
         locked = tmp_path / "locked" / "a.sqlite"
         locked.parent.mkdir(mode=0o500)
     if locked.parent.is_dir():
-        with pytest.raises(InputError, match="cannot write .*give another place with --out"):
+        with pytest.raises(InputError, match=r"cannot write .*give another place with --out"):
             sweep(study, locked, workers=1)
 
 

@@ -52,7 +52,9 @@ def test_results_and_the_ends_of_their_intervals_have_names_of_their_own(questio
 def test_a_study_says_the_same_wherever_it_lies_and_however_it_is_commented(tmp_path):
     (tmp_path / "other").mkdir()
     one = study_of(tmp_path, PRICES)
-    two = study_of(tmp_path / "other", "# as before\n" + PRICES.replace("failure-rate", "failure_rate"))
+    two = study_of(
+        tmp_path / "other", "# as before\n" + PRICES.replace("failure-rate", "failure_rate")
+    )
     assert one.hash == two.hash
     assert one.hash != study_of(tmp_path, PRICES.replace("0.05", "0.06")).hash
     # How answers are ranked in the end changes none of them.
@@ -129,7 +131,7 @@ WRONG = {
         r"a sobol design needs options to draw: add an \[uncertain\] table",
     ),
     "a grid that draws": (
-        'design = "grid"\n' + PRICES + '[uncertain]\npue = [1.1, 1.2, 1.3]',
+        'design = "grid"\n' + PRICES + "[uncertain]\npue = [1.1, 1.2, 1.3]",
         "a grid draws nothing",
     ),
     "unknown design": ('design = "lhs"\n' + PRICES, "choose from grid, sobol, monte-carlo"),
@@ -153,11 +155,14 @@ WRONG = {
         None,
     ),
     "no such result": (PRICES.replace('["cost",', '["costs",'), "did you mean cost"),
-    "ranked by what is not kept": (PRICES.replace('least = "cost"', 'least = "mfu"'), "add it there"),
+    "ranked by what is not kept": (
+        PRICES.replace('least = "cost"', 'least = "mfu"'),
+        "add it there",
+    ),
     "least and most": ('most = "wall"\n' + PRICES, "give one of them"),
     "no flag": (PRICES.replace('tokens = "1T"', 'tokens = "1T"\ncolocated = 1'), "true or false"),
     "a flag": (PRICES.replace('tokens = "1T"', "tokens = true"), "tokens is true, but must be no"),
-    "results that are no list": ('question = "site"\nresults = "hour"', 'must be a list of names'),
+    "results that are no list": ('question = "site"\nresults = "hour"', "must be a list of names"),
     "an option for a table": ('question = "site"\noptions = 3', "must be a table"),
     "tables under an option's name": (
         PRICES.replace("[8, 16]", "[{accelerators = 8}]"),
@@ -185,9 +190,9 @@ def test_a_range_that_reaches_below_zero_is_refused(tmp_path):
 
 
 def test_a_study_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot read the study .*: No such file"):
+    with pytest.raises(InputError, match=r"cannot read the study .*: No such file"):
         read_study(tmp_path / "none.toml")
-    with pytest.raises(InputError, match="cannot read the study .*: Is a directory"):
+    with pytest.raises(InputError, match=r"cannot read the study .*: Is a directory"):
         read_study(tmp_path)
 
 
@@ -195,7 +200,7 @@ def test_more_questions_than_anybody_waits_for_are_refused(tmp_path):
     prices = ", ".join(f"{price}" for price in range(1, 5001))
     text = PRICES.replace("accelerators = [8, 16]", f"accelerators = [{prices}]").replace(
         'failure-rate = ["1e-3/d", "1e-2/d"]',
-        f'failure-rate = [{", ".join(repr(f"{one}e-5/d") for one in range(1, 1201))}]',
+        f"failure-rate = [{', '.join(repr(f'{one}e-5/d') for one in range(1, 1201))}]",
     )
     with pytest.raises(InputError, match="12,000,000 questions, and 10,000,000 are the most"):
         Table(study_of(tmp_path, text))

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from clusterwright.cli.options import Whole, write, write_json
 from clusterwright.report.sweep_text import begun_text, left_text, progress_words, summary_text
 from clusterwright.sweep.designs import Table
-from clusterwright.sweep.exporting import export_csv
+from clusterwright.sweep.exporting import check_target, export_csv
 from clusterwright.sweep.study import read_study
 from clusterwright.sweep.summing import summed
 from clusterwright.sweep.sweeping import Progress
@@ -60,6 +60,8 @@ def sweep(
     if dry_run:
         write(begun_text(asked, Table(asked)))
         return 0
+    if csv is not None:
+        check_target(csv)
     target = out or study.with_suffix(".sqlite")
     try:
         store = sweep_study(

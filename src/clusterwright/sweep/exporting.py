@@ -10,6 +10,20 @@ from clusterwright.sweep.asking import columns_of
 from clusterwright.sweep.store import Store
 
 
+def check_target(path: Path) -> None:
+    """See, before anything is asked, that a file can be written there.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it is one.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot write {str(path)!r}: it is a folder; name a file")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+
+
 def export_csv(store: Store, path: Path) -> None:
     """Write every row that is done: its options, results with their units, and words.
 

@@ -96,11 +96,19 @@ def summed(store: Store) -> Summary:
         moved=() if drawn else _axes_moved(table, columns),
         refusals=tuple(store.refusals("refused")[:MOST_SAID]),
         faults=tuple(store.refusals("broke")[:MOST_SAID]),
-        failed=tuple(
-            f"rows {chunk.first:,} to {chunk.first + chunk.rows - 1:,}: {why}"
-            for chunk, why in store.failed()
-        ),
+        failed=_not_done(store),
     )
+
+
+def _not_done(store: Store) -> tuple[str, ...]:
+    """Chunks that could not be done, in words; of many the first."""
+    every = store.failed()
+    said = [
+        f"rows {chunk.first:,} to {chunk.first + chunk.rows - 1:,}: {why}"
+        for chunk, why in every[:MOST_SAID]
+    ]
+    more = len(every) - len(said)
+    return (*said, f"and {more:,} more such runs of rows") if more else tuple(said)
 
 
 def _moved_results(store: Store, by: str) -> list[str]:
