@@ -154,6 +154,10 @@ WRONG = {
         PRICES + '[uncertain]\nrent = {p10 = "$1/h", p50 = "$1.5/h", p90 = "$9/h"}',
         None,
     ),
+    "a word that is none": (
+        'question = "estimate train"\n[axes]\nzero = [1, 5]',
+        "zero is 5; choose from 0, 1, 2, 3",
+    ),
     "no such result": (PRICES.replace('["cost",', '["costs",'), "did you mean cost"),
     "ranked by what is not kept": (
         PRICES.replace('least = "cost"', 'least = "mfu"'),

@@ -16,6 +16,8 @@ from clusterwright.sweep.study import Study
 
 JOINED = "auto"
 """Instead of an address: the cluster that this machine is a node of."""
+SAID = 200
+"""Letters of what Ray says that are passed on."""
 
 
 class OnRay:
@@ -38,7 +40,7 @@ class OnRay:
     def __init__(self, address: str, workers: int) -> None:
         self.address, self.workers = address, workers
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to others
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns
         try:
             import ray
         except ImportError:
@@ -54,12 +56,13 @@ class OnRay:
         try:
             work = ray.remote(num_cpus=1, max_retries=TRIES)(_work)
             written = ray.put(msgspec.json.encode(study))
+            facts = study.facts().hash
             most = AHEAD * max(1, int(ray.cluster_resources().get("CPU", self.workers)))
             left, running = deque(chunks), dict[Any, Chunk]()
             while left or running:
                 while left and len(running) < most:
                     chunk = left.popleft()
-                    running[work.remote(written, chunk)] = chunk
+                    running[work.remote(written, facts, chunk)] = chunk
                 [ready], _ = ray.wait(list(running), num_returns=1)
                 yield running.pop(ready), self._result(ready)
         finally:
@@ -76,7 +79,7 @@ class OnRay:
             else:
                 ray.init(address=f"ray://{self.address}", **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            said = " ".join(str(error).split())[:200]
+            said = " ".join(str(error).split())[:SAID]
             raise InputError(
                 f"no Ray cluster answers at {self.address or 'this machine'}: {said}; give --on "
                 f"ray://host:10001, or --on ray for one on this machine"
@@ -89,8 +92,10 @@ class OnRay:
             answers: list[Answer] = ray.get(ready)
         except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
             return f"its worker died {TRIES + 1} times, killed or out of memory"
+        except ray.exceptions.RayTaskError as error:
+            return " ".join(str(error.cause or error).split())[:SAID]
         except ray.exceptions.RayError as error:
-            return f"Ray could not do it: {' '.join(str(error).split())[:200]}"
+            return f"Ray could not do it: {' '.join(str(error).split())[:SAID]}"
         return answers
 
 
@@ -98,9 +103,12 @@ _askers: dict[bytes, Asker] = {}
 """Of this worker, by study; kept between its chunks."""
 
 
-def _work(study: bytes, chunk: Chunk) -> list[Answer]:
+def _work(study: bytes, facts: str, chunk: Chunk) -> list[Answer]:
     """One chunk, on a worker."""
     if study not in _askers:
+        decoded = msgspec.json.decode(study, type=Study)
+        if decoded.facts().hash != facts:
+            raise InputError("a node has other facts in its catalogue: install the same version")
         _askers.clear()
-        _askers[study] = Asker(msgspec.json.decode(study, type=Study))
+        _askers[study] = Asker(decoded)
     return _askers[study].chunk(chunk)

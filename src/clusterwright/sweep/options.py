@@ -27,7 +27,7 @@ class Option(NamedTuple):
     """An option: its kind, of which dimension, kind of facts or words, and what it changes."""
 
     kind: Kind
-    of: str | tuple[str, ...] = ""
+    of: str | tuple[str | int, ...] = ""
     changes: Changes = "plan"
 
 
@@ -87,6 +87,8 @@ def number_of(option: Option, written: Value, name: str, facts: Catalogue) -> fl
     dimension = dimension_of(option, name)
     if option.kind == "count":
         return float(whole_number(_counted(value), name))
+    if option.kind == "rate":
+        return rate_of(_counted(value), name)
     if option.kind == "money":
         return read_price(str(value), dimension, day=newest_day(facts), catalogue=facts)
     return quantity_of(str(value), dimension, name) if isinstance(value, str) else float(value)
@@ -127,7 +129,7 @@ def _name(option: Option, written: Value, name: str, facts: Catalogue) -> Value:
 
 def _words(option: Option, written: Value, name: str, _: Catalogue) -> Value:
     if written not in option.of:
-        raise InputError(f"{name} is {written!r}; choose from {', '.join(option.of)}")
+        raise InputError(f"{name} is {written!r}; choose from {', '.join(map(str, option.of))}")
     return written
 
 

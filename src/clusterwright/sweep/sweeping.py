@@ -52,6 +52,9 @@ def sweep(
 ) -> Store:
     """Answer what is left of a study; the store it returns is open.
 
+    With several workers a script calls it below ``if __name__ == "__main__":``, since each worker
+    imports the script anew.
+
     Parameters
     ----------
     study

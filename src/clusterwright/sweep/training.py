@@ -72,7 +72,7 @@ CUT = {
     **dict.fromkeys(
         ("tp", "cp", "pp", "vpp", "dp", "ep", "etp", "micro_batch"), Option("whole")
     ),
-    "zero": Option("whole"),
+    "zero": Option("words", (0, 1, 2, 3)),
     "shard_group": Option("whole"),
     "recompute": Option("words", get_args(Recompute)),
     "recompute_layers": Option("whole"),
