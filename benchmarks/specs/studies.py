@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from benchmarks.registry import BenchSpec, cpu_time, register
 from clusterwright.sweep.asking import Asker
-from clusterwright.sweep.study import Axis, Study
+from clusterwright.sweep.study import Axis, Case, Study
 
 ROWS = 400
-PRICES = tuple({"tariff": f"${0.04 + 0.004 * step:.3f}/kWh"} for step in range(20))
-RATES = tuple({"failure_rate": f"{step}e-4/d"} for step in range(10, 50))
+PRICES: tuple[Case, ...] = tuple(
+    {"tariff": f"${0.04 + 0.004 * step:.3f}/kWh"} for step in range(20)
+)
+RATES: tuple[Case, ...] = tuple({"failure_rate": f"{step}e-4/d"} for step in range(10, 50))
 STUDY = Study(
     question="plan train",
     options={

@@ -108,11 +108,7 @@ def read_study(path: Path) -> Study:
     try:
         return _decoded(written, path.parent)
     except InputError as error:
-        raise (
-            type(error)(f"study {path.name}: {error}")
-            if type(error) is InputError
-            else (InputError(f"study {path.name}: {error}"))
-        ) from None
+        raise InputError(f"study {path.name}: {error}") from None
 
 
 KEYS = (
