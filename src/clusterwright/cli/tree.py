@@ -117,6 +117,8 @@ COMMANDS = (
         "launch",
         "clusterwright.cli.launch:launch",
         "Write the files that start a plan on a real tool: training or serving.",
+    ),
+    Command(
         "sweep",
         "clusterwright.cli.sweep:sweep",
         "Ask one kind of question many times over, on all cores or a Ray cluster.",
