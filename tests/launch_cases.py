@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
 from hypothesis import strategies as st
 
-from clusterwright.launch.records import Ask, LaunchFile, Options, Part, Program
+from clusterwright.launch.folder import write_launch
+from clusterwright.launch.places import Placed, folder_of, place_named
+from clusterwright.launch.records import Ask, Launch, LaunchFile, Options, Part, Program
+from clusterwright.launch.running import files_of
+from clusterwright.launch.shell import quoted
 
 IMAGE = "registry.example:5000/team/tool:1.0"
 OPTIONS = {
@@ -48,12 +55,15 @@ def programs(draw: st.DrawFn, *, port: int) -> Program:
 
 
 @st.composite
-def launches(draw: st.DrawFn) -> tuple[Part, ...]:
+def launches(
+    draw: st.DrawFn, *, most_hosts: int = 100_000, most_per_host: int = 16
+) -> tuple[Part, ...]:
     """The part of a training run, or the pools of a service."""
     device = draw(st.sampled_from(DEVICES))
-    per_host = draw(st.sampled_from([1, 2, 4, 8, 16]))
+    per_host = draw(st.sampled_from([n for n in (1, 2, 4, 8, 16) if n <= most_per_host]))
     if draw(st.booleans()):
-        hosts = draw(st.sampled_from([1, 2, 3, 64, 2048, 100_000]))
+        sizes = [n for n in (1, 2, 3, 64, 256, 2048, 100_000) if n <= most_hosts]
+        hosts = draw(st.sampled_from(sizes))
         program = draw(programs(port=0))
         return (Part(name="train", program=program, hosts=hosts, per_host=per_host, device=device),)
     names = draw(st.sampled_from([("serve",), ("prefill", "decode")]))
@@ -78,7 +88,7 @@ port, hosts = int(os.environ["MASTER_PORT"]), int(sys.argv[1])
 if rank == 0:
     with socket.create_server(("", port)) as server:
         met = sorted([0] + [int(server.accept()[0].recv(9)) for _ in range(hosts - 1)])
-    print("met", met, sys.argv[2:], os.environ["WORD"], flush=True)
+    print("met", met, sys.argv[2:], [os.environ["WORD"], os.environ.get("PORT")], flush=True)
 else:
     for _ in range(200):
         try:
@@ -123,7 +133,25 @@ def meeting(hosts: int, *, replicas: int = 1, port: int = 0, whole: bool = True)
     )
 
 
-def _words() -> str:
-    from clusterwright.launch.shell import quoted
+def printed(hosts: int, port: int | None = None) -> str:
+    """What the first of so many hosts prints when all came."""
+    told = [*TOLD[:2], SAID]
+    return f"met {list(range(hosts))} {told} {[SAID, port and str(port)]}"
 
+
+def written(folder: Path, on: str, *parts: Part, options: Options | None = None) -> Placed:
+    """A launch on disk, as `launch` writes it."""
+    made = place_named(on)("job", parts, OPTIONS[on] if options is None else options)
+    files = [
+        msgspec.structs.replace(file, path=folder_of(part, parts) + file.path)
+        for part in parts
+        for file in files_of(part)
+    ]
+    blank = {"say": "", "submit": "", "watch": "", "stop": "", "notes": ()}
+    whole = Launch(tool="fake", on=on, parts=parts, files=(*files, *made.files), **blank)
+    write_launch(whole, folder)
+    return made
+
+
+def _words() -> str:
     return " ".join(map(quoted, TOLD))

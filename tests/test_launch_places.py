@@ -15,13 +15,11 @@ import pytest
 import yaml as reader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from launch_cases import IMAGE, OPTIONS, SAID, TOLD, launches, meeting
+from launch_cases import IMAGE, OPTIONS, SAID, TOLD, launches, meeting, written
 
 from clusterwright.errors import InputError
-from clusterwright.launch.folder import write_launch
-from clusterwright.launch.places import PLACES, Placed, check_used, folder_of, place_named
-from clusterwright.launch.records import Launch, LaunchFile, Options, Part
-from clusterwright.launch.running import files_of
+from clusterwright.launch.places import PLACES, Placed, check_used, place_named
+from clusterwright.launch.records import LaunchFile, Options, Part
 
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -36,21 +34,6 @@ def text(made: Placed, path: str) -> str:
 
 def manifests(made: Placed, path: str = "job.yaml") -> list[dict[str, Any]]:
     return list(reader.safe_load_all(text(made, path)))
-
-
-def written(folder: Path, on: str, *parts: Part) -> Placed:
-    """A launch on disk, as `launch` writes it."""
-    made = placed(on, *parts)
-    files = [
-        msgspec.structs.replace(file, path=folder_of(part, parts) + file.path)
-        for part in parts
-        for file in files_of(part)
-    ]
-    blank = {"say": "", "submit": "", "watch": "", "stop": "", "notes": ()}
-    write_launch(
-        Launch(tool="fake", on=on, parts=parts, files=(*files, *made.files), **blank), folder
-    )
-    return made
 
 
 @MANY

@@ -13,12 +13,17 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 GRACE = 2.0
 """For programs to end before Ray ends them [s]; Ray gives a stopped job three seconds."""
+
+
+LINGER = 3.0
+"""For Ray to hand on what hosts printed last [s]: with the driver gone, nobody would see it."""
 
 
 class Host:
@@ -107,7 +112,9 @@ class Replica:
 
 
 def main() -> int:
-    """Run all replicas; the exit status of the first that failed, or 0."""
+    """Run all replicas; the exit status of one that failed, or 0."""
+    # Before Ray is imported: lines that several hosts print alike are each a line of the log.
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     import ray
 
     # `ray job stop` asks with SIGTERM: leave through `finally`, as on any other end.
@@ -120,7 +127,8 @@ def main() -> int:
     status = 0
     try:
         for ended in as_completed(running):
-            status = status or _end(ended, running[ended])
+            status = _end(ended, running[ended]) or status
+        time.sleep(LINGER)
     finally:
         stopping = [call for replica in replicas for call in replica.stop()]
         ray.wait(stopping, num_returns=len(stopping), timeout=GRACE)
