@@ -104,7 +104,15 @@ def test_a_run_without_what_must_be_said_stops_with_its_name(made: Launch, tmp_p
 
 def test_the_readme_says_what_to_expect_and_when_to_worry(made: Launch) -> None:
     text = file(made, "README.md")
-    for words in ("sbatch job.sbatch", "step time", "GiB", "Worry", "DATA_PATH"):
+    for words in (
+        "sbatch job.sbatch",
+        "squeue ",
+        "scancel ",
+        "step time",
+        "GiB",
+        "Worry",
+        "DATA_PATH",
+    ):
         assert words in text
 
 

@@ -19,7 +19,8 @@ from launch_cases import IMAGE, OPTIONS, SAID, TOLD, launches, meeting, written
 
 from clusterwright.errors import InputError
 from clusterwright.launch.places import PLACES, Placed, check_used, place_named
-from clusterwright.launch.records import LaunchFile, Options, Part
+from clusterwright.launch.records import Ask, LaunchFile, Options, Part
+from clusterwright.launch.running import files_of
 
 MANY = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -93,6 +94,16 @@ def test_what_must_be_said_is_a_map_that_pods_read() -> None:
     assert "# Must be said: a word\n" in text(made, "settings.yaml")
     pod = manifests(made)[1]["spec"]["replicatedJobs"][0]["template"]["spec"]["template"]["spec"]
     assert pod["containers"][0]["envFrom"] == [{"configMapRef": {"name": said["metadata"]["name"]}}]
+
+
+def test_a_port_that_the_place_chose_is_nobody_elses_to_say() -> None:
+    part = meeting(1, port=8000)
+    asks = (*part.program.asks, Ask(variable="PORT", what="the port", default="8000"))
+    part = msgspec.structs.replace(part, program=msgspec.structs.replace(part.program, asks=asks))
+    for on in ("kubernetes", "ray"):
+        assert "PORT" not in text(placed(on, part), "settings.yaml")
+    script = next(file.text for file in files_of(part) if file.path == "run.sh")
+    assert script.count("PORT=8000") == 1
 
 
 def test_a_replica_on_one_host_is_a_pod_of_a_deployment() -> None:

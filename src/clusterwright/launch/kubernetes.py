@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from clusterwright.errors import InputError
 from clusterwright.launch.naming import CLAIM, SPACE, check, check_label, check_mounts
-from clusterwright.launch.places import Placed, called
+from clusterwright.launch.places import Placed, asked_of, called, said
 from clusterwright.launch.pods import FILES, HERE, SHARED_MEMORY, Group, Pod, config_map, image_of
 from clusterwright.launch.records import Ask, LaunchFile, Options, Part
 from clusterwright.launch.yaml_text import Noted, Value, documents, yaml
@@ -34,8 +34,8 @@ def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
     """
     check("--namespace", options.namespace, SPACE, "lower-case letters, digits and dashes")
     mounts = _claims(options)
-    asks = {ask.variable: ask for part in parts for ask in part.program.asks}
-    files = [_settings(name, tuple(asks.values()), options)] if asks else []
+    asks = asked_of(parts)
+    files = [_settings(name, asks, options)] if asks else []
     for part in parts:
         _check(name, part, parts)
         label = called(name, part, parts)
@@ -99,12 +99,11 @@ def _settings_name(name: str) -> str:
 
 def _settings(name: str, asks: tuple[Ask, ...], options: Options) -> LaunchFile:
     """What a person must say, as variables of every pod."""
-    notes = {ask.variable: ask.what if ask.default else f"Must be said: {ask.what}" for ask in asks}
     manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": _settings_name(name)},
-        "data": Noted({ask.variable: ask.default for ask in asks}, notes),
+        "data": said(asks),
     }
     return LaunchFile(path="settings.yaml", text=yaml(_in(manifest, options)))
 

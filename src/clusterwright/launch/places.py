@@ -6,7 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 
 from clusterwright.errors import InputError
-from clusterwright.launch.records import LaunchFile, Options, Part
+from clusterwright.launch.records import Ask, LaunchFile, Options, Part
+from clusterwright.launch.yaml_text import Noted
 from clusterwright.records import Record
 
 PLACES = {
@@ -67,6 +68,18 @@ def check_used(on: str, options: Options) -> None:
             raise InputError(
                 f"--{flag} says nothing to {on}: leave it out, or give --on {' or '.join(places)}"
             )
+
+
+def asked_of(parts: tuple[Part, ...]) -> tuple[Ask, ...]:
+    """What a person must say, each once; not the port, where the place itself says it."""
+    asks = {ask.variable: ask for part in parts for ask in part.program.asks}
+    return tuple(ask for ask in asks.values() if ask.variable != "PORT")
+
+
+def said(asks: tuple[Ask, ...]) -> Noted:
+    """Variables to fill in, with what they are above each."""
+    notes = {ask.variable: ask.what if ask.default else f"Must be said: {ask.what}" for ask in asks}
+    return Noted({ask.variable: ask.default for ask in asks}, notes)
 
 
 def called(name: str, part: Part, parts: tuple[Part, ...]) -> str:

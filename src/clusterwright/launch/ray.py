@@ -9,9 +9,9 @@ import json
 from importlib.resources import files as resources
 
 from clusterwright.errors import InputError
-from clusterwright.launch.places import Placed, folder_of
-from clusterwright.launch.records import Ask, LaunchFile, Options, Part
-from clusterwright.launch.yaml_text import Noted, yaml
+from clusterwright.launch.places import Placed, asked_of, folder_of, said
+from clusterwright.launch.records import LaunchFile, Options, Part
+from clusterwright.launch.yaml_text import yaml
 
 RESOURCES = {"nvidia.com/gpu": "GPU", "amd.com/gpu": "GPU", "habana.ai/gaudi": "HPU"}
 """What Ray calls what Kubernetes calls so."""
@@ -26,8 +26,10 @@ def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
         Accelerators that Ray does not count.
     """
     del options
-    asks = {ask.variable: ask for part in parts for ask in part.program.asks}
-    settings = [_settings(tuple(asks.values()))] if asks else []
+    asks = asked_of(parts)
+    settings = (
+        [LaunchFile(path="settings.yaml", text=yaml({"env_vars": said(asks)}))] if asks else []
+    )
     layout = [_laid_out(part, parts) for part in parts]
     driver = resources("clusterwright.launch").joinpath("ray_driver.py").read_text("utf-8")
     given = "--runtime-env settings.yaml " if asks else ""
@@ -59,13 +61,6 @@ def _notes(parts: tuple[Part, ...]) -> tuple[str, ...]:
     else:
         notes.append("A run that fails ends the job: submit it again, under another id")
     return tuple(notes)
-
-
-def _settings(asks: tuple[Ask, ...]) -> LaunchFile:
-    """What a person must say, as Ray's runtime environment."""
-    notes = {ask.variable: ask.what if ask.default else f"Must be said: {ask.what}" for ask in asks}
-    variables = Noted({ask.variable: ask.default for ask in asks}, notes)
-    return LaunchFile(path="settings.yaml", text=yaml({"env_vars": variables}))
 
 
 def _laid_out(part: Part, parts: tuple[Part, ...]) -> dict[str, str | int | bool]:

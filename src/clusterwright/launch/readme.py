@@ -19,7 +19,7 @@ def readme(plan: TrainingPlan | ServingPlan, made: Launch, name: str) -> str:
     lines += ["", "## Say what a plan cannot know", ""]
     lines += _asked(made)
     lines += ["", "## Run", "", *_shell(made.submit)]
-    lines += ["", "## Watch and stop", "", *_shell(f"{made.watch}\n{made.stop}")]
+    lines += ["", "## Watch", "", *_shell(made.watch), "", "## Stop", "", *_shell(made.stop)]
     lines += ["", "## Expect", ""]
     if isinstance(plan, TrainingPlan):
         lines += _training(plan)

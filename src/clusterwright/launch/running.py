@@ -20,7 +20,7 @@ def run_script(part: Part) -> LaunchFile:
         NEEDED,
         *asked(program.asks),
         *exports(program.environment),
-        *exports({"PORT": str(program.port)} if program.port else {}),
+        *exports({"PORT": str(program.port)} if program.port and not _asks_port(part) else {}),
         *_ranks(part),
         *(["source ./arguments.sh"] if program.arguments else []),
         _command(part),
@@ -31,6 +31,10 @@ def run_script(part: Part) -> LaunchFile:
 def files_of(part: Part) -> tuple[LaunchFile, ...]:
     """All files that a host of a part needs, by their places in the part's own folder."""
     return (*part.program.files, run_script(part))
+
+
+def _asks_port(part: Part) -> bool:
+    return any(ask.variable == "PORT" for ask in part.program.asks)
 
 
 def _where(part: Part) -> str:
