@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,12 @@ def test_any_parts_are_laid_out(on: str, parts: tuple[Part, ...]) -> None:
             ast.parse(file.text)
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+SHELLCHECK = shutil.which(
+    "shellcheck", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+)
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed")
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(parts=launches())
 def test_shellcheck_finds_nothing_in_any_script(
@@ -64,7 +70,7 @@ def test_shellcheck_finds_nothing_in_any_script(
     assert len(scripts) == 2 * len(parts)
     for script in scripts:  # each where it lies, so that what it sources is found
         run = subprocess.run(
-            ["shellcheck", "-x", "-S", "style", script.name],
+            [SHELLCHECK, "-x", "-S", "style", script.name],
             cwd=script.parent, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert run.returncode == 0, run.stdout

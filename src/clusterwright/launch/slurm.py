@@ -91,13 +91,23 @@ def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) ->
         *_meeting(part),
         'cd "${SLURM_SUBMIT_DIR}"',
         "# One task on each host starts that host's share, on all CPUs that the job has there;",
-        "# its own shell, not this one, fills in its number.",
+        "# its own shell, not this one, fills in its number. What fails lingers, so that srun",
+        "# hands on what it printed last before it ends the others.",
         "# shellcheck disable=SC2016",
-        _srun(options)
-        + f"""bash -c 'HOST_RANK="${{SLURM_PROCID}}" exec bash {folder_of(part, parts)}run.sh'""",
+        _srun(options) + f"bash -c '{_share(folder_of(part, parts))}'",
     ]
     path = "job.sbatch" if len(parts) == 1 else f"{part.name}.sbatch"
     return LaunchFile(path=path, text="\n".join(lines) + "\n")
+
+
+LINGER = 3
+"""Between a host's failure and the end of the others [s]."""
+
+
+def _share(folder: str) -> str:
+    """What each task does, without quotes of its own."""
+    start = f'HOST_RANK="${{SLURM_PROCID}}" bash {folder}run.sh'
+    return f'{start} || {{ status=$?; sleep {LINGER}; exit "${{status}}"; }}'
 
 
 def _meeting(part: Part) -> list[str]:
