@@ -21,7 +21,7 @@ PYTEST_FLAGS ?= -q
 REFERENCE_TORCH := torch==2.13.0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type layers test pytest against docs data fresh bench smoke clean
+.PHONY: help setup demo fmt lint type layers test pytest against slurm docs data fresh bench smoke clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort \
@@ -93,6 +93,7 @@ against:  ## compare with the reference tools, in a heavy environment of its own
 	fi; \
 	$(MAKE) --silent --no-print-directory $(MEGATRON) \
 	  || echo "!!!! AGAINST: Megatron could not be fetched (see above); its checks are skipped !!!!"; \
+	$(MAKE) --silent --no-print-directory slurm; \
 	if $(AGAINST)/bin/python -m pytest -q -rs -m against -W default tests > $(REFERENCE_LOG) 2>&1; then \
 	  sed -n -e 's/^SKIPPED/!!!! AGAINST SKIPPED/p' $(REFERENCE_LOG); \
 	  tail -n 1 $(REFERENCE_LOG) | sed -e 's/passed/checks agree/' -e 's/^[= ]*/against: /'; \
@@ -100,6 +101,17 @@ against:  ## compare with the reference tools, in a heavy environment of its own
 	  echo "against: there is nothing to compare yet"; \
 	else \
 	  cat $(REFERENCE_LOG); exit 1; \
+	fi
+
+# Packages of the system are put only on machines that are nobody's: in CI, and as root. Elsewhere the
+# checks with Slurm run where it is installed, and say so loudly where it is not.
+slurm:
+	@if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && [ ! -x /usr/sbin/slurmctld ] \
+	    && command -v apt-get > /dev/null; then \
+	  echo "== installing Slurm (12 MB) to check batch scripts with"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+	    --no-install-recommends slurmctld slurmd slurm-client munge; } > $(AGAINST)/slurm.log 2>&1 \
+	    || echo "!!!! AGAINST: Slurm could not be installed ($(AGAINST)/slurm.log) !!!!"; \
 	fi
 
 clean:  ## remove environments, caches and built files

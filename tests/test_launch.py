@@ -104,7 +104,15 @@ def test_a_run_without_what_must_be_said_stops_with_its_name(made: Launch, tmp_p
 
 def test_the_readme_says_what_to_expect_and_when_to_worry(made: Launch) -> None:
     text = file(made, "README.md")
-    for words in ("sbatch job.sbatch", "step time", "GiB", "Worry", "DATA_PATH"):
+    for words in (
+        "sbatch job.sbatch",
+        "squeue ",
+        "scancel ",
+        "step time",
+        "GiB",
+        "Worry",
+        "DATA_PATH",
+    ):
         assert words in text
 
 
@@ -245,6 +253,6 @@ def test_the_command_writes_and_says_what_to_do(
     assert main([*words, "--on", "slurm"]) == 0
     printed = capsys.readouterr().out
     assert "sbatch job.sbatch" in printed
-    assert "export DATA_PATH=" in printed
+    assert "DATA_PATH" in printed
     assert main(words) == 2
     assert "--overwrite" in capsys.readouterr().err

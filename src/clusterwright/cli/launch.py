@@ -28,6 +28,7 @@ def launch(
     name: str = "",
     per_host: Whole = 0,
     image: str = "",
+    mount: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     partition: str = "",
     account: str = "",
     time: str = "",
@@ -54,7 +55,10 @@ def launch(
     per_host
         Accelerators of one host [default: as the catalogue knows the machine].
     image
-        Container image [default: the tool's own].
+        Container image, for kubernetes [default: the tool's own] and slurm [default: none].
+    mount
+        What its containers see, as WHAT:/where (may be repeated): a PersistentVolumeClaim on
+        kubernetes, a folder of the hosts on slurm.
     partition
         Slurm's partition.
     account
@@ -74,6 +78,7 @@ def launch(
         name=name,
         per_host=per_host,
         image=image,
+        mounts=mount,
         partition=partition,
         account=account,
         time=time,

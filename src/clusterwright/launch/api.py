@@ -10,11 +10,12 @@ import msgspec
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError, nearest_names
 from clusterwright.facts import shipped
-from clusterwright.launch.job import training_job
-from clusterwright.launch.places import PLACES, folder_of, place_named
+from clusterwright.launch.job import host_size, training_job
+from clusterwright.launch.naming import check_name
+from clusterwright.launch.places import PLACES, check_used, folder_of, place_named
 from clusterwright.launch.readme import readme
 from clusterwright.launch.records import Launch, LaunchFile, Options, Part
-from clusterwright.launch.running import run_script
+from clusterwright.launch.running import files_of
 from clusterwright.launch.service import serving_parts
 from clusterwright.saving import encode_plan
 from clusterwright.serving.plan import ServingPlan
@@ -69,6 +70,8 @@ def launch(
     options = options or Options()
     facts = catalogue or shipped()
     _check(plan, to, on)
+    check_used(on, options)
+    check_name(options.name)
     if isinstance(plan, TrainingPlan):
         parts = _training_parts(plan, to, options, facts)
     else:
@@ -85,7 +88,10 @@ def launch(
             *(file for part in parts for file in _files(part, parts)),
             *placed.files,
         ),
+        say=placed.say,
         submit=placed.submit,
+        watch=placed.watch,
+        stop=placed.stop,
         notes=(*dict.fromkeys(notes), *placed.notes),
     )
     about = LaunchFile(path="README.md", text=readme(plan, made, name))
@@ -95,10 +101,7 @@ def launch(
 def _files(part: Part, parts: tuple[Part, ...]) -> list[LaunchFile]:
     """A part's own files and its ``run.sh``, where they lie."""
     folder = folder_of(part, parts)
-    return [
-        msgspec.structs.replace(file, path=folder + file.path)
-        for file in (*part.program.files, run_script(part))
-    ]
+    return [msgspec.structs.replace(file, path=folder + file.path) for file in files_of(part)]
 
 
 def _training_parts(
@@ -108,7 +111,13 @@ def _training_parts(
     program = import_module(TRAINERS[to]).program(job)
     return (
         Part(
-            name="train", program=program, hosts=job.hosts, per_host=job.per_host, device=job.device
+            name="train",
+            program=program,
+            hosts=job.hosts,
+            per_host=job.per_host,
+            device=job.device,
+            whole=bool(options.per_host)
+            or job.per_host == host_size(plan.question.cluster, catalogue),
         ),
     )
 
@@ -132,10 +141,10 @@ def _one_of(known: dict[str, str]) -> str:
 
 
 def _name(model: str) -> str:
-    """A name that schedulers take: lower-case letters, digits and dashes.
+    """A name that every scheduler takes: a letter, then lower-case letters, digits and dashes.
 
-    >>> _name("Llama_3.1-405B")
-    'llama-3-1-405b'
+    >>> _name("Llama_3.1-405B"), _name("405B")
+    ('llama-3-1-405b', 'job-405b')
     """
     plain = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
-    return plain[:40].strip("-") or "job"
+    return (plain if plain[:1].isalpha() else f"job-{plain}")[:32].strip("-")

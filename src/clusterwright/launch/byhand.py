@@ -9,10 +9,27 @@ from clusterwright.launch.records import Options, Part
 def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
     """Nothing is needed but ``run.sh`` on every host."""
     del name, options
+    return Placed(
+        say="Export them on every host, before `run.sh`.",
+        submit="\n".join(_lines(part, f"bash {folder_of(part, parts)}run.sh") for part in parts),
+        watch="# Every host prints to its own terminal.",
+        stop="# Ctrl-C on every host.",
+    )
+
+
+def _lines(part: Part, script: str) -> str:
     lines = []
-    for part in parts:
-        script = f"bash {folder_of(part, parts)}run.sh"
-        if part.hosts > 1:
-            script = f"MASTER_ADDR=<first host> HOST_RANK=<0 to {part.hosts - 1}> {script}"
-        lines += [script if part.replicas == 1 else f"{script}   # {part.replicas} times"]
-    return Placed(files=(), submit="\n".join(lines))
+    if part.replicas > 1:
+        lines.append(f"# {part.name}: {part.replicas:,} times, {_apart(part)}")
+    if part.hosts > 1:
+        lines.append(
+            f"# on each of {part.hosts:,} hosts, with HOST_RANK from 0 to {part.hosts - 1}"
+        )
+        script = f"MASTER_ADDR=first-host HOST_RANK=0 {script}"
+    return "\n".join([*lines, script])
+
+
+def _apart(part: Part) -> str:
+    if part.whole:
+        return "each on hosts of its own"
+    return "those on one host with a PORT and a CUDA_VISIBLE_DEVICES each"

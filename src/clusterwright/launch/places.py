@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from clusterwright.launch.records import LaunchFile, Options, Part
+from clusterwright.errors import InputError
+from clusterwright.launch.records import Ask, LaunchFile, Options, Part
+from clusterwright.launch.yaml_text import Noted
 from clusterwright.records import Record
 
 PLACES = {
@@ -17,11 +19,29 @@ PLACES = {
 """Name → module, which has ``place(name, parts, options) -> Placed``."""
 
 
-class Placed(Record, frozen=True, kw_only=True):
-    """What a scheduler needs besides the programs: files, the command that submits, notes."""
+USES = {
+    "partition": ("slurm",),
+    "account": ("slurm",),
+    "time": ("slurm",),
+    "namespace": ("kubernetes",),
+    "image": ("slurm", "kubernetes"),
+    "mounts": ("slurm", "kubernetes"),
+}
+"""Option → places that heed it; one that is given elsewhere is refused, not forgotten."""
 
-    files: tuple[LaunchFile, ...]
+
+class Placed(Record, frozen=True, kw_only=True):
+    """What a scheduler needs besides the programs.
+
+    ``say``: where to say what the programs ask, a sentence. ``submit``, ``watch``, ``stop``: lines
+    of the shell, run in the launch's folder.
+    """
+
+    files: tuple[LaunchFile, ...] = ()
+    say: str
     submit: str
+    watch: str
+    stop: str
     notes: tuple[str, ...] = ()
 
 
@@ -32,6 +52,39 @@ def place_named(name: str) -> Place:
     """The function that lays parts over a scheduler of that name."""
     found: Place = import_module(PLACES[name]).place
     return found
+
+
+def check_used(on: str, options: Options) -> None:
+    """Refuse what this place would pass over.
+
+    Raises
+    ------
+    InputError
+        An option that belongs to another place.
+    """
+    for key, places in USES.items():
+        if getattr(options, key) and on not in places:
+            flag = {"mounts": "mount"}.get(key, key)
+            raise InputError(
+                f"--{flag} says nothing to {on}: leave it out, or give --on {' or '.join(places)}"
+            )
+
+
+def asked_of(parts: tuple[Part, ...]) -> tuple[Ask, ...]:
+    """What a person must say, each once; not the port, where the place itself says it."""
+    asks = {ask.variable: ask for part in parts for ask in part.program.asks}
+    return tuple(ask for ask in asks.values() if ask.variable != "PORT")
+
+
+def said(asks: tuple[Ask, ...]) -> Noted:
+    """Variables to fill in, with what they are above each."""
+    notes = {ask.variable: ask.what if ask.default else f"Must be said: {ask.what}" for ask in asks}
+    return Noted({ask.variable: ask.default for ask in asks}, notes)
+
+
+def called(name: str, part: Part, parts: tuple[Part, ...]) -> str:
+    """What a scheduler calls a part: as the launch, if it is the only one."""
+    return name if len(parts) == 1 else f"{name}-{part.name}"
 
 
 def folder_of(part: Part, parts: tuple[Part, ...]) -> str:

@@ -18,15 +18,21 @@ def readme(plan: TrainingPlan | ServingPlan, made: Launch, name: str) -> str:
     lines += _machine(plan, made)
     lines += ["", "## Say what a plan cannot know", ""]
     lines += _asked(made)
-    lines += ["", "## Run", "", "```sh", *made.submit.splitlines(), "```", "", "## Expect", ""]
+    lines += ["", "## Run", "", *_shell(made.submit)]
+    lines += ["", "## Watch", "", *_shell(made.watch), "", "## Stop", "", *_shell(made.stop)]
+    lines += ["", "## Expect", ""]
     if isinstance(plan, TrainingPlan):
         lines += _training(plan)
     else:
         lines += _serving(plan.best)
     if made.notes:
-        lines += ["", "## What this cannot say", "", *(f"- {note}." for note in made.notes)]
+        lines += ["", "## Know this", "", *(f"- {note}." for note in made.notes)]
     lines += ["", _versions(plan, made)]
     return "\n".join(lines) + "\n"
+
+
+def _shell(lines: str) -> list[str]:
+    return ["```sh", *lines.splitlines(), "```"]
 
 
 def _machine(plan: TrainingPlan | ServingPlan, made: Launch) -> list[str]:
@@ -49,7 +55,8 @@ def _asked(made: Launch) -> list[str]:
         f"| `{ask.variable}` | {ask.what} | {ask.default or 'must be set'} |"
         for ask in asks.values()
     ]
-    return ["| variable | what | unless set |", "| --- | --- | --- |", *rows]
+    table = ["| variable | what | unless set |", "| --- | --- | --- |", *rows]
+    return [made.say, "", *table]
 
 
 def _training(plan: TrainingPlan) -> list[str]:

@@ -42,7 +42,9 @@ class Program(Record, frozen=True, kw_only=True):
     and its arguments, otherwise the whole command. ``arguments``: an array of the shell that
     ``arguments.sh`` defines, appended to the command. ``environment``: variables to set.
     ``image``: a container image that has the tool. ``notes``: what the tool cannot express, and the
-    nearest that was taken. ``port``: where a server answers (0: none does).
+    nearest that was taken. ``port``: where a server answers (0: none does); its command names it as
+    ``${PORT}``, so that replicas that share a host can have one each. ``health``: the path there
+    that answers once the weights are loaded.
     """
 
     tool: str
@@ -56,6 +58,7 @@ class Program(Record, frozen=True, kw_only=True):
     image: str = ""
     notes: tuple[str, ...] = ()
     port: int = 0
+    health: str = "/health"
 
 
 class Part(Record, frozen=True, kw_only=True):
@@ -63,7 +66,7 @@ class Part(Record, frozen=True, kw_only=True):
 
     ``name``: of the part, and of its folder where there are several. ``replicas``: copies, each on
     ``hosts`` hosts with ``per_host`` accelerators. ``device``: what Kubernetes and Slurm call the
-    accelerator.
+    accelerator. ``whole``: whether it takes all accelerators of its hosts, and so has them alone.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Part(Record, frozen=True, kw_only=True):
     per_host: int
     replicas: int = 1
     device: str = "gpu"
+    whole: bool = True
 
     @property
     def accelerators(self) -> int:
@@ -83,12 +87,15 @@ class Options(Record, frozen=True, kw_only=True):
     """What a person may say of where it runs.
 
     ``per_host``: accelerators of one host (0: as the catalogue or the machine says). ``image``:
-    container image. ``partition``, ``account``, ``time``: of Slurm. ``namespace``: of Kubernetes.
+    container image. ``mounts``: what its containers see, as ``WHAT:/where`` (a folder of the hosts
+    under Slurm, a PersistentVolumeClaim on Kubernetes). ``partition``, ``account``, ``time``: of
+    Slurm. ``namespace``: of Kubernetes.
     """
 
     name: str = ""
     per_host: int = 0
     image: str = ""
+    mounts: tuple[str, ...] = ()
     partition: str = ""
     account: str = ""
     time: str = ""
@@ -96,11 +103,18 @@ class Options(Record, frozen=True, kw_only=True):
 
 
 class Launch(Record, frozen=True, kw_only=True):
-    """A folder to be: its files, the command that submits it, and what a person should know."""
+    """A folder to be: its files, how it is started, and what a person should know.
+
+    ``say``: where to say what the programs ask, a sentence. ``submit``, ``watch``, ``stop``: lines
+    of the shell.
+    """
 
     tool: str
     on: str
     parts: tuple[Part, ...]
     files: tuple[LaunchFile, ...]
+    say: str
     submit: str
+    watch: str
+    stop: str
     notes: tuple[str, ...]

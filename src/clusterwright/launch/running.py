@@ -20,11 +20,21 @@ def run_script(part: Part) -> LaunchFile:
         NEEDED,
         *asked(program.asks),
         *exports(program.environment),
+        *exports({"PORT": str(program.port)} if program.port and not _asks_port(part) else {}),
         *_ranks(part),
         *(["source ./arguments.sh"] if program.arguments else []),
         _command(part),
     ]
     return LaunchFile(path="run.sh", text="\n".join(lines) + "\n", executable=True)
+
+
+def files_of(part: Part) -> tuple[LaunchFile, ...]:
+    """All files that a host of a part needs, by their places in the part's own folder."""
+    return (*part.program.files, run_script(part))
+
+
+def _asks_port(part: Part) -> bool:
+    return any(ask.variable == "PORT" for ask in part.program.asks)
 
 
 def _where(part: Part) -> str:

@@ -79,6 +79,7 @@ def serving_parts(
                 per_host=per_host,
                 replicas=pool.count,
                 device=DEVICES.get(cluster.accelerator.vendor, "gpu"),
+                whole=per_host == size,
             )
         )
     return tuple(parts)

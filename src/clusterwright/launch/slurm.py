@@ -1,13 +1,26 @@
 """A launch as Slurm batch scripts: one job for a training run, an array for replicas.
 
-Options: ``man sbatch`` of Slurm 22.05; scripts are given to ``sbatch --test-only`` in the tests.
+Options: ``man sbatch`` and ``man srun`` of Slurm 22.05; a real controller reads the scripts in the
+tests. Containers are those of pyxis, a plugin of ``srun`` (its wiki, "Usage").
 """
 
 from __future__ import annotations
 
-from clusterwright.errors import InputError
-from clusterwright.launch.places import Placed, folder_of
+import re
+
+from clusterwright.launch.naming import (
+    QUEUE,
+    TIME,
+    check,
+    check_image,
+    check_mounts,
+)
+from clusterwright.launch.places import Placed, called, folder_of
 from clusterwright.launch.records import LaunchFile, Options, Part
+from clusterwright.launch.shell import quoted
+
+FIRST_PORT, PORTS = 20_000, 20_000
+"""Where ranks meet: a port by the job's number, so that jobs on one host do not meet each other."""
 
 
 def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
@@ -16,48 +29,122 @@ def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
     Raises
     ------
     InputError
-        A name or an option that would end a line of ``#SBATCH``.
+        An option that would end a line of ``#SBATCH``, or that Slurm would not take.
     """
-    for key in ("partition", "account", "time"):
-        given = getattr(options, key)
-        if given and (given.split() != [given] or given.startswith("-")):
-            raise InputError(f"--{key} is {given!r}, but must be one word, as sbatch takes it")
+    check("--partition", options.partition, QUEUE, "one word, as sbatch takes it")
+    check("--account", options.account, QUEUE, "one word, as sbatch takes it")
+    check("--time", options.time, TIME, "minutes, hours:minutes:seconds or days-hours:minutes")
     files = tuple(_script(name, part, parts, options) for part in parts)
-    return Placed(files=files, submit="\n".join(f"sbatch {file.path}" for file in files))
+    mine = f'--user="${{USER}}" --name={",".join(called(name, part, parts) for part in parts)}'
+    logs = " ".join(f"{called(name, part, parts)}-*.log" for part in parts)
+    return Placed(
+        files=files,
+        say="Export them in the shell that submits; sbatch hands them on.",
+        submit="\n".join(f"sbatch {file.path}" for file in files),
+        watch=f"squeue {mine}\ntail -F {logs}",
+        stop=f"scancel {mine}",
+        notes=_notes(parts, options),
+    )
+
+
+def _notes(parts: tuple[Part, ...], options: Options) -> tuple[str, ...]:
+    notes = ["The folder must lie where every host sees it"]
+    if options.image:
+        notes.append("--image needs pyxis, a plugin of Slurm, on the cluster")
+    if any(not part.whole for part in parts):
+        notes.append(
+            "Replicas share hosts, with the CPUs and memory that the cluster gives unless told: "
+            "add --cpus-per-gpu and --mem-per-gpu to sbatch"
+        )
+    if any(part.replicas > 1 for part in parts):
+        notes.append(
+            "Every replica answers at a host of its own choosing (squeue says which): "
+            "put a router before them"
+        )
+    return tuple(notes)
 
 
 def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) -> LaunchFile:
-    folder = folder_of(part, parts)
-    called = name if len(parts) == 1 else f"{name}-{part.name}"
+    several = part.replicas > 1
     directives = {
-        "job-name": called,
+        "job-name": called(name, part, parts),
         "nodes": str(part.hosts),
         "ntasks-per-node": "1",
         "gpus-per-node": str(part.per_host),
-        "exclusive": None,
-        "output": "%x-%A_%a.log" if part.replicas > 1 else "%x-%j.log",
+        **({"exclusive": None, "mem": "0"} if part.whole else {}),
+        "output": "%x-%A_%a.log" if several else "%x-%j.log",
         "open-mode": "append",
         "requeue": None,
-        "array": f"0-{part.replicas - 1}" if part.replicas > 1 else "",
+        "array": f"0-{part.replicas - 1}" if several else "",
         "partition": options.partition,
         "account": options.account,
         "time": options.time,
     }
-    lines = ["#!/usr/bin/env bash"]
-    lines += [
-        f"#SBATCH --{key}" if value is None else f"#SBATCH --{key}={value}"
-        for key, value in directives.items()
-        if value is None or value
-    ]
-    lines += [
+    lines = [
+        "#!/usr/bin/env bash",
+        *(
+            f"#SBATCH --{key}" if value is None else f"#SBATCH --{key}={value}"
+            for key, value in directives.items()
+            if value is None or value
+        ),
         "set -euo pipefail",
-        'HOSTS="$(scontrol show hostnames "${SLURM_JOB_NODELIST}")"',
-        "MASTER_ADDR=\"${HOSTS%%$'\\n'*}\"",
-        "MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))",
-        "export MASTER_ADDR MASTER_PORT",
+        *_meeting(part),
         'cd "${SLURM_SUBMIT_DIR}"',
-        "# One task on each host starts that host's share.",
-        f"srun --kill-on-bad-exit=1 bash -c 'HOST_RANK=\"${{SLURM_PROCID}}\" bash {folder}run.sh'",
+        "# One task on each host starts that host's share, on all CPUs that the job has there;",
+        "# its own shell, not this one, fills in its number. What fails lingers, so that srun",
+        "# hands on what it printed last before it ends the others.",
+        "# shellcheck disable=SC2016",
+        _srun(options) + f"bash -c '{_share(folder_of(part, parts))}'",
     ]
     path = "job.sbatch" if len(parts) == 1 else f"{part.name}.sbatch"
     return LaunchFile(path=path, text="\n".join(lines) + "\n")
+
+
+LINGER = 3
+"""Between a host's failure and the end of the others [s]."""
+
+
+def _share(folder: str) -> str:
+    """What each task does, without quotes of its own."""
+    start = f'HOST_RANK="${{SLURM_PROCID}}" bash {folder}run.sh'
+    return f'{start} || {{ status=$?; sleep {LINGER}; exit "${{status}}"; }}'
+
+
+def _meeting(part: Part) -> list[str]:
+    """Where ranks meet, and where a replica answers if others may be on its host."""
+    lines = [
+        'HOSTS="$(scontrol show hostnames "${SLURM_JOB_NODELIST}")"',
+        "MASTER_ADDR=\"${HOSTS%%$'\\n'*}\"",
+        f"MASTER_PORT=$(({FIRST_PORT} + SLURM_JOB_ID % {PORTS}))",
+        "export MASTER_ADDR MASTER_PORT",
+    ]
+    if part.program.port and part.replicas > 1 and not part.whole:
+        lines.append(f"export PORT=$(({part.program.port} + SLURM_ARRAY_TASK_ID))")
+    return lines
+
+
+def _srun(options: Options) -> str:
+    words = ["srun", "--kill-on-bad-exit=1", "--cpu-bind=none"]
+    mounts = [f"{what}:{where}" for where, what in check_mounts(options.mounts).items()]
+    if options.image:
+        here = "${SLURM_SUBMIT_DIR}"
+        words += [
+            f"--container-image={_enroot(options.image)}",
+            f"--container-mounts={','.join([f'{here}:{here}', *mounts])}",
+            f"--container-workdir={here}",
+        ]
+    return " \\\n  ".join(map(quoted, words)) + " \\\n  "
+
+
+def _enroot(image: str) -> str:
+    """An image as enroot names it, with ``#`` behind the registry; a file stays as it is.
+
+    >>> _enroot("nvcr.io/nvidia/pytorch:25.09-py3"), _enroot("me/tool"), _enroot("/images/a.sqsh")
+    ('nvcr.io#nvidia/pytorch:25.09-py3', 'me/tool', '/images/a.sqsh')
+    """
+    if re.fullmatch(r"[./][\w./@+-]*\.(sqsh|squashfs)", image):
+        return image
+    check_image(image.replace("#", "/", 1))
+    registry, slash, rest = image.partition("/")
+    named = slash and (set(registry) & set(".:") or registry == "localhost") and "#" not in image
+    return f"{registry}#{rest}" if named else image

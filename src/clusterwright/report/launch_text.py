@@ -9,7 +9,7 @@ from clusterwright.report.folding import fold
 
 
 def launch_text(made: Launch, folder: Path) -> str:
-    """The files, the command, what must be said, and what the tool cannot say."""
+    """The files, the command, what must be said, and what a person should know."""
     count = sum(part.accelerators for part in made.parts)
     lines = [
         f"{made.tool} on {made.on}, {count:,} accelerators: {len(made.files)} files in {folder}"
@@ -22,11 +22,12 @@ def launch_text(made: Launch, folder: Path) -> str:
         if not ask.default
     }
     if needed:
-        lines += ["", "Say first"]
-        lines += [f"  export {name}=…    {what}" for name, what in needed.items()]
+        width = max(map(len, needed))
+        lines += ["", f"Say first. {made.say.replace('`', '')}"]
+        lines += [f"  {name:{width}}  {what}" for name, what in needed.items()]
     lines += ["", "Then, in that folder", *(f"  {line}" for line in made.submit.splitlines())]
     if made.notes:
-        lines += ["", "What it cannot say"]
+        lines += ["", "Know this"]
         for note in made.notes:
             lines += [f"  {line}" for line in fold(note, 2)]
     lines += ["", f"What to expect, and when to worry: {folder / 'README.md'}"]
