@@ -103,13 +103,13 @@ class RunBuilder:
     def finish(self) -> TrainingRun:
         """Everything that was gathered."""
         self._step_times()
+        self._early_memory()
         columns = {
             name: tuple(row.get(name, math.nan) for row in self.rows) for name in COLUMNS
         }
         names = dict.fromkeys(name for timers in self.timers for name in timers)
         none = (math.nan, math.nan)
         ranks = dict.fromkeys(rank for row in self.by_rank for rank in row)
-        self._early_memory()
         settings = msgspec.convert({**self.settings, "shape": self.shape}, RunSettings)
         return TrainingRun(
             tool=self.tool,

@@ -113,7 +113,11 @@ def straggler(case: TrainingCase) -> Finding | None:
     if case.target is not None:
         lightest = case.target.lightest
         terms = {term.name: term.time for term in case.target.expected.waterfall}
-        usual = split.compute * (1.0 / lightest - 1.0) + terms.get("stragglers", 0.0)
+        # What a plan allows for stragglers shows as a spread or as waiting; it counts once.
+        unused = case.planned("waiting") * case.pace_ratio - split.waiting
+        allowed = terms.get("stragglers", 0.0)
+        allowed = min(allowed, max(0.0, unused)) if math.isfinite(unused) else allowed
+        usual = split.compute * (1.0 / lightest - 1.0) + allowed
     if apart - usual <= 0.0:
         return None
     known = " (stages differ by design; what was expected of that is taken off)" if usual else ""

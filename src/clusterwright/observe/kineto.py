@@ -69,15 +69,31 @@ def _device_cat(name: str) -> bool:
 
 
 def _innermost(events: Columns) -> Array:
-    """Operators of the host that call no other: what does the work where there is no device."""
-    names = [name.lower() in ("cpu_op", "operator") for name in events.names]
-    chosen = np.flatnonzero(np.array(names)[events.cat])
+    """Operators of the host that do the work where there is no device.
+
+    Those whose kind their name tells, the outermost of each; beside them those that call no other.
+    """
+    names = np.array([name.lower() in ("cpu_op", "operator") for name in events.names])
+    told = np.array([kind_of(name) not in ("elementwise", "copy") for name in events.names])
+    chosen = np.flatnonzero(names[events.cat])
     order = chosen[np.lexsort((-events.end[chosen], events.start[chosen], events.thread[chosen]))]
-    if len(order) < 2:
-        return order
-    same = events.thread[order[1:]] == events.thread[order[:-1]]
-    holds = same & (events.start[order[1:]] < events.end[order[:-1]])
-    return order[np.append(~holds, True)]
+    found: list[int] = []
+    thread, covered = -1, 0.0
+    for place, row in enumerate(order):
+        if events.thread[row] != thread:
+            thread, covered = events.thread[row], 0.0
+        if events.start[row] < covered:
+            continue  # within one that was taken
+        following = order[place + 1] if place + 1 < len(order) else -1
+        calls = (
+            following >= 0
+            and events.thread[following] == thread
+            and events.start[following] < events.end[row]
+        )
+        if told[events.name[row]] or not calls:
+            found.append(int(row))
+            covered = float(events.end[row])
+    return np.array(found, dtype=int)
 
 
 def _window(events: Columns, work: Array) -> tuple[float, float, list[float]]:

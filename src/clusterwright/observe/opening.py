@@ -55,7 +55,10 @@ def open_file(path: Path) -> Opened:
         )
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    opened = _unpacked(raw, path) if raw[:2] == b"\x1f\x8b" else Opened(raw, whole=True)
+    packed = raw[:2] == b"\x1f\x8b"
+    opened = _unpacked(raw, path) if packed else Opened(raw, whole=True)
+    if packed and not opened.raw:
+        raise InputError(f"{str(path)!r} is damaged gzip data: copy or write it anew")
     if not opened.raw.strip():
         raise InputError(f"{str(path)!r} is empty: nothing was written, or the run never began")
     return opened
@@ -78,8 +81,6 @@ def _unpacked(raw: bytes, path: Path) -> Opened:
                 return Opened(b"".join(parts), whole=False)
             left = unpacker.unused_data.lstrip(b"\0")
     except zlib.error:
-        if not total:
-            raise InputError(f"{str(path)!r} is damaged gzip data: copy or write it anew") from None
         return Opened(b"".join(parts), whole=False)
     return Opened(b"".join(parts), whole=True)
 

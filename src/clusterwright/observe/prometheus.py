@@ -12,7 +12,8 @@ from clusterwright.observe.opening import Line
 from clusterwright.observe.records import Percentiles, ServingRun
 
 SAMPLE = re.compile(
-    r"^(?P<name>[A-Za-z_][\w:]*)(?:\{(?P<labels>[^}]*)\})?\s+(?P<value>[-+.\deE]+|NaN|[-+]?Inf)"
+    r"^(?P<name>[A-Za-z_][\w:]*)(?:\{(?P<labels>[^}]*)\})?\s+"
+    r"(?P<value>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?|NaN|[-+]?Inf)"
     r"(?:\s+\d+)?\s*$"
 )
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -62,7 +63,7 @@ def scrape(lines: Iterable[Line], path: str) -> Scrape:
         value = float(found["value"])
         if short.endswith("_bucket") and "le" in labels:
             held = buckets.setdefault(short.removesuffix("_bucket"), {})
-            edge = float(labels["le"])
+            edge = _edge(labels["le"])
             held[edge] = held.get(edge, 0.0) + value
         elif math.isfinite(value):
             values[short] = values.get(short, 0.0) + value
@@ -70,6 +71,14 @@ def scrape(lines: Iterable[Line], path: str) -> Scrape:
         raise InputError(f"{path!r} has Prometheus samples, but none of vLLM or SGLang")
     notes = (f"{broken} lines are no samples: passed over",) if broken else ()
     return Scrape(engine, model, values, buckets, notes)
+
+
+def _edge(text: str) -> float:
+    """The upper edge of a bucket; what is no number counts as none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.inf
 
 
 def read(scrapes: Iterable[Scrape], path: str) -> ServingRun:

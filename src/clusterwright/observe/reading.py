@@ -166,7 +166,7 @@ def _embedded(text: str, name: str) -> list[ServingRun]:
 
 def _of_what(lines: Sequence[Line]) -> str:
     """Why a text is nothing that can be read."""
-    titles = ("torchtitan", "megatron", "deepspeed", "nemo")
+    titles = ("torchtitan", "[titan]", "megatron", "deepspeed", "nemo")
     text = "\n".join(line.text for line in lines[:2000]).lower()
     near = next((title for title in titles if title in text), "")
     if near:

@@ -220,7 +220,7 @@ def timer_of(run: TrainingRun, rows: Sequence[int], *names: str) -> tuple[float,
         pairs = run.timers.get(name)
         if pairs is None:
             continue
-        chosen = np.array([pairs[row] for row in rows], dtype=float)
+        chosen = np.array([pairs[row] for row in rows], dtype=float).reshape(-1, 2)
         good = chosen[np.isfinite(chosen).all(axis=1)]
         if len(good):
             low, high = np.median(good, axis=0)

@@ -18,6 +18,20 @@ _WITHIN = 200
 NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
+_STAMPS = re.compile(
+    r"^(?:\s*(?:\[[^\]]{0,80}\]|\d{4}-\d\d-\d\d[ T][\d:.,]+Z?|INFO|WARNING)(?:\s*[-:|](?=\s))?)+ ?"
+)
+
+
+def unstamped(text: str) -> str:
+    """A line without times of day and the like before it; its own indentation stays.
+
+    >>> unstamped("[2026-01-01 12:00:00,123] [INFO]     optimizer .....: 3.2")
+    '    optimizer .....: 3.2'
+    """
+    return _STAMPS.sub("", text)
+
+
 class Incident(NamedTuple):
     """What a line says: its sort, how long it took [s], how often, and the step it belongs to."""
 
@@ -176,10 +190,12 @@ def settings_in(text: str) -> dict[str, Any]:
         for said in _USING.finditer(text):
             name = said["name"].replace("-", "_").replace(" ", "_")
             found[_SETTINGS[name]] = int(said["value"])
-    for pattern, precision in _PRECISIONS:
-        if ("16" in text or "8" in text) and re.search(pattern, text):
-            found["precision"] = precision
-            break
+    if "16" in text or "8" in text:
+        bare = unstamped(text)
+        for pattern, precision in _PRECISIONS:
+            if re.search(pattern, bare):
+                found["precision"] = precision
+                break
     said = _RECOMPUTE.search(text) if "ctivation" in text or "ecompute" in text else None
     if said:
         word = said["a"] or said["b"] or said["c"]
@@ -189,7 +205,7 @@ def settings_in(text: str) -> dict[str, Any]:
 
 def _named(text: str, found: dict[str, Any]) -> None:
     """Names with values: dumped one a line, or options of a command."""
-    dumped = _DUMPED.match(text)
+    dumped = _DUMPED.match(unstamped(text))
     options = text.replace("-", "_") if "--" in text else ""
     for said in [dumped] if dumped else _ON_A_LINE.finditer(options):
         name, value = said["name"], int(said["value"])

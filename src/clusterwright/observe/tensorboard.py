@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from clusterwright.errors import InputError
+from clusterwright.observe.building import COLUMNS
 from clusterwright.observe.records import RunSettings, TrainingRun
 
 _FLOAT, _DOUBLE, _INT32, _INT64 = 1, 2, 3, 9
@@ -120,6 +121,8 @@ def _run(
     }
     batch = [value for value in column("samples") if math.isfinite(value)]
     world = by_tag.get("world-size")
+    none = (math.nan,) * len(steps)
+    columns = {name: column(name) if name in _TAGS else none for name in COLUMNS}
     settings = RunSettings(
         global_batch=int(batch[-1]) if batch else None,
         world_size=int(next(iter(world.values())).value) if world else None,
@@ -129,13 +132,10 @@ def _run(
         paths=(path,),
         iteration=tuple(steps),
         steps=tuple([counts[0] if counts else 1, *counts]),
-        clock=clock,
-        step_time=times,
-        skipped=(math.nan,) * len(steps),
         timers=timers,
         settings=settings,
         notes=tuple(notes),
-        **{name: column(name) for name in _TAGS if name != "step_time"},
+        **{**columns, "clock": clock, "step_time": times},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from clusterwright.observe.building import Timers
+from clusterwright.observe.telling import unstamped
 
 _HEAD = re.compile(r"(?P<how>\(min, max\)|max|)\s*times? across ranks \(ms\):")
 _ENTRY = re.compile(
@@ -30,6 +31,7 @@ class TimerBlock:
             return {}
         if not self.open:
             return None
+        text = unstamped(text)
         found = _ENTRY.match(text)
         if found:
             low = float(found["low"] or found["one"])
