@@ -1,4 +1,4 @@
-"""Logs, traces and results written from a plan, with one planted cause each: same call, same bytes."""
+"""Logs, traces and results written from a plan, with one planted cause each; no chance in it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class Spent:
         most = slow * sum(terms[name] for name in busy)
         self.least = most * target.lightest
         self.most = most * straggler
-        self.waiting = (terms["bubble"] + terms["pp"] + terms["stragglers"]) * slow + waiting * whole
+        self.waiting = (
+            terms["bubble"] + terms["pp"] + terms["stragglers"]
+        ) * slow + waiting * whole
         self.dp = terms["dp"] + dp * whole
         self.optimizer = terms["optimizer"] + optimizer * whole
         self.data = data * whole
@@ -115,8 +117,8 @@ def megatron_log(plan, spent, *, steps=60, every=1, settings=None, timers=True, 
             f" [{stamp(clock)}] iteration {step:8d}/{steps:8d} | consumed samples: "
             f"{step * told['global_batch_size']:12d} | elapsed time per iteration (ms): "
             f"{1e3 * took:.1f} | learning rate: 3.000000E-04 | global batch size: "
-            f"{told['global_batch_size']:5d} | lm loss: {8.0 / (1 + 0.01 * step):.6E} | loss scale: "
-            f"1.0 | grad norm: 1.000 | number of skipped iterations:   0 | number of nan "
+            f"{told['global_batch_size']:5d} | lm loss: {8.0 / (1 + 0.01 * step):.6E} | loss "
+            f"scale: 1.0 | grad norm: 1.000 | number of skipped iterations:   0 | number of nan "
             f"iterations:   0 |"
         )
         if timers:
@@ -124,7 +126,9 @@ def megatron_log(plan, spent, *, steps=60, every=1, settings=None, timers=True, 
         if checkpoints and step % checkpoints[0] == 0:
             clock += checkpoints[1]
             lines.append(f"saving checkpoint at iteration {step:7d} to /checkpoints")
-            lines.append(f"  successfully saved checkpoint from iteration {step:7d} to /checkpoints")
+            lines.append(
+                f"  successfully saved checkpoint from iteration {step:7d} to /checkpoints"
+            )
             lines.append("(min, max) time across ranks (ms):")
             lines.append(entry("save-checkpoint", checkpoints[1] * 0.99, checkpoints[1]))
     return "\n".join(prefix + line for line in lines) + "\n"
@@ -152,7 +156,7 @@ def timer_lines(spent, jitter):
         entry("backward-compute", 2 * third * spent.least, 2 * third * spent.most),
         entry("batch-generator", jitter * spent.data, jitter * spent.data),
         entry("all-grads-sync", jitter * spent.dp, jitter * spent.dp * 1.01),
-        entry("optimizer-inner-step", jitter * spent.optimizer * 0.8, jitter * spent.optimizer * 0.8),
+        entry("optimizer-inner-step", *(jitter * spent.optimizer * 0.8,) * 2),
         entry("optimizer", jitter * spent.optimizer, jitter * spent.optimizer * 1.01),
     ]  # fmt: skip
 
@@ -209,18 +213,26 @@ def deepspeed_log(plan, *, steps=40, allreduce=0.0, slow=1.0, seed=2):
     shown = terms["dp"] + allreduce * plan.best.step_time
     batch = plan.question.workload.global_batch
     clock = 12 * 3600.0
-    lines = [f"[{milli(clock)}] [INFO] [config.py:1003:print]   train_batch_size ............. {batch}"]
+    lines = [
+        f"[{milli(clock)}] [INFO] [config.py:1003:print]   train_batch_size ............. {batch}"
+    ]
     for step in range(1, steps + 1):
         jitter = 1.0 + 0.004 * chance.gauss(0.0, 1.0)
-        forward, inner, update = busy / 3 * jitter, 2 * busy / 3 * jitter, terms["optimizer"] * jitter
+        forward, inner, update = (
+            busy / 3 * jitter,
+            2 * busy / 3 * jitter,
+            terms["optimizer"] * jitter,
+        )
         took = forward + inner + shown + update
         clock += took
         head = f"[{milli(clock)}] [INFO] [logging.py:128:log_dist] [Rank 0] "
         lines += [
             head + f"step={step}, skipped=0, lr=[0.0003], mom=[(0.9, 0.95)]",
-            f"[{milli(clock)}] [INFO] [timer.py:264:stop] epoch=0/micro_step={step}/"
-            f"global_step={step}, RunningAvgSamplesPerSec={batch / took:.6f}, "
-            f"CurrSamplesPerSec={batch / took:.6f}, MemAllocated=20.1GB, MaxMemAllocated=55.25GB",
+            (
+                f"[{milli(clock)}] [INFO] [timer.py:264:stop] epoch=0/micro_step={step}/"
+                f"global_step={step}, RunningAvgSamplesPerSec={batch / took:.6f}, "
+                f"CurrSamplesPerSec={batch / took:.6f}, MemAllocated=20.1GB, MaxMemAllocated=55.2GB"
+            ),
             head + f"time (ms) | fwd: {1e3 * forward:.2f} | bwd: {1e3 * (inner + shown):.2f} | "
             f"bwd_inner: {1e3 * inner:.2f} | bwd_allreduce: {1e3 * shown:.2f} | "
             f"step: {1e3 * update:.2f}",
@@ -345,7 +357,9 @@ def step_trace(plan, *, steps=3, pieces=40, slow=1.0, gaps=0.0, dp=0.0, data=0.0
         if data:
             trace.event("user_annotation", "enumerate(DataLoader)#_MultiProcessingDataLoaderIter."
                         "__next__", trace.clock, data * whole, 100)  # fmt: skip
-            trace.kernel("void at::native::vectorized_elementwise_kernel<4>", 10.0, gap=data * whole)
+            trace.kernel(
+                "void at::native::vectorized_elementwise_kernel<4>", 10.0, gap=data * whole
+            )
         for _ in range(pieces):
             trace.kernel("nvjet_hsh_256x128_64x4_2x1_v_bz_coopA_NNT", 0.8 * products / pieces)
             trace.kernel("flash_fwd_kernel<Flash_fwd_kernel_traits<128>>", 0.2 * products / pieces)
@@ -354,7 +368,9 @@ def step_trace(plan, *, steps=3, pieces=40, slow=1.0, gaps=0.0, dp=0.0, data=0.0
             trace.collective("ReduceScatter", shown / pieces + 400.0, hidden=400.0)
         trace.wait(1e6 * terms["stragglers"])
         trace.kernel("void multi_tensor_apply_kernel<AdamFunctor>", 1e6 * terms["optimizer"] + 1.0)
-        trace.event("user_annotation", f"ProfilerStep#{number + 5}", start, trace.clock - start, 100)
+        trace.event(
+            "user_annotation", f"ProfilerStep#{number + 5}", start, trace.clock - start, 100
+        )
     return trace
 
 
@@ -410,7 +426,9 @@ def metrics_of(plan, *, ttft=1.0, tpot=1.0, preemptions=0, cache=0.6, reused=Non
         lines.append(f"# TYPE vllm:{name} histogram")
         for edge in (0.5, 1.0, 2.0, 4.0):
             below = requests * (1.0 - 0.5**edge)
-            lines.append(f'vllm:{name}_bucket{{engine="0",le="{edge * mean}",model_name="m"}} {below}')
+            lines.append(
+                f'vllm:{name}_bucket{{engine="0",le="{edge * mean}",model_name="m"}} {below}'
+            )
         lines.append(f'vllm:{name}_bucket{{engine="0",le="+Inf",model_name="m"}} {requests}')
         lines.append(f"vllm:{name}_sum{label} {requests * mean}")
         lines.append(f"vllm:{name}_count{label} {requests}")

@@ -45,7 +45,11 @@ def megatron(folder, plan=None, *, spent=None, **planted):
 def other_cut(folder):
     plan = training_plan()
     spent = Spent(plan, estimate=other_estimate(plan, tp=8, dp=4, recompute="full"))
-    told = {"tensor_model_parallel_size": 8, "data_parallel_size": 4, "recompute_granularity": "full"}
+    told = {
+        "tensor_model_parallel_size": 8,
+        "data_parallel_size": 4,
+        "recompute_granularity": "full",
+    }
     return megatron(folder, spent=spent, settings=told)
 
 
@@ -155,14 +159,14 @@ def test_the_planted_cause_is_named_first(case, tmp_path):
 
 
 AS_PLANNED = {
-    "Megatron-LM": lambda f: megatron(f),
+    "Megatron-LM": megatron,
     "Megatron-LM without timers": lambda f: megatron(f, timers=False),
-    "torchtitan": lambda f: titan(f),
-    "DeepSpeed": lambda f: deepspeed(f),
-    "trace": lambda f: traced(f),
-    "event file": lambda f: boards(f),
+    "torchtitan": titan,
+    "DeepSpeed": deepspeed,
+    "trace": traced,
+    "event file": boards,
     "NeMo": lambda f: (sharded_plan(), [written(f, "nemo.log", nemo_log(sharded_plan()))]),
-    "vllm bench serve": lambda f: loaded(f),
+    "vllm bench serve": loaded,
     "vllm with metrics": lambda f: loaded(f, metrics={}),
 }
 
@@ -354,7 +358,9 @@ def test_a_plan_of_an_older_version_is_refused_with_the_version_and_the_command(
     plan, log = saved
     text = plan.read_text()
     version = json.loads(text)["version"]
-    old = text.replace(f'"version":"{version}"', '"version":"0.0.7"').replace('"mfu":', '"mfu_old":')
+    old = text.replace(f'"version":"{version}"', '"version":"0.0.7"').replace(
+        '"mfu":', '"mfu_old":'
+    )
     plan.write_text(old)
     assert main(["diagnose", str(log), "--plan", str(plan)]) == 2
     said = capsys.readouterr().err

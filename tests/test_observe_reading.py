@@ -187,7 +187,11 @@ def test_nemo_with_memory_and_a_checkpoint():
     assert run.step_time == (2.693,)
     assert run.memory == (72972500992,)
     assert run.settings.global_batch == 256
-    assert (run.marks[0].kind, run.marks[0].time, run.marks[0].iteration) == ("checkpoint", 4.389, 50)
+    assert (run.marks[0].kind, run.marks[0].time, run.marks[0].iteration) == (
+        "checkpoint",
+        4.389,
+        50,
+    )
 
 
 def test_nemo_of_2023_by_its_progress_bar():
@@ -308,11 +312,11 @@ REFUSED = {
     "binary": (bytes(range(256)) * 40, "binary file of no known tool"),
     "zip": (b"PK\x03\x04" + bytes(200), "binary file of no known tool"),
     "another tool's log": (b"2026-01-01 INFO nginx started\n" * 50, "is of no known tool"),
-    "torchtitan before its first step": (b"[titan] INFO - Starting job: x\n", "no line that reports"),
+    "torchtitan without a step": (b"[titan] INFO - Starting job: x\n", "no line that reports"),
     "JSON of something else": (b'{"milk": 1}', "is of no known tool"),
     "JSON cut off": (b'{"request_throughput": 1.0, "mean_ttft', "damaged or cut off"),
     "gzip of nothing": (b"\x1f\x8b\x08\x00garbage", "damaged gzip"),
-    "metrics of something else": (b"# TYPE go_threads gauge\ngo_threads 7\n", "is of no known tool"),
+    "other metrics": (b"# TYPE go_threads gauge\ngo_threads 7\n", "is of no known tool"),
     "a table": (b"id,model\n1,2\n", "is of no known tool"),
 }  # fmt: skip
 
@@ -326,7 +330,11 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(sort, tmp_path):
 
 
 def test_a_folder_a_missing_file_and_no_file_are_refused(tmp_path):
-    for paths, said in (([tmp_path], "is a folder"), ([tmp_path / "no"], "there is no file"), ([], "name at")):
+    for paths, said in (
+        ([tmp_path], "is a folder"),
+        ([tmp_path / "no"], "there is no file"),
+        ([], "name at"),
+    ):
         with pytest.raises(InputError, match=said):
             read_files(paths)
 
@@ -340,7 +348,9 @@ def test_files_that_do_not_go_together_are_refused(tmp_path):
         read_files([titan, nemo])
     with pytest.raises(InputError, match="some files are of training and some of serving"):
         read_files([titan, bench])
-    other = megatron_log(training_plan(), Spent(training_plan()), settings={"global_batch_size": 64})
+    other = megatron_log(
+        training_plan(), Spent(training_plan()), settings={"global_batch_size": 64}
+    )
     same = megatron_log(training_plan(), Spent(training_plan()))
     with pytest.raises(InputError, match="runs that differ"):
         read_files([written(tmp_path, "a.log", other), written(tmp_path, "b.log", same)])
@@ -360,7 +370,7 @@ MUTILATED = {
     "trace": lambda: step_trace(sharded_plan(), steps=1, pieces=2).raw(),
     "bench": lambda: bench_of(serving_plan()).encode(),
     "metrics": lambda: metrics_of(serving_plan()).encode(),
-    "events": lambda: (LOGS.parent / "torch-2.13.tfevents").read_bytes(),
+    "events": (LOGS.parent / "torch-2.13.tfevents").read_bytes,
 }
 
 

@@ -1,4 +1,4 @@
-"""Profiler traces reduced by interval arithmetic, and event files: against files that tools wrote."""
+"""Profiler traces reduced by interval arithmetic, and event files that tools wrote."""
 
 from __future__ import annotations
 
@@ -204,7 +204,9 @@ def test_interval_arithmetic_is_that_of_sets_of_moments(first, second):
 def test_an_event_file_that_pytorch_wrote_in_both_forms():
     run = read_files([DATA / "torch-2.13.tfevents"]).training
     assert run.iteration == tuple(range(1, 13))
-    assert run.step_time == pytest.approx([0.5 + 0.01 * (step % 3) for step in range(1, 13)], rel=1e-6)
+    assert run.step_time == pytest.approx(
+        [0.5 + 0.01 * (step % 3) for step in range(1, 13)], rel=1e-6
+    )
     assert run.loss == pytest.approx([3.0 - 0.1 * step for step in range(1, 13)], rel=1e-6)
     assert run.clock[1] - run.clock[0] == pytest.approx(0.5)
     assert run.settings.global_batch == 64
@@ -239,7 +241,9 @@ def test_an_event_file_fills_what_a_log_does_not_say(tmp_path):
     from doctored_runs import event_file, nemo_log
 
     log = written(tmp_path, "nemo.log", nemo_log(sharded_plan(), steps=6))
-    rows = [(step, 1.7e9 + step, {"lm loss": 1.0, "batch-generator-time": 0.02}) for step in range(6)]
+    rows = [
+        (step, 1.7e9 + step, {"lm loss": 1.0, "batch-generator-time": 0.02}) for step in range(6)
+    ]
     run = read_files([log, written(tmp_path, "events", event_file(rows))]).training
     assert run.timers["batch-generator"][3] == pytest.approx((0.02, 0.02))
     assert run.tool == "NeMo"

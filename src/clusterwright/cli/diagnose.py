@@ -54,9 +54,7 @@ def diagnose(
     if name and not add_to:
         raise InputError("--name is what the run is called in a table: give --add-to FILE as well")
     planned = load_any_plan(plan) if plan else None
-    found = run_diagnosis(
-        logs, plan=planned, model=model, accelerator=accelerator, catalogue=facts
-    )
+    found = run_diagnosis(logs, plan=planned, model=model, accelerator=accelerator, catalogue=facts)
     added = add_run(found, planned, add_to, name=name) if add_to else ""
     if json:
         write_json(found)

@@ -1,4 +1,4 @@
-"""A diagnosed run as a row of the user's own measurements, which `validate` and `calibrate` read."""
+"""A diagnosed run as a row of the user's own measurements, for `validate` and `calibrate`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from clusterwright.errors import InputError, TableError
 from clusterwright.model.records import Model
-from clusterwright.observe.api import Diagnosis, Plan
 from clusterwright.observe.against_serving import nearest, per_token
+from clusterwright.observe.api import Diagnosis, Plan
 from clusterwright.observe.records import ServingRun
 from clusterwright.observe.steady import pace_of
 from clusterwright.saving import write_text
@@ -59,7 +59,9 @@ def add_run(found: Diagnosis, plan: Plan | None, path: Path, *, name: str | None
 def _existing(path: Path, columns: tuple[str, ...]) -> tuple[list[str], set[str]]:
     """The columns of a table that is there, and the runs in it."""
     if path.is_dir():
-        raise InputError(f"cannot add to the folder {str(path)!r}: name a file, such as my-runs.csv")
+        raise InputError(
+            f"cannot add to the folder {str(path)!r}: name a file, such as my-runs.csv"
+        )
     if not path.exists():
         return list(columns), set()
     try:

@@ -130,7 +130,9 @@ def _load(run: ServingRun, job: ServingWorkload) -> dict[str, float | int]:
 
 def _load_words(load: dict[str, float | int], job: ServingWorkload) -> str:
     planned = f"{job.rate:,.3g} requests/s" if job.rate else f"{job.users:,} users"
-    real = f"{load['users']:,} users at once" if load["users"] else f"{load['rate']:,.3g} requests/s"
+    real = (
+        f"{load['users']:,} users at once" if load["users"] else f"{load['rate']:,.3g} requests/s"
+    )
     return f"{real} (planned: {planned})"
 
 

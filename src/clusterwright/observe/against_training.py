@@ -129,7 +129,7 @@ def split_by_traces(traces: Sequence[TraceSummary], strategy: Strategy) -> Split
 
 def axis_of(label: str, group: int, strategy: Strategy) -> str:
     """The parallel axis that a collective belongs to, by its sort and the size of its group."""
-    kind = label.split(" over ")[0]
+    kind = label.split(" over ", maxsplit=1)[0]
     if kind == "send-recv":
         return "pp" if strategy.pp > 1 else "cp" if strategy.cp > 1 else "pp"
     if kind == "all-to-all":
@@ -223,7 +223,12 @@ def _split_terms(split: Split, expected: TrainingEstimate) -> list[Term]:
         if math.isfinite(value)
     ]
     rows += [
-        Term(name=f"{axis} traffic shown", planned=planned.get(axis, 0.0), measured=value, by=split.by)
+        Term(
+            name=f"{axis} traffic shown",
+            planned=planned.get(axis, 0.0),
+            measured=value,
+            by=split.by,
+        )
         for axis, value in split.traffic.items()
         if axis != "pp"
     ]

@@ -143,12 +143,16 @@ def _training(
     split = split_by_traces(read.traces, strategy)
     if split is None and run and pace:
         split = split_by_timers(run, pace)
-    case = TrainingCase(run=run, pace=pace, split=split, traces=read.traces, plan=plan, target=target)
+    case = TrainingCase(
+        run=run, pace=pace, split=split, traces=read.traces, plan=plan, target=target
+    )
     findings = causes_training.causes_of(case) if math.isfinite(case.step) else ()
     used = None
     if run and pace:
         known = find_model(model, facts) if model else plan.question.model if plan else None
-        chip = plan.question.cluster.accelerator if plan else chip_of(run.settings, accelerator, facts)
+        chip = (
+            plan.question.cluster.accelerator if plan else chip_of(run.settings, accelerator, facts)
+        )
         used = utilisation_of(run, pace, model=known or model_of(run.settings), chip=chip)
     verdict, said = _training_verdict(case, findings)
     notes = [*(run.notes if run else ()), *(note for one in read.traces for note in one.notes)]
@@ -158,7 +162,10 @@ def _training(
         paths=(*(run.paths if run else ()), *(one.path for one in read.traces)),
         verdict=verdict,
         said=said,
-        facts=(*(training_facts(run, pace, used) if run and pace else ()), *trace_facts(read.traces)),
+        facts=(
+            *(training_facts(run, pace, used) if run and pace else ()),
+            *trace_facts(read.traces),
+        ),
         terms=training_terms(run, pace, split, target) if target else (),
         findings=findings,
         notes=tuple(dict.fromkeys(notes)),
@@ -179,7 +186,9 @@ def _training_verdict(case: TrainingCase, findings: Sequence[Finding]) -> tuple[
     whose = "was planned" if not case.target.unlike or case.target.refused else (
         "is expected of these settings"
     )  # fmt: skip
-    beside = f"{format_time(expected.step_time)} {whose} ({format_time(low)} to {format_time(high)})"
+    beside = (
+        f"{format_time(expected.step_time)} {whose} ({format_time(low)} to {format_time(high)})"
+    )
     said = f"a step takes {format_time(step)}, {beside}"
     large = [one for one in findings if not one.share < AS_PLANNED]
     if step > high:

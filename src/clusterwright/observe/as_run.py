@@ -87,9 +87,7 @@ def differences(plan: TrainingPlan, settings: RunSettings) -> tuple[Difference, 
     )
 
 
-def _changed(
-    plan: TrainingPlan, settings: RunSettings
-) -> tuple[TrainingQuestion, dict[str, Any]]:
+def _changed(plan: TrainingPlan, settings: RunSettings) -> tuple[TrainingQuestion, dict[str, Any]]:
     """The question and the strategy of the run."""
     told = {name: getattr(settings, name) for name in AXES if getattr(settings, name) is not None}
     strategy = {**msgspec.structs.asdict(plan.best.strategy), **told}

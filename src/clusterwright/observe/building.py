@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from clusterwright.observe.opening import Line
-from clusterwright.observe.records import Mark, RunSettings, TrainingRun
+from clusterwright.observe.records import Mark, MarkKind, RunSettings, TrainingRun
 from clusterwright.observe.telling import clock_of, incident_of, settings_in
 
 COLUMNS = (
@@ -45,10 +45,10 @@ class RunBuilder:
             self.settings.setdefault(name, value)
         found = incident_of(line.text)
         if found:
-            self.mark(line, found.kind, found.time, found.count, found.iteration)
+            self.mark(line, found.kind, found.time, found.times, found.iteration)
 
     def mark(
-        self, line: Line, kind: Any, time: float = math.nan, count: float = 1.0, step: int = -1
+        self, line: Line, kind: MarkKind, time: float = math.nan, count: float = 1.0, step: int = -1
     ) -> None:  # fmt: skip
         """Note that something happened before the next row."""
         last = self.marks[-1] if self.marks else None
@@ -87,11 +87,9 @@ class RunBuilder:
             ranks[who or str(len(ranks))] = values["step_time"]
         for name, value in values.items():
             held = row.get(name, math.nan)
-            if not math.isfinite(held):
-                row[name] = value
-            elif name in ("memory", "step_time") and value > held:
-                row[name] = value
-            elif name in ("device_rate", "flops_rate", "mfu") and value < held:
+            fuller = name in ("memory", "step_time") and value > held
+            slower = name in ("device_rate", "flops_rate", "mfu") and value < held
+            if fuller or slower or not math.isfinite(held):
                 row[name] = value
 
     def time(self, timers: Timers, row: int = -1) -> None:
@@ -104,9 +102,7 @@ class RunBuilder:
         """Everything that was gathered."""
         self._step_times()
         self._early_memory()
-        columns = {
-            name: tuple(row.get(name, math.nan) for row in self.rows) for name in COLUMNS
-        }
+        columns = {name: tuple(row.get(name, math.nan) for row in self.rows) for name in COLUMNS}
         names = dict.fromkeys(name for timers in self.timers for name in timers)
         none = (math.nan, math.nan)
         ranks = dict.fromkeys(rank for row in self.by_rank for rank in row)
@@ -138,7 +134,9 @@ class RunBuilder:
         counts = [b - a for a, b in zip(self.iterations, self.iterations[1:], strict=False)]
         usual = next((count for count in counts if count > 0), 1)
         first = max(1, min(usual, self.iterations[0])) if self.iterations else 1
-        return tuple([first, *[count if count > 0 else usual for count in counts]][: len(self.rows)])
+        return tuple(
+            [first, *[count if count > 0 else usual for count in counts]][: len(self.rows)]
+        )
 
     def _step_times(self) -> None:
         """Where no line says how long a step took, the time of day and the rates do."""

@@ -88,7 +88,7 @@ def _spent(one: ServingEstimate, tokens: float) -> float:
     return one.ttft.mean + tokens * one.tpot.mean
 
 
-def _finding(
+def _finding(  # noqa: PLR0917 - causes read as rows of a table
     case: ServingCase, cause: str, title: str, time: float, evidence: str, advice: str, sure: str
 ) -> Finding:
     return Finding(
@@ -184,7 +184,7 @@ def load(case: ServingCase) -> Finding | None:
         return None
     return _finding(
         case, "load", "another load than planned", more,
-        f"{' and '.join(unlike)}: that alone is expected to take {format_time(more)} a request more",
+        f"{' and '.join(unlike)}: that alone takes {format_time(more)} a request more",
         "plan for the load that there is (--rate), or measure at the planned one "
         "(--request-rate)", "strong",
     )  # fmt: skip
@@ -202,8 +202,8 @@ def preemptions(case: ServingCase) -> Finding | None:
         case, "preemptions", "the cache is full, requests are preempted",
         more if more > 0.0 else math.nan,
         f"{run.preemptions:,.0f} preemptions for {run.requests:,.0f} requests{full}",
-        "a larger share of memory for the cache (--gpu-memory-utilization), fewer sequences at once "
-        "(--max-num-seqs), an fp8 cache, or more accelerators a replica",
+        "a larger share of memory for the cache (--gpu-memory-utilization), fewer sequences "
+        "at once (--max-num-seqs), an fp8 cache, or more accelerators a replica",
         "some",
     )  # fmt: skip
 
@@ -230,9 +230,9 @@ def decode(case: ServingCase) -> Finding | None:
         case, "decode", "slow decoding steps", more,
         f"a token takes {format_time(measured)}, {format_time(usual)} is expected of this load"
         f"{within}",
-        "see that CUDA graphs are on (no --enforce-eager), which attention backend and which format "
-        "of weights runs; compare clocks and power limit; a trace of the PyTorch profiler shows the "
-        "kernels", "little" if unsure else "strong",
+        "see that CUDA graphs are on (no --enforce-eager), which attention backend and which "
+        "format of weights runs; compare clocks and power limit; a trace of the PyTorch profiler "
+        "shows the kernels", "little" if unsure else "strong",
     )  # fmt: skip
 
 
@@ -264,7 +264,7 @@ def failed(case: ServingCase) -> Finding | None:
         return None
     return _finding(
         case, "failed", "requests failed", math.nan,
-        f"{case.run.failed:,.0f} requests failed beside {case.run.requests:,.0f} that were answered",
+        f"{case.run.failed:,.0f} requests failed, {case.run.requests:,.0f} were answered",
         "the engine's log says why: timeouts, prompts beyond the longest, memory", "strong",
     )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """Why a training step is slower than it should be: each cause one function of what is known.
 
 A function looks at a `TrainingCase` and returns what the cause explains, or None where nothing
-speaks for it. `causes_of` asks them all, leaves out what is lost in the noise, and ranks the rest by
-the seconds of a step that they explain.
+speaks for it. `causes_of` asks them all, leaves out what is lost in the noise, and ranks the rest
+by the seconds of a step that they explain.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def causes_of(case: TrainingCase) -> tuple[Finding, ...]:
     return ranked([*found, *([rest] if rest else [])])
 
 
-def _finding(
+def _finding(  # noqa: PLR0917 - causes read as rows of a table
     case: TrainingCase, cause: str, title: str, time: float, evidence: str, advice: str, sure: str
 ) -> Finding:
     return Finding(
@@ -75,7 +75,7 @@ def kernels(case: TrainingCase) -> Finding | None:
     detail = _which_kernels(case)
     slowing = case.pace.drift if case.pace else 0.0
     drift = f"; steps became {slowing:.0%} slower during the run" if slowing > DRIFTS else ""
-    low, high = target.expected.step_time_interval
+    _low, high = target.expected.step_time_interval
     unsure = case.step < high and more < high - target.expected.step_time
     within = "; the plan is no surer than that of its own kernels" if unsure else ""
     what = "forward and backward passes" if split.by == "timers" else "kernels"
@@ -155,19 +155,19 @@ def pipeline(case: TrainingCase) -> Finding | None:
 
 _AXES = {
     "dp": ("gradient and weight traffic is exposed",
-           "turn overlap of gradients and weights on (--overlap-grad-reduce, "
-           "--overlap-param-gather); check the fabric with nccl-tests, and that every rail is up"),
+           ("turn overlap of gradients and weights on (--overlap-grad-reduce, "
+           "--overlap-param-gather); check the fabric with nccl-tests, and that every rail is up")),
     "tp": ("tensor-parallel traffic is exposed",
-           "keep tp inside the scale-up domain; turn sequence parallelism and its overlap on; "
-           "check NVLink (nvidia-smi nvlink -e)"),
+           ("keep tp inside the scale-up domain; turn sequence parallelism and its overlap on; "
+           "check NVLink (nvidia-smi nvlink -e)")),
     "cp": ("context-parallel traffic is exposed",
            "let a context group share the scale-up domain, or exchange by ring"),
     "ep": ("expert all-to-all is exposed",
-           "keep experts of a token near it (group-limited routing), overlap dispatch with the "
-           "shared expert, even the load of experts out"),
+           ("keep experts of a token near it (group-limited routing), overlap dispatch with the "
+           "shared expert, even the load of experts out")),
     "tp or dp": ("traffic of tp or dp is exposed",
-                 "give a trace whose collectives name their groups (PyTorch 2.2 or later) to tell "
-                 "them apart"),
+                 ("give a trace whose collectives name their groups (PyTorch 2.2 or later) to tell "
+                 "them apart")),
 }  # fmt: skip
 
 
@@ -265,8 +265,8 @@ def restarts(case: TrainingCase) -> Finding | None:
     first = pace.restarts[0]
     return _finding(
         case, "restarts", "restarts", pace.restart_share,
-        f"the run began again {times}, did {lost:,} of {pace.steps:,} steps twice{stood} (the first "
-        f"time from step {first.resumed:,} after {first.reached:,})",
+        f"the run began again {times}, did {lost:,} of {pace.steps:,} steps twice{stood} (the "
+        f"first time from step {first.resumed:,} after {first.reached:,})",
         "find what ended it (the lines before); checkpoint more often, see clusterwright fleet; "
         "keep spares warm", "strong" if down > 0.0 or lost > 0 else "little",
     )  # fmt: skip
@@ -308,8 +308,9 @@ def memory(case: TrainingCase) -> Finding | None:
     extra = sum(max(0.0, run.step_time[row] - usual) * run.steps[row] for row in held) / steps
     return _finding(
         case, "memory", "memory runs out, the allocator retries", extra if held else math.nan,
-        f"the allocator flushed its cache {pace.retries * steps:,.0f} times in {steps:,} steps{full}"
-        + ("; no step is without, so what it costs cannot be told from other causes" if every else ""),
+        f"the allocator flushed its cache {pace.retries * steps:,.0f} times in {steps:,} "
+        f"steps{full}"
+        + ("; no step is without, so its cost cannot be told from other causes" if every else ""),
         "a smaller micro-batch, more recompute or sharding; "
         "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True", "little" if every else "strong",
     )  # fmt: skip
@@ -360,7 +361,7 @@ def unexplained(case: TrainingCase, found: list[Finding]) -> Finding | None:
     gap = case.step - case.target.expected.step_time
     told = sum(one.time for one in found if one.cause not in _BESIDE and math.isfinite(one.time))
     left = gap - told
-    low, high = case.target.expected.step_time_interval
+    _low, high = case.target.expected.step_time_interval
     if left < LEAST * case.scale or (case.split is None and case.step <= high):
         return None
     if case.split is None:
@@ -376,4 +377,3 @@ def unexplained(case: TrainingCase, found: list[Finding]) -> Finding | None:
         f"steps take {format_time(case.step)}, {format_time(case.target.expected.step_time)} was "
         f"expected", hint, "little",
     )  # fmt: skip
-

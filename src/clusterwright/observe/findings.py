@@ -8,7 +8,7 @@ from typing import Literal
 from clusterwright.records import Record
 
 Sureness = Literal["strong", "some", "little"]
-"""How much evidence there is: measured directly; measured together with something else; inferred."""
+"""Evidence: measured directly; measured together with something else; inferred."""
 
 
 class Term(Record, frozen=True, kw_only=True):

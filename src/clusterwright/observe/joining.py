@@ -132,9 +132,7 @@ def _after(first: TrainingRun, second: TrainingRun) -> TrainingRun:
 
 def _settings(first: RunSettings, second: RunSettings) -> RunSettings:
     """What either log tells; the first one's word where both do."""
-    told = {
-        name: getattr(first, name) or getattr(second, name) for name in first.__struct_fields__
-    }
+    told = {name: getattr(first, name) or getattr(second, name) for name in first.__struct_fields__}
     return msgspec.structs.replace(first, **told)
 
 

@@ -23,15 +23,19 @@ _KINDS = (
     ("optimizer", r"multi_tensor_apply|adam|fused_sgd|FusedOptimizer|Optimizer\.step|lamb"),
     (
         "matmul",
-        r"gemm|cutlass|cublas|nvjet|xmma|wgmma|Cijk_|matmul|::addmm|::mm\b|::bmm|::linear|"
-        r"::baddbmm|::_scaled_mm|mma_|conv|triton.*(?:_mm|dot)",
+        (
+            r"gemm|cutlass|cublas|nvjet|xmma|wgmma|Cijk_|matmul|::addmm|::mm\b|::bmm|::linear|"
+            r"::baddbmm|::_scaled_mm|mma_|conv|triton.*(?:_mm|dot)"
+        ),
     ),
     ("copy", r"Memcpy|Memset|memcpy|memset"),
 )
 _COMPILED = [(kind, re.compile(text)) for kind, text in _KINDS]
 _WHICH = [(name, re.compile(text, re.IGNORECASE)) for name, text in COLLECTIVES]
 
-INPUT = re.compile(r"DataLoader|dataloader|next\(.*data|batch.generator|data_loading", re.IGNORECASE)
+INPUT = re.compile(
+    r"DataLoader|dataloader|next\(.*data|batch.generator|data_loading", re.IGNORECASE
+)
 """A host event that fetches data."""
 
 

@@ -166,8 +166,10 @@ def _label(kind: str, group: int) -> str:
 
 def _longest(events: Columns, names: Array, spent: Array, steps: int) -> tuple[Any, ...]:
     """The kernels that take longest in all, and their seconds of a step."""
-    total = np.bincount(names, weights=spent, minlength=len(events.names)) if len(names) else []
-    order = np.argsort(total)[::-1][:NUM_LONGEST] if len(names) else []
+    total: Array = (
+        np.bincount(names, weights=spent, minlength=len(events.names)) if len(names) else []
+    )
+    order: Array = np.argsort(total)[::-1][:NUM_LONGEST] if len(names) else []
     return tuple((events.names[i][:100], float(total[i]) / steps) for i in order if total[i] > 0.0)
 
 

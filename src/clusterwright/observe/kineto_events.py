@@ -121,7 +121,7 @@ def _parts(raw: bytes) -> tuple[_Head, bytes | memoryview, bool]:
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         pass
     at = raw.find(_KEY)
-    opening = raw.find(b"[", at if at >= 0 else 0)
+    opening = raw.find(b"[", max(at, 0))
     before = raw[:at].rstrip().rstrip(b",") + b"}" if at > 0 else b"{}"
     try:
         head = msgspec.json.decode(before, type=_Head)
@@ -237,16 +237,12 @@ class _Gathered:
                 )
             )  # fmt: skip
         if rows:
-            start, spent, name, cat, thread, link, group = zip(*rows, strict=True)
-            first = np.array(start)
-            self.start.append(first)
-            self.parts.append(
-                (
-                    first, np.array(spent), np.array(name, np.int32), np.array(cat, np.int32),
-                    np.array(thread, np.int32), np.array(link, np.int64),
-                    np.array(group, np.int32),
-                )
-            )  # fmt: skip
+            columns = tuple(zip(*rows, strict=True))
+            starts = np.array(columns[0])
+            self.start.append(starts)
+            kinds = (np.int32, np.int32, np.int32, np.int64, np.int32)
+            rest = [np.array(one, kind) for one, kind in zip(columns[2:], kinds, strict=True)]
+            self.parts.append((starts, np.array(columns[1]), *rest))
 
     def _id(self, text: Any) -> int:  # noqa: ANN401 - whatever stands in the file
         text = text if type(text) is str else str(text)
@@ -267,10 +263,11 @@ class _Gathered:
 
     def columns(self, **said: Any) -> Columns:  # noqa: ANN401 - of the head
         """All of it; times from the first event on."""
-        start, spent, name, cat, thread, link, group = (
-            np.concatenate([part[i] for part in self.parts]) for i in range(7)
-        )
+        columns = [np.concatenate([part[i] for part in self.parts]) for i in range(7)]
+        start, spent, name, cat, thread, link, group = columns
         zero = float(start.min())
         first = 1e-6 * (start - zero)
         end = first + 1e-6 * np.maximum(spent, 0.0)
-        return Columns(first, end, name, cat, thread, link, group, list(self.ids), **said)
+        return Columns(
+            first, end, name, cat, thread, link, group, names=list(self.ids), **said
+        )  # fmt: skip

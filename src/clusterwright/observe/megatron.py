@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from clusterwright.observe.building import RunBuilder, Timers
 from clusterwright.observe.opening import Line
-from clusterwright.observe.records import TrainingRun
+from clusterwright.observe.records import MarkKind, TrainingRun
 from clusterwright.observe.telling import number
 from clusterwright.observe.timing import TimerBlock, merged, timers_on_line
 
@@ -17,7 +17,11 @@ _MEMORY = re.compile(r"after (?P<step>\d+) iterations\) memory \(MB\).*?max (?:a
 _RESERVED = re.compile(r"max reserved: (?P<value>[\d.]+)")
 _ALLOCATED = re.compile(r"max allocated: (?P<value>[\d.]+)")
 _MOST = re.compile(r"MaxMemAllocated=(?P<size>[\d.]+)GB")
-_APART = {"save-checkpoint": "checkpoint", "evaluate": "evaluation", "load-checkpoint": "load"}
+_APART: dict[str, MarkKind] = {
+    "save-checkpoint": "checkpoint",
+    "evaluate": "evaluation",
+    "load-checkpoint": "load",
+}
 _PASSED_OVER = ("setup", "model-and-optimizer", "interval-time")
 
 

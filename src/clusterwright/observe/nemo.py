@@ -36,7 +36,7 @@ def read(lines: Iterable[Line], path: str) -> TrainingRun:
     return run.finish()
 
 
-def _row(
+def _row(  # noqa: PLR0917 - as a line has them
     run: RunBuilder, line: Line, step: int, pieces: list[str], sign: str, mean: float = math.nan
 ) -> None:
     """One step: ``name: value`` between bars, or ``name=value`` between commas."""

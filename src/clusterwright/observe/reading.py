@@ -25,9 +25,9 @@ from clusterwright.observe.opening import Line, Opened, lines_of, looks_binary, 
 from clusterwright.observe.records import ServingRun, TraceSummary, TrainingRun
 
 READABLE = (
-    "logs of Megatron-LM, torchtitan, DeepSpeed and NeMo, TensorBoard event files, PyTorch profiler "
-    "traces (.json, .json.gz), results of vllm bench serve, SGLang bench_serving and genai-perf, "
-    "and Prometheus text of vLLM and SGLang"
+    "logs of Megatron-LM, torchtitan, DeepSpeed and NeMo, TensorBoard event files, PyTorch "
+    "profiler traces (.json, .json.gz), results of vllm bench serve, SGLang bench_serving and "
+    "genai-perf, and Prometheus text of vLLM and SGLang"
 )
 _LOGS: tuple[tuple[str, Callable[[str], object], Callable[[Iterable[Line], str], TrainingRun]], ...]
 _LOGS = (
@@ -36,9 +36,9 @@ _LOGS = (
     ("torchtitan", torchtitan.ROW.search, torchtitan.read),
     (
         "DeepSpeed",
-        lambda text: deepspeed.STEP.search(text)
-        or deepspeed.SPEED.search(text)
-        or "time (ms) | " in text,
+        lambda text: (
+            deepspeed.STEP.search(text) or deepspeed.SPEED.search(text) or "time (ms) | " in text
+        ),
         deepspeed.read,
     ),
 )
@@ -104,7 +104,9 @@ def read_file(path: Path) -> Found:
     if tensorboard.is_event_file(raw):
         return tensorboard.read(raw, name)
     if raw[:4] == b"PK\x03\x04" or looks_binary(raw):
-        raise InputError(f"{name!r} is a binary file of no known tool; what can be read: {READABLE}")
+        raise InputError(
+            f"{name!r} is a binary file of no known tool; what can be read: {READABLE}"
+        )
     start = raw.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start in (b"{", b"["):
         found = _json(opened, name)
@@ -130,7 +132,8 @@ def _json(opened: Opened, name: str) -> TraceSummary | list[ServingRun] | None:
         return runs
     if not documents and raw.lstrip()[:1] == b"{":
         raise InputError(
-            f"{name!r} is JSON that is damaged or cut off: write it anew; what can be read: {READABLE}"
+            f"{name!r} is JSON that is damaged or cut off: write it anew; what can be read: "
+            f"{READABLE}"
         )
     return None
 
@@ -172,5 +175,3 @@ def _of_what(lines: Sequence[Line]) -> str:
     if near:
         return f"names {near}, but has no line that reports a step: did the run fail before it?"
     return "is of no known tool"
-
-

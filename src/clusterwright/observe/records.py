@@ -65,9 +65,11 @@ class TrainingRun(Record, frozen=True, kw_only=True):
     written, seconds since 1970 or nan. [s] ``step_time``: of one step. [s] ``device_rate``: tokens
     a second of one accelerator. [1/s] ``flops_rate``: model FLOPs a second of one accelerator, as
     the tool counts them. [FLOP/s] ``mfu``: as the tool prints it. [1] ``samples``: sequences a
-    step; ``sample_rate``: a second, of the whole job. [1/s] ``power``: of one accelerator. [W] ``memory``: peak bytes of the fullest rank seen. [B] ``skipped``: steps without an update.
-    ``timers``: by name, seconds a step of the fastest and of the slowest rank, nan where a row has
-    none. [s] ``rank_times``: step time by rank and row, where several ranks wrote. [s]
+    step; ``sample_rate``: a second, of the whole job. [1/s] ``power``: of one accelerator. [W]
+    ``memory``: peak bytes of the fullest rank seen. [B] ``skipped``: steps without an update.
+    ``input_time``: waiting for data, of a step. [s] ``timers``: by name, seconds a step of the
+    fastest and of the slowest rank, nan where a row has none. [s] ``rank_times``: step time by rank
+    and row, where several ranks wrote. [s]
     ``notes``: what a reader should know of how this was read.
     """
 

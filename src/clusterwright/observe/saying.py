@@ -6,7 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 
 from clusterwright.observe.findings import Fact
-from clusterwright.observe.records import Percentiles, RunSettings, ServingRun, TraceSummary, TrainingRun
+from clusterwright.observe.records import (
+    Percentiles,
+    RunSettings,
+    ServingRun,
+    TraceSummary,
+    TrainingRun,
+)
 from clusterwright.observe.steady import Pace
 from clusterwright.observe.utilisation import Utilisation
 from clusterwright.units import format_count, format_time
@@ -116,7 +122,9 @@ def _incidents(run: TrainingRun, pace: Pace) -> list[Fact]:
         found.append(Fact(name="checkpoints", said=f"{pace.checkpoints}{each}"))
     if pace.retries:
         count = sum(mark.count for mark in run.marks if mark.kind == "retry")
-        found.append(Fact(name="allocator", said=f"ran out of memory and retried {count:,.0f} times"))
+        found.append(
+            Fact(name="allocator", said=f"ran out of memory and retried {count:,.0f} times")
+        )
     if pace.skipped > 0.0:
         found.append(Fact(name="skipped", said=f"{pace.skipped:.1%} of steps, without an update"))
     for kind, name in (("nan", "not a number"), ("error", "errors")):
@@ -138,7 +146,9 @@ def _trace_facts(trace: TraceSummary, *, alone: bool) -> Iterable[Fact]:
     each = "a step" if trace.steps_marked else "in all"
     number = f"{len(times)} steps, " if trace.steps_marked else ""
     on = f" on {trace.device}" if trace.device else ""
-    yield Fact(name=who, said=f"{number}{format_time(span)} {each}{on}, {trace.launches:,.0f} kernels")
+    yield Fact(
+        name=who, said=f"{number}{format_time(span)} {each}{on}, {trace.launches:,.0f} kernels"
+    )
     kinds = sorted(trace.busy.items(), key=lambda item: -item[1])
     yield Fact(name="  at work", said=", ".join(f"{k} {format_time(t)}" for k, t in kinds if t > 0))
     if trace.traffic:
@@ -148,7 +158,9 @@ def _trace_facts(trace: TraceSummary, *, alone: bool) -> Iterable[Fact]:
         )
         yield Fact(name="  traffic", said=shown)
     if trace.has_device:
-        idle = f"{format_time(trace.idle)}, of it {format_time(trace.starved)} until the host launches"
+        idle = (
+            f"{format_time(trace.idle)}, of it {format_time(trace.starved)} until the host launches"
+        )
         if trace.input_wait > 0.0:
             idle += f" ({format_time(trace.input_wait)} of that while it waits for data)"
         yield Fact(name="  idle", said=idle)

@@ -1,4 +1,4 @@
-"""Results of load generators: vLLM's and SGLang's (JSON, lines of it, or what they print), genai-perf."""
+"""Results of load generators: vLLM's and SGLang's (JSON, or what they print), genai-perf."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _KEYS = {
 
 
 def read_printed(lines: Iterable[Line], path: str) -> list[ServingRun]:
-    """What ``vllm bench serve`` and ``sglang.bench_serving`` print; several runs, one after another."""
+    """What ``vllm bench serve`` and ``sglang.bench_serving`` print; one run after another."""
     found: list[ServingRun] = []
     said: dict[str, str] | None = None
     for line in lines:
@@ -93,8 +93,12 @@ def _number(text: str) -> float:
 
 def is_bench(document: Any) -> bool:  # noqa: ANN401 - whatever stands in the file
     """Whether a JSON object is a result of one of the two."""
-    return isinstance(document, dict) and "request_throughput" in document and any(
-        f"mean_{what}_ms" in document for what in ("ttft", "tpot", "itl", "e2el", "e2e_latency")
+    return (
+        isinstance(document, dict)
+        and "request_throughput" in document
+        and any(
+            f"mean_{what}_ms" in document for what in ("ttft", "tpot", "itl", "e2el", "e2e_latency")
+        )
     )
 
 
@@ -168,7 +172,9 @@ def read_genai_perf(document: Mapping[str, Any], path: str) -> ServingRun:
 def _asked(document: Mapping[str, Any]) -> dict[str, float]:
     """What genai-perf was asked to do, where the summary holds it."""
     config = document.get("input_config")
-    stimulus = config.get("perf_analyzer", {}).get("stimulus", {}) if isinstance(config, dict) else {}
+    stimulus = (
+        config.get("perf_analyzer", {}).get("stimulus", {}) if isinstance(config, dict) else {}
+    )
     found = {}
     if isinstance(stimulus, dict):
         for name, field in (("concurrency", "most_users"), ("request_rate", "rate")):
@@ -230,10 +236,8 @@ def _run(
     for name, total in (("prompt", "prompt_tokens"), ("output", "output_tokens")):
         if count > 0:
             lengths[name] = values.get(total, math.nan) / count
-    return ServingRun(
-        tool=tool, paths=(path,), model=model, engine=engine, notes=tuple(notes),
-        **{**values, **lengths, **told},
-    )  # fmt: skip
+    run = ServingRun(tool=tool, paths=(path,), model=model, engine=engine, notes=tuple(notes))
+    return msgspec.structs.replace(run, **{**values, **lengths, **told})
 
 
 def _percentiles(held: Mapping[str, float]) -> Percentiles:

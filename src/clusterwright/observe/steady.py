@@ -80,8 +80,10 @@ def pace_of(run: TrainingRun) -> Pace:
     chosen = times[steady]
     median = float(np.median(chosen)) if len(chosen) else math.nan
     apart = {
-        str(why): int(steps[reason == why].sum()) for why in np.unique(reason) if why and why != "no time"
-    }  # fmt: skip
+        str(why): int(steps[reason == why].sum())
+        for why in np.unique(reason)
+        if why not in ("", "no time")
+    }
     total = _distinct(run)
     number, spent, known = _checkpoints(run, median)
     slow = reason == "slow"

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 
 from clusterwright.observe.records import MarkKind
 
-_CLOCK = re.compile(
-    r"(?<!\d)(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?!\d)"
-)
+_CLOCK = re.compile(r"(?<!\d)(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?!\d)")
 _WITHIN = 200
 """Characters of a line in which the time of day is looked for."""
 
@@ -19,7 +17,8 @@ NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
 _STAMPS = re.compile(
-    r"^(?:\s*(?:\[[^\]]{0,80}\]|\d{4}-\d\d-\d\d[ T][\d:.,]+Z?|INFO|WARNING)(?:\s*[-:|](?=\s))?)+ ?"
+    r"^(?:\s*(?:\[[^\]]{0,80}\]|\d{4}-\d\d-\d\d[ T][\d:.,]+Z?|INFO|WARNING)"
+    r"(?:\s*[-:|](?=\s))?)+ ?"
 )
 
 
@@ -37,16 +36,18 @@ class Incident(NamedTuple):
 
     kind: MarkKind
     time: float
-    count: float
+    times: float
     iteration: int
 
 
 _INCIDENTS: tuple[tuple[MarkKind, str], ...] = (
-    ("checkpoint", r"Global Checkpoint Save.*?Iteration: (?P<step>\d+).*?duration: (?P<time>[\d.]+)\s*s"),
+    ("checkpoint",
+     r"Global Checkpoint Save.*?Iteration: (?P<step>\d+).*?duration: (?P<time>[\d.]+)\s*s"),
     ("checkpoint", r"Finished saving the checkpoint in (?P<time>[\d.]+) seconds"),
     ("checkpoint", r"successfully saved checkpoint (?:from|at) iteration\s+(?P<step>\d+)"),
     ("checkpoint", r"Saving the checkpoint \(or staging"),
-    ("load", r"(?<!successfully )load(?:ing|ed) (?:the )?checkpoint .*?(?:at iteration|at step)\s+(?P<step>\d+)"),
+    ("load", (r"(?<!successfully )load(?:ing|ed) (?:the )?checkpoint .*?"
+             r"(?:at iteration|at step)\s+(?P<step>\d+)")),
     ("load", r"Global Checkpoint Load.*?load_checkpoint: (?P<time>[\d.]+)\s*s"),
     ("start", r"\[before the start of training step\]|Starting job: |Training starts at step"),
     ("evaluation", r"validation loss at iteration\s+(?P<step>\d+)|validate step:"),
@@ -60,8 +61,8 @@ _INCIDENTS: tuple[tuple[MarkKind, str], ...] = (
 )  # fmt: skip
 _COMPILED = [(kind, re.compile(text)) for kind, text in _INCIDENTS]
 _HINT = re.compile(
-    r"heckpoint|Training starts|before the start|Starting job|valid|traces|GC|flushes|retries|memory"
-    r"|WARN|Watchdog|ChildFailed|Traceback|SIG|Xid"
+    r"heckpoint|Training starts|before the start|Starting job|valid|traces|GC|flushes|retries"
+    r"|memory|WARN|Watchdog|ChildFailed|Traceback|SIG|Xid"
 )
 """A word that every incident has: most lines are passed over by this alone."""
 
@@ -164,8 +165,10 @@ _USING = re.compile(
     r"pipeline-model-parallel|expert-model-parallel)[- ]size): (?P<value>\d+)"
 )
 _PRECISIONS = (
-    (r"^\s*(?:fp8|float8)\s*\.{2,}\s*(?:e4m3|hybrid|True)|--fp8-format|Float8 (?:training )?active", "fp8"),
-    (r"^\s*(?:bf16|bfloat16_enabled)\s*\.{2,}\s*True|(?<!\w)--bf16\b|precision[=:]\s*'?bf16", "bf16"),
+    ((r"^\s*(?:fp8|float8)\s*\.{2,}\s*(?:e4m3|hybrid|True)|--fp8-format|"
+     r"Float8 (?:training )?active"), "fp8"),
+    ((r"^\s*(?:bf16|bfloat16_enabled)\s*\.{2,}\s*True|(?<!\w)--bf16\b|"
+     r"precision[=:]\s*'?bf16"), "bf16"),
     (r"^\s*(?:fp16|fp16_enabled)\s*\.{2,}\s*True|(?<!\w)--fp16\b|precision[=:]\s*'?16", "fp16"),
 )  # fmt: skip
 _RECOMPUTE = re.compile(
@@ -196,9 +199,9 @@ def settings_in(text: str) -> dict[str, Any]:
             if re.search(pattern, bare):
                 found["precision"] = precision
                 break
-    said = _RECOMPUTE.search(text) if "ctivation" in text or "ecompute" in text else None
-    if said:
-        word = said["a"] or said["b"] or said["c"]
+    again = _RECOMPUTE.search(text) if "ctivation" in text or "ecompute" in text else None
+    if again is not None:
+        word = again["a"] or again["b"] or again["c"]
         found["recompute"] = "none" if word in ("None", "null") else word
     return found
 

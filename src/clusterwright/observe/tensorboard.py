@@ -8,10 +8,13 @@ messages are protocol buffers: ``Event`` {1: wall_time, 2: step, 3: file_version
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
+
+import msgspec
 
 from clusterwright.errors import InputError
 from clusterwright.observe.building import COLUMNS
@@ -60,7 +63,7 @@ def is_event_file(raw: bytes) -> bool:
         return False
     (length,) = struct.unpack_from("<Q", raw)
     (check,) = struct.unpack_from("<I", raw, 8)
-    return 0 < length < 2**40 and check == masked_checksum(raw[:8])
+    return bool(0 < length < 2**40 and check == masked_checksum(raw[:8]))
 
 
 def read(raw: bytes, path: str) -> TrainingRun:
@@ -105,7 +108,7 @@ def _run(
         held = by_tag.get(tag, {})
         return tuple(scale * held[step].value if step in held else math.nan for step in steps)
 
-    counts = [b - a for a, b in zip(steps, steps[1:], strict=False)]
+    counts = [b - a for a, b in itertools.pairwise(steps)]
     clock = tuple(by_tag[lead][step].clock for step in steps)
     times = column("step_time")
     if not chosen["step_time"]:
@@ -127,16 +130,17 @@ def _run(
         global_batch=int(batch[-1]) if batch else None,
         world_size=int(next(iter(world.values())).value) if world else None,
     )
-    return TrainingRun(
+    run = TrainingRun(
         tool="TensorBoard",
         paths=(path,),
         iteration=tuple(steps),
-        steps=tuple([counts[0] if counts else 1, *counts]),
+        steps=(counts[0] if counts else 1, *counts),
         timers=timers,
         settings=settings,
         notes=tuple(notes),
-        **{**columns, "clock": clock, "step_time": times},
     )
+    columns.update(clock=clock, step_time=times)
+    return msgspec.structs.replace(run, **columns)
 
 
 def scalars_of(raw: bytes, notes: list[str]) -> Iterator[Scalar]:

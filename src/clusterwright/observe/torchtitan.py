@@ -94,6 +94,4 @@ def _axes(run: RunBuilder, sizes: dict[str, int]) -> None:
             told.setdefault(name, sizes[name])
     data = max(1, sizes.get("dp_replicate", 1)) * max(1, sizes.get("dp_shard", 1))
     told.setdefault("dp", data)
-    told.setdefault(
-        "world_size", data * told.get("tp", 1) * told.get("cp", 1) * told.get("pp", 1)
-    )
+    told.setdefault("world_size", data * told.get("tp", 1) * told.get("cp", 1) * told.get("pp", 1))

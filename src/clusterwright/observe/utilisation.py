@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import msgspec
+
 from clusterwright.asking import find_cluster
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError
@@ -41,10 +43,17 @@ def model_of(settings: RunSettings) -> Model | None:
     shape = settings.shape
     if any(name not in shape for name in SHAPE):
         return None
-    row = Run(
-        line=0, id="log", model_name=settings.model or "log", accelerator="log",
-        measured_metric="step_time_s", measured_value=1.0, **shape,
-    )  # fmt: skip
+    row = msgspec.structs.replace(
+        Run(
+            line=0,
+            id="log",
+            model_name=settings.model or "log",
+            accelerator="log",
+            measured_metric="step_time_s",
+            measured_value=1.0,
+        ),
+        **shape,
+    )
     return shape_of(row, None).model
 
 

@@ -17,6 +17,7 @@ _SURE = {
     "little": "little evidence",
 }
 MOST_FINDINGS = 8
+NOTHING = "Nothing stands out. With --plan this is held against what was planned, term by term."
 
 
 def diagnosis_text(found: Diagnosis) -> str:
@@ -27,7 +28,9 @@ def diagnosis_text(found: Diagnosis) -> str:
         blocks.append(["Against the plan", *_terms(found.terms)])
     blocks.append(_findings(found))
     if found.notes:
-        blocks.append(["How it was read", *[part for one in found.notes for part in _folded(one, "  ")]])
+        blocks.append(
+            ["How it was read", *[part for one in found.notes for part in _folded(one, "  ")]]
+        )
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
@@ -100,8 +103,7 @@ def _findings(found: Diagnosis) -> list[str]:
     """Causes, the largest first."""
     if not found.findings:
         if found.verdict == "no plan":
-            return [*_folded("Nothing stands out. With --plan this is held against what was planned, "
-                             "term by term.", "")]  # fmt: skip
+            return _folded(NOTHING, "")
         if found.verdict == "open":
             return []
         return ["Nothing differs by more than what is lost in the noise."]
