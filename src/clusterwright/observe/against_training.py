@@ -193,7 +193,7 @@ def training_terms(
         Term(name="MFU", planned=expected.mfu, measured=expected.mfu * expected.step_time / step,
              unit="share")
     )  # fmt: skip
-    rows += _split_terms(split, expected) if split else []
+    rows += _split_terms(split, target) if split else []
     memory = max((value for value in run.memory if math.isfinite(value)), default=math.nan) if (
         run
     ) else math.nan  # fmt: skip
@@ -204,32 +204,36 @@ def training_terms(
     return tuple(rows)
 
 
-def _split_terms(split: Split, expected: TrainingEstimate) -> list[Term]:
+def _split_terms(split: Split, target: AsRun) -> list[Term]:
     """Groups of terms that were both planned and measured."""
-    planned = planned_split(expected, split.by)
-    names = {
-        "compute": ("forward and backward" if split.by == "timers" else "kernels at work",
-                    split.compute),
-        "products": ("  matrix and attention", split.products),
-        "other kernels": ("  other kernels", split.other_kernels),
-        "waiting": ("pipeline, waiting", split.waiting),
-        "optimizer": ("optimizer", split.optimizer),
-        "host": ("host, launches", split.host),
-        "input": ("input", split.input),
-    }  # fmt: skip
-    rows = [
-        Term(name=name, planned=planned[key], measured=value, by=split.by)
-        for key, (name, value) in names.items()
-        if math.isfinite(value)
+    planned = planned_split(target.expected, split.by)
+    passes = "passes" if split.by == "timers" else "kernels at work"
+    several = split.ranks > 1
+    pairs = [
+        (
+            f"{passes}, fastest rank" if several else passes,
+            planned["compute"] * (target.lightest if several else 1.0),
+            split.compute,
+        ),
+        (
+            f"{passes}, slowest rank",
+            planned["compute"],
+            split.compute_most if several else math.nan,
+        ),
+        ("  matrix and attention", planned["products"], split.products),
+        ("  other kernels", planned["other kernels"], split.other_kernels),
+        ("pipeline, waiting", planned["waiting"], split.waiting),
+        ("optimizer", planned["optimizer"], split.optimizer),
+        ("host, launches", planned["host"], split.host),
+        ("input", planned["input"], split.input),
+        *(
+            (f"{axis} traffic shown", planned.get(axis, 0.0), time)
+            for axis, time in split.traffic.items()
+            if axis != "pp"
+        ),
     ]
-    rows += [
-        Term(
-            name=f"{axis} traffic shown",
-            planned=planned.get(axis, 0.0),
-            measured=value,
-            by=split.by,
-        )
-        for axis, value in split.traffic.items()
-        if axis != "pp"
+    return [
+        Term(name=name, planned=usual, measured=value, by=split.by)
+        for name, usual, value in pairs
+        if math.isfinite(value) and (usual > 0.0 or value > 0.0)
     ]
-    return rows

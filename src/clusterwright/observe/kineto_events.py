@@ -112,12 +112,21 @@ def columns_of(raw: bytes, path: str, *, whole: bool) -> Columns:
     )
 
 
-def _parts(raw: bytes) -> tuple[_Head, bytes | memoryview, bool]:
+def _without_brackets(view: memoryview) -> memoryview:
+    """What stands between the brackets of a list; nothing is copied."""
+    start, end = 0, len(view)
+    while start < end and view[start] in b" \t\r\n":
+        start += 1
+    while end > start and view[end - 1] in b" \t\r\n":
+        end -= 1
+    return view[start + 1 : max(start + 1, end - 1)]
+
+
+def _parts(raw: bytes) -> tuple[_Head, memoryview, bool]:
     """What stands beside the events, the events without brackets, and whether they were closed."""
     try:
         head = msgspec.json.decode(raw, type=_Head)
-        events = memoryview(bytes(head.events).strip())[1:-1]
-        return head, bytes(events), True
+        return head, _without_brackets(memoryview(head.events)), True
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         pass
     at = raw.find(_KEY)
@@ -127,14 +136,13 @@ def _parts(raw: bytes) -> tuple[_Head, bytes | memoryview, bool]:
         head = msgspec.json.decode(before, type=_Head)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
         head = _Head()
-    body = raw[opening + 1 :] if opening >= 0 else b""
-    closed = at < 0 and body.rstrip().endswith(b"]")
-    return head, body.rstrip()[:-1] if closed else body, closed
+    body = memoryview(raw)[opening + 1 :] if opening >= 0 else memoryview(b"")
+    closed = at < 0 and raw[-64:].rstrip().endswith(b"]")
+    return head, _without_brackets(memoryview(raw)) if closed else body, closed
 
 
-def _pieces(body: bytes | memoryview, path: str) -> Iterator[list[Any]]:
+def _pieces(raw: memoryview, path: str) -> Iterator[list[Any]]:
     """The events, some at a time; at the end whatever is whole."""
-    raw = bytes(body)
     position = 0
     while position < len(raw):
         events, position = _piece(raw, position, path)
@@ -142,14 +150,14 @@ def _pieces(body: bytes | memoryview, path: str) -> Iterator[list[Any]]:
             yield events
 
 
-def _piece(raw: bytes, position: int, path: str) -> tuple[list[Any], int]:
+def _piece(raw: memoryview, position: int, path: str) -> tuple[list[Any], int]:
     """The next events, and where the ones after them begin."""
     aim = position + PIECE
     for found in _borders(raw, aim):
         events = _decoded(raw[position : found.start() + 1])
         if events is not None:
             return events, found.end() - 1
-    rest = raw[position:].strip().rstrip(b",")
+    rest = bytes(raw[position:]).strip().rstrip(b",")
     events = _decoded(rest)
     if events is None:
         events = _cut_short(rest)
@@ -158,7 +166,7 @@ def _piece(raw: bytes, position: int, path: str) -> tuple[list[Any], int]:
     return events or [], len(raw)
 
 
-def _borders(raw: bytes, aim: int) -> Iterator[re.Match[bytes]]:
+def _borders(raw: memoryview, aim: int) -> Iterator[re.Match[bytes]]:
     """Places at which one event may end and the next begin; within arguments there are few."""
     if aim >= len(raw):
         return
@@ -168,9 +176,9 @@ def _borders(raw: bytes, aim: int) -> Iterator[re.Match[bytes]]:
         yield found
 
 
-def _decoded(raw: bytes) -> list[Any] | None:
+def _decoded(raw: bytes | memoryview) -> list[Any] | None:
     """A list of events, or None where the piece is no such list."""
-    listed = b"[" + raw + b"]"
+    listed = b"".join((b"[", raw, b"]"))
     try:
         return _TYPED.decode(listed)
     except (msgspec.ValidationError, UnicodeDecodeError):

@@ -31,8 +31,10 @@ class TimerBlock:
             return {}
         if not self.open:
             return None
-        text = unstamped(text)
         found = _ENTRY.match(text)
+        if not found:
+            text = unstamped(text)
+            found = _ENTRY.match(text)
         if found:
             low = float(found["low"] or found["one"])
             return {found["name"]: (1e-3 * low, 1e-3 * float(found["high"] or found["one"]))}
