@@ -96,6 +96,17 @@ def loaded(folder, *, metrics=None, **planted):
     return plan, paths
 
 
+def overloaded(folder):
+    """As played: more requests than can be answered, and full batches."""
+    plan = serving_plan()
+    rate = 1.5 * plan.best.saturation
+    job = msgspec.structs.replace(plan.question.workload, rate=rate)
+    question = msgspec.structs.replace(plan.question, workload=job)
+    found = estimate_serving(question, plan.best.pools)
+    text = bench_of(plan, estimate=found, rate=rate, served=plan.best.saturation)
+    return plan, [written(folder, "bench.json", text)]
+
+
 def longer(folder):
     plan = serving_plan()
     job = msgspec.structs.replace(plan.question.workload, prompt=3000, output=600)
@@ -139,6 +150,7 @@ PLANTED = {
     "queueing: load above saturation": (
         lambda f: loaded(f, rate=1.5 * serving_plan().best.saturation,
                          served=serving_plan().best.saturation, ttft=200.0), "queueing"),
+    "queueing: as played": (overloaded, "queueing"),
     "preemptions: cache full": (
         lambda f: loaded(f, tpot=1.8, metrics={"preemptions": 500, "cache": 0.995, "tpot": 1.8}),
         "preemptions"),
@@ -369,11 +381,13 @@ def test_a_plan_of_an_older_version_is_refused_with_the_version_and_the_command(
     assert said.count("\n") == 1
 
 
-def test_an_edited_plan_of_this_version_is_called_so(saved, capsys):
+def test_an_edited_plan_of_this_version_is_called_none(saved, capsys):
     plan, log = saved
     plan.write_text(plan.read_text().replace('"mfu":', '"mfo":'))
     assert main(["diagnose", str(log), "--plan", str(plan)]) == 2
-    assert "was edited into no plan" in capsys.readouterr().err
+    assert (
+        "is not a saved plan for training: Object contains unknown field" in capsys.readouterr().err
+    )
 
 
 def test_replay_says_so_of_an_older_plan_too(saved, capsys):

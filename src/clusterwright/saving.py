@@ -110,9 +110,7 @@ def _why_not(path: Path, noun: str, error: str) -> str:
         return f"{str(path)!r} is a saved plan for {kind}, and not a {noun}"
     command = "clusterwright plan " + ("serve" if kind == "serving" else "train")
     if stamp.version == __version__:
-        return (
-            f"{str(path)!r} was edited into no plan ({error}): save it anew with {command} --save"
-        )
+        return f"{str(path)!r} is not a saved {noun}: {error}; save one with {command} --save"
     return (
         f"{str(path)!r} was written by version {stamp.version}, and version {__version__} keeps "
         f"plans otherwise ({error}): ask it anew with {command} and --save {path.name}"

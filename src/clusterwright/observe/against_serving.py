@@ -37,6 +37,16 @@ class ServedAsRun(Record, frozen=True, kw_only=True):
     unlike: tuple[str, ...] = ()
     refused: str = ""
 
+    @property
+    def comparable(self) -> ServingEstimate:
+        """What a run can be held against.
+
+        Where more requests come than can be answered, latencies grow with the length of a run: then
+        it is held against the rate that was planned.
+        """
+        beyond = self.workload.rate > self.reuse.saturation
+        return self.reuse if beyond else self.expected
+
 
 def merged(runs: Sequence[ServingRun]) -> tuple[ServingRun, ...]:
     """An engine's own figures beside the one run of a load generator that they are of."""
@@ -157,7 +167,7 @@ def request_time(target: ServedAsRun) -> float:
 
 def serving_terms(run: ServingRun, target: ServedAsRun) -> tuple[Term, ...]:
     """What was planned beside what was measured."""
-    planned, expected = target.planned, target.expected
+    planned, expected = target.planned, target.comparable
     rows: list[Term] = []
     for name, measured, latency, sort in (
         ("first token", run.ttft, expected.ttft, "TTFT"),

@@ -173,12 +173,11 @@ def planned_split(expected: TrainingEstimate, by: str) -> dict[str, float]:
 
 
 def training_terms(
-    run: TrainingRun | None, pace: Pace | None, split: Split | None, target: AsRun
+    run: TrainingRun | None, step: float, split: Split | None, target: AsRun
 ) -> tuple[Term, ...]:
     """What was planned beside what was measured, the whole first."""
     expected = target.expected
     low, high = expected.step_time_interval
-    step = pace.median if pace else math.nan
     used = expected.accelerators
     rows = [Term(name="step time", planned=expected.step_time, measured=step, low=low, high=high)]
     rows.append(

@@ -25,7 +25,7 @@ from clusterwright.observe.against_training import (
     split_by_traces,
     training_terms,
 )
-from clusterwright.observe.as_run import as_run
+from clusterwright.observe.as_run import AsRun, as_run
 from clusterwright.observe.case import TrainingCase
 from clusterwright.observe.findings import Fact, Finding, Term
 from clusterwright.observe.reading import Read, read_files
@@ -52,8 +52,9 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     """What files say of a run, and what a plan says of that.
 
     ``verdict``: of the whole; ``open``: the files do not say how fast the run is. ``said``: that as
-    a sentence. ``facts``: what the files say; ``terms``: planned beside measured; ``findings``: the
-    causes, largest first. ``notes``: how the files were read. The rest is what was read.
+    a sentence. ``facts``: what the files say; ``terms``: planned beside measured, and ``against``:
+    what that was, where a run is not as it was planned; ``findings``: the causes, largest first.
+    ``notes``: how the files were read. The rest is what was read.
     """
 
     kind: Literal["training", "serving"]
@@ -64,6 +65,7 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     facts: tuple[Fact, ...]
     terms: tuple[Term, ...] = ()
     findings: tuple[Finding, ...] = ()
+    against: str = "the plan"
     notes: tuple[str, ...] = ()
     run: TrainingRun | None = None
     serving: tuple[ServingRun, ...] = ()
@@ -166,12 +168,18 @@ def _training(
             *(training_facts(run, pace, used) if run and pace else ()),
             *trace_facts(read.traces),
         ),
-        terms=training_terms(run, pace, split, target) if target else (),
+        terms=training_terms(run, case.step, split, target) if target else (),
         findings=findings,
+        against="what its own settings should take" if _runs_its_own(target) else "the plan",
         notes=tuple(dict.fromkeys(notes)),
         run=run,
         traces=read.traces,
     )
+
+
+def _runs_its_own(target: AsRun | None) -> bool:
+    """Whether a run is held against an estimate of its own settings."""
+    return target is not None and bool(target.unlike) and not target.refused
 
 
 def _training_verdict(case: TrainingCase, findings: Sequence[Finding]) -> tuple[Verdict, str]:
@@ -183,21 +191,20 @@ def _training_verdict(case: TrainingCase, findings: Sequence[Finding]) -> tuple[
         return "no plan", f"a step takes {format_time(step)}; nothing was given to hold it against"
     expected = case.target.expected
     low, high = expected.step_time_interval
-    whose = "was planned" if not case.target.unlike or case.target.refused else (
-        "is expected of these settings"
-    )  # fmt: skip
+    own = _runs_its_own(case.target)
+    whose = "is expected of these settings" if own else "was planned"
     beside = (
         f"{format_time(expected.step_time)} {whose} ({format_time(low)} to {format_time(high)})"
     )
     said = f"a step takes {format_time(step)}, {beside}"
     large = [one for one in findings if not one.share < AS_PLANNED]
     if step > high:
-        return "slower", f"{said}: slower than the plan is unsure of"
+        return "slower", f"{said}: slower than that interval"
     if step < low:
-        return "faster", f"{said}: faster than the plan is unsure of"
+        return "faster", f"{said}: faster than that interval"
     if not large:
         return "as planned", f"{said}: the run is as planned"
-    return "within the plan's interval", f"{said}: within what the plan is unsure of"
+    return "within the plan's interval", f"{said}: within that interval"
 
 
 def _serving(read: Read, plan: ServingPlan | None) -> Diagnosis:
@@ -222,6 +229,9 @@ def _serving(read: Read, plan: ServingPlan | None) -> Diagnosis:
         facts=serving_facts(run),
         terms=serving_terms(run, target) if target else (),
         findings=findings,
+        against="what its own load should take"
+        if target and target.comparable != target.planned
+        else "the plan",
         notes=tuple(notes),
         serving=runs,
     )
@@ -233,7 +243,7 @@ def _serving_verdict(
     """The whole in a sentence."""
     if case.target is None:
         return "no plan", "nothing was given to hold this against"
-    expected = case.target.expected
+    expected = case.target.comparable
     bounds = {one.sort.split()[0]: (one.low, one.high) for one in expected.intervals}
     worse, better, parts = False, True, []
     for name, measured, latency, sort in (
@@ -253,7 +263,7 @@ def _serving_verdict(
     if worse or any(one.cause in ("queueing", "preemptions") for one in large):
         return "slower", f"{said}: slower than planned"
     if better:
-        return "faster", f"{said}: faster than the plan is unsure of"
+        return "faster", f"{said}: faster than runs alike"
     if not large:
         return "as planned", f"{said}: as planned"
-    return "within the plan's interval", f"{said}: within what the plan is unsure of"
+    return "within the plan's interval", f"{said}: within what runs alike take"

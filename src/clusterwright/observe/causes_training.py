@@ -47,7 +47,7 @@ def settings(case: TrainingCase) -> Finding | None:
     """The job was not run as it was planned."""
     if case.target is None or case.plan is None or not case.target.unlike:
         return None
-    listed = "; ".join(one.said for one in case.target.unlike)
+    listed = "the log says " + ", ".join(one.said for one in case.target.unlike)
     if case.target.refused:
         return _finding(
             case, "settings", "other settings than planned", math.nan,
@@ -120,7 +120,8 @@ def straggler(case: TrainingCase) -> Finding | None:
         usual = split.compute * (1.0 / lightest - 1.0) + allowed
     if apart - usual <= 0.0:
         return None
-    known = " (stages differ by design; what was expected of that is taken off)" if usual else ""
+    staged = case.target is not None and case.target.lightest < 1.0
+    known = "; what stages differ by design is taken off" if staged else ""
     return _finding(
         case, "straggler", "one rank is slower than the others", apart - usual,
         f"forward and backward take {format_time(split.compute)} on the fastest rank and "

@@ -28,6 +28,7 @@ class Scrape(NamedTuple):
     values: dict[str, float]
     buckets: dict[str, dict[float, float]]
     notes: tuple[str, ...]
+    path: str
 
 
 def is_metrics(line: str) -> bool:
@@ -70,7 +71,7 @@ def scrape(lines: Iterable[Line], path: str) -> Scrape:
     if not engine:
         raise InputError(f"{path!r} has Prometheus samples, but none of vLLM or SGLang")
     notes = (f"{broken} lines are no samples: passed over",) if broken else ()
-    return Scrape(engine, model, values, buckets, notes)
+    return Scrape(engine, model, values, buckets, notes, path)
 
 
 def _edge(text: str) -> float:
@@ -81,7 +82,7 @@ def _edge(text: str) -> float:
         return math.inf
 
 
-def read(scrapes: Iterable[Scrape], path: str) -> ServingRun:
+def read(scrapes: Iterable[Scrape]) -> ServingRun:
     """What happened until a scrape, or between the first and the last of several."""
     first, *others = sorted(scrapes, key=_progress)
     last = others[-1] if others else first
@@ -89,7 +90,7 @@ def read(scrapes: Iterable[Scrape], path: str) -> ServingRun:
     values = {name: value - _before(since, name) for name, value in last.values.items()}
     return ServingRun(
         tool="Prometheus",
-        paths=(path,),
+        paths=tuple(one.path for one in (first, *others)),
         model=last.model,
         engine=last.engine,
         requests=_first(values, "request_success_total", "num_requests_total",

@@ -79,7 +79,7 @@ def read_files(paths: Sequence[Path]) -> Read:
             else:
                 scrapes.append(one)
     if scrapes:
-        served.append(prometheus.read(scrapes, str(paths[0])))
+        served.append(prometheus.read(scrapes))
     if served and (logs or traces):
         raise InputError("some files are of training and some of serving: diagnose one at a time")
     return Read(

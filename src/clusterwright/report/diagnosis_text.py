@@ -25,7 +25,7 @@ def diagnosis_text(found: Diagnosis) -> str:
     blocks = [[_title(found), *_folded(found.said[:1].upper() + found.said[1:] + ".", "")]]
     blocks.append(["What the files say", *_facts(found)])
     if found.terms:
-        blocks.append(["Against the plan", *_terms(found.terms)])
+        blocks.append([f"Against {found.against}", *_terms(found)])
     blocks.append(_findings(found))
     if found.notes:
         blocks.append(
@@ -58,10 +58,10 @@ def _facts(found: Diagnosis) -> list[str]:
     ]
 
 
-def _terms(terms: tuple[Term, ...]) -> list[str]:
+def _terms(found: Diagnosis) -> list[str]:
     """Planned and measured side by side, and by how much they differ."""
     rows = []
-    for one in terms:
+    for one in found.terms:
         sure = ""
         if math.isfinite(one.low):
             sure = f"{_value(one.low, one.unit)} to {_value(one.high, one.unit)}"
@@ -69,7 +69,8 @@ def _terms(terms: tuple[Term, ...]) -> list[str]:
             [one.name, _value(one.planned, one.unit), _value(one.measured, one.unit),
              _difference(one), sure, one.by]
         )  # fmt: skip
-    header = ["", "planned", "measured", "differs", "80 % of runs alike", "by"]
+    usual = "planned" if found.against == "the plan" else "expected"
+    header = ["", usual, "measured", "differs", "80 % of runs alike", "by"]
     used = [column for column in range(len(header)) if any(row[column] for row in rows)]
     cut = [[row[column] for column in used] for row in rows]
     return aligned([header[column] for column in used], cut, indent="  ",
