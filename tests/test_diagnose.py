@@ -10,19 +10,18 @@ from doctored_runs import (
     Spent,
     bench_of,
     deepspeed_log,
-    event_file,
     megatron_log,
     metrics_of,
     nemo_log,
     other_estimate,
     serving_plan,
     sharded_plan,
-    step_trace,
     terms_of,
     torchtitan_log,
     training_plan,
     written,
 )
+from doctored_traces import event_file, step_trace
 
 from clusterwright.cli import main
 from clusterwright.errors import InputError

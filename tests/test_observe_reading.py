@@ -17,11 +17,11 @@ from doctored_runs import (
     nemo_log,
     serving_plan,
     sharded_plan,
-    step_trace,
     torchtitan_log,
     training_plan,
     written,
 )
+from doctored_traces import step_trace
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from doctored_runs import Trace, sharded_plan, step_trace, terms_of, written
+from doctored_runs import sharded_plan, terms_of, written
+from doctored_traces import Trace, event_file, step_trace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,15 +231,13 @@ def test_a_damaged_event_file_is_read_up_to_there():
 
 
 def test_an_event_file_without_steps_is_refused_with_its_tags():
-    from doctored_runs import event_file
-
     raw = event_file([(1, 1.7e9, {"milk": 1.0})])
     with pytest.raises(InputError, match="it has: milk"):
         tensorboard.read(raw, "x")
 
 
 def test_an_event_file_fills_what_a_log_does_not_say(tmp_path):
-    from doctored_runs import event_file, nemo_log
+    from doctored_runs import nemo_log
 
     log = written(tmp_path, "nemo.log", nemo_log(sharded_plan(), steps=6))
     rows = [

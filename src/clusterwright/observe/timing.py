@@ -63,8 +63,8 @@ def merged(held: Timers, new: Timers) -> Timers:
 def timers_on_line(text: str) -> Timers:
     """Timers of ``time (ms) | name: value | …``, with one value for all ranks. [s]
 
-    >>> timers_on_line("[Rank 0] rank=0 time (ms) | forward: 652.41 | step: 1172.13")
-    {'forward': (0.65241, 0.65241), 'step': (1.17213, 1.17213)}
+    >>> timers_on_line("[Rank 0] rank=0 time (ms) | forward: 650.0 | step: 1172.0")
+    {'forward': (0.65, 0.65), 'step': (1.172, 1.172)}
     """
     _, bar, rest = text.partition("time (ms) |")
     found: Timers = {}
