@@ -359,40 +359,15 @@ def test_a_table_of_something_else_is_left_alone(saved, tmp_path, capsys):
     assert table.read_text() == "item,price\nmilk,1\n"
 
 
+def test_a_plan_given_as_a_log_and_options_that_a_plan_answers_are_refused(saved, capsys):
+    plan, log = saved
+    assert main(["diagnose", str(plan)]) == 2
+    assert "is a saved plan and no log: give it with --plan" in capsys.readouterr().err
+    assert main(["diagnose", str(log), "--plan", str(plan), "--model", "llama-3.1-8b"]) == 2
+    assert "--model is for a run without a plan" in capsys.readouterr().err
+
+
 def test_adding_needs_a_plan(saved, tmp_path, capsys):
     _, log = saved
     assert main(["diagnose", str(log), "--add-to", str(tmp_path / "t.csv")]) == 2
     assert "--add-to needs --plan" in capsys.readouterr().err
-
-
-def test_a_plan_of_an_older_version_is_refused_with_the_version_and_the_command(saved, capsys):
-    plan, log = saved
-    text = plan.read_text()
-    version = json.loads(text)["version"]
-    old = text.replace(f'"version":"{version}"', '"version":"0.0.7"').replace(
-        '"mfu":', '"mfu_old":'
-    )
-    plan.write_text(old)
-    assert main(["diagnose", str(log), "--plan", str(plan)]) == 2
-    said = capsys.readouterr().err
-    assert f"was written by version 0.0.7, and version {version} keeps plans otherwise" in said
-    assert "clusterwright plan train" in said
-    assert said.count("\n") == 1
-
-
-def test_an_edited_plan_of_this_version_is_called_none(saved, capsys):
-    plan, log = saved
-    plan.write_text(plan.read_text().replace('"mfu":', '"mfo":'))
-    assert main(["diagnose", str(log), "--plan", str(plan)]) == 2
-    assert (
-        "is not a saved plan for training: Object contains unknown field" in capsys.readouterr().err
-    )
-
-
-def test_replay_says_so_of_an_older_plan_too(saved, capsys):
-    plan, _ = saved
-    text = plan.read_text()
-    version = json.loads(text)["version"]
-    plan.write_text(text.replace(version, "0.0.7").replace('"mfu":', '"mfu_old":'))
-    assert main(["replay", str(plan)]) == 2
-    assert "was written by version 0.0.7" in capsys.readouterr().err

@@ -53,6 +53,9 @@ def diagnose(
     facts = catalogue_with(catalogue)
     if name and not add_to:
         raise InputError("--name is what the run is called in a table: give --add-to FILE as well")
+    given = "model" if model else "accelerator" if accelerator else ""
+    if plan and given:
+        raise InputError(f"--{given} is for a run without a plan: the plan names it, leave it out")
     planned = load_any_plan(plan) if plan else None
     found = run_diagnosis(logs, plan=planned, model=model, accelerator=accelerator, catalogue=facts)
     added = add_run(found, planned, add_to, name=name) if add_to else ""

@@ -130,6 +130,8 @@ def _json(opened: Opened, name: str) -> TraceSummary | list[ServingRun] | None:
     ]
     if runs:
         return runs
+    if any(isinstance(one, dict) and {"question", "best"} <= set(one) for one in documents):
+        raise InputError(f"{name!r} is a saved plan and no log: give it with --plan, beside a log")
     if not documents and raw.lstrip()[:1] == b"{":
         raise InputError(
             f"{name!r} is JSON that is damaged or cut off: write it anew; what can be read: "
