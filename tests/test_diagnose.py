@@ -27,6 +27,7 @@ from clusterwright.cli import main
 from clusterwright.errors import InputError
 from clusterwright.observe.api import diagnose
 from clusterwright.planner_serving import estimate_serving
+from clusterwright.report.diagnosis_text import diagnosis_text
 from clusterwright.saving import save_plan
 
 
@@ -237,6 +238,14 @@ def test_without_timers_what_is_left_is_called_unexplained_with_what_would_tell(
     assert [one.cause for one in found.findings] == ["unexplained"]
     assert found.findings[0].sure == "little"
     assert "trace" in found.findings[0].advice
+
+
+def test_a_difference_within_the_interval_is_called_neither_a_cause_nor_as_planned(tmp_path):
+    plan = sharded_plan()
+    found = diagnose([written(tmp_path, "nemo.log", nemo_log(plan, factor=1.15))], plan=plan)
+    assert found.verdict == "within the plan's interval"
+    assert not found.findings
+    assert "No cause stands out" in diagnosis_text(found)
 
 
 def test_other_settings_change_what_is_expected(tmp_path):

@@ -45,7 +45,7 @@ from clusterwright.units import format_time
 Verdict = Literal["as planned", "within the plan's interval", "slower", "faster", "no plan", "open"]
 
 AS_PLANNED = 0.05
-"""A run without a finding of at least this share is as planned, if within the plan's interval."""
+"""A run that differs by no more than this share, and has no cause as large, is as planned."""
 
 
 class Diagnosis(Record, frozen=True, kw_only=True):
@@ -202,7 +202,7 @@ def _training_verdict(case: TrainingCase, findings: Sequence[Finding]) -> tuple[
         return "slower", f"{said}: slower than that interval"
     if step < low:
         return "faster", f"{said}: faster than that interval"
-    if not large:
+    if not large and abs(step / expected.step_time - 1.0) <= AS_PLANNED:
         return "as planned", f"{said}: the run is as planned"
     return "within the plan's interval", f"{said}: within that interval"
 

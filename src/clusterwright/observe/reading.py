@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from clusterwright.errors import InputError
 from clusterwright.observe import (
     deepspeed,
@@ -23,6 +21,7 @@ from clusterwright.observe.joining import join_runs
 from clusterwright.observe.kineto_events import is_trace
 from clusterwright.observe.opening import Line, Opened, lines_of, looks_binary, open_file
 from clusterwright.observe.records import ServingRun, TraceSummary, TrainingRun
+from clusterwright.records import Record
 
 READABLE = (
     "logs of Megatron-LM, torchtitan, DeepSpeed and NeMo, TensorBoard event files, PyTorch "
@@ -45,7 +44,7 @@ _LOGS = (
 """Tools in the order in which they are asked: those that wrap another come before it."""
 
 
-class Read(msgspec.Struct, frozen=True, kw_only=True):
+class Read(Record, frozen=True, kw_only=True):
     """What all given files say: of training, of serving, and traces."""
 
     training: TrainingRun | None = None

@@ -17,6 +17,10 @@ _SURE = {
     "little": "little evidence",
 }
 MOST_FINDINGS = 8
+NOT_TOLD = (
+    "No cause stands out: the plan is no surer of itself than that, and these files do not say where "
+    "the difference goes. Timers or a trace of the profiler would."
+)
 NOTHING = "Nothing stands out. With --plan this is held against what was planned, term by term."
 
 
@@ -107,6 +111,8 @@ def _findings(found: Diagnosis) -> list[str]:
             return _folded(NOTHING, "")
         if found.verdict == "open":
             return []
+        if found.verdict in ("faster", "within the plan's interval"):
+            return _folded(NOT_TOLD, "")
         return ["Nothing differs by more than what is lost in the noise."]
     unit = "a step" if found.kind == "training" else "a request"
     lines = [f"What explains it, largest first (seconds of {unit})"]
