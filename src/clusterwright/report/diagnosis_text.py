@@ -18,8 +18,8 @@ _SURE = {
 }
 MOST_FINDINGS = 8
 NOT_TOLD = (
-    "No cause stands out: the plan is no surer of itself than that, and these files do not say where "
-    "the difference goes. Timers or a trace of the profiler would."
+    "No cause stands out: the plan is no surer of itself than that, and these files do not say "
+    "where the difference goes. Timers or a trace of the profiler would."
 )
 NOTHING = "Nothing stands out. With --plan this is held against what was planned, term by term."
 
