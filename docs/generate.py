@@ -47,14 +47,14 @@ MODULES = (
     "engines.orders", "engines.power_trace", "engines.requests.simulator", "engines.schedule",
     "engines.torch_table", "errors", "facts", "fleet.outlook", "fleet.records", "hardware",
     "inference", "kernels.kinds", "kernels.library", "links", "model.config",
-    "model.parameters", "planner", "planner_build", "planner_limits", "planner_power",
-    "planner_scorecard", "planner_sites", "scorecard.records", "serving.server",
-    "simulation.inputs", "simulation.refining", "simulation.step", "site.carbon",
-    "site.climate", "site.cooling", "site.machine", "site.money", "site.network",
-    "site.outlook", "site.prices", "site.run", "site.service", "software", "strategy",
-    "sweep.study", "sweep.summing", "sweep.sweeping", "traces.reading", "traces.trace",
-    "training.api", "training.checks", "training.estimate", "training.intervals",
-    "training.plan", "training.rules", "uncertain", "validation.api", "workload",
+    "model.parameters", "observe.api", "observe.findings", "observe.records", "planner",
+    "planner_build", "planner_limits", "planner_power", "planner_scorecard", "planner_sites",
+    "scorecard.records", "serving.server", "simulation.inputs", "simulation.refining",
+    "simulation.step", "site.carbon", "site.climate", "site.cooling", "site.machine", "site.money",
+    "site.network", "site.outlook", "site.prices", "site.run", "site.service", "software",
+    "strategy", "sweep.study", "sweep.summing", "sweep.sweeping", "traces.reading", "traces.trace",
+    "training.api", "training.checks", "training.estimate", "training.intervals", "training.plan",
+    "training.rules", "uncertain", "validation.api", "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""
 

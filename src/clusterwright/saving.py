@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -21,7 +21,22 @@ def save_plan(plan: Record, path: Path) -> None:
     InputError
         When the path names no file that can be written.
     """
-    encoded = encode_plan(plan)
+    _write(path, encode_plan(plan))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8; whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When the path names no file that can be written.
+    """
+    _write(path, text.encode())
+
+
+def _write(path: Path, encoded: bytes) -> None:
+    """Put bytes into a file by way of another beside it."""
     if path.is_dir() or not path.name:
         raise InputError(f"cannot save to the folder {str(path)!r}: name a file, such as plan.json")
     if not path.parent.is_dir():
@@ -59,6 +74,44 @@ def load_record(path: Path, record: type[T], noun: str) -> T:
     except IsADirectoryError:
         raise InputError(f"{str(path)!r} is a folder: name a saved {noun}") from None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise InputError(
-            f"{str(path)!r} is not a saved {noun}: {error}; save one with --save"
-        ) from None
+        raise InputError(_why_not(path, noun, str(error))) from None
+
+
+class _Stamp(msgspec.Struct):
+    """What every saved plan begins with, and as much of its question as tells its kind."""
+
+    version: str = ""
+    catalogue: str = ""
+    question: dict[str, msgspec.Raw] = {}
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    """Who wrote a file, as far as it tells; nothing where it is no plan at all."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Stamp)
+    except (OSError, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        return _Stamp()
+
+
+def saved_kind(path: Path) -> Literal["training", "serving"]:
+    """What a saved plan is for, as far as its keys tell."""
+    return "serving" if "engine" in _stamp_of(path).question else "training"
+
+
+def _why_not(path: Path, noun: str, error: str) -> str:
+    """Why a file is no record of this version: another kind, another version, or none at all."""
+    from clusterwright import __version__
+
+    stamp = _stamp_of(path)
+    if not (stamp.version and stamp.catalogue and stamp.question):
+        return f"{str(path)!r} is not a saved {noun}: {error}; save one with --save"
+    kind = "serving" if "engine" in stamp.question else "training"
+    if noun.startswith("plan for") and not noun.endswith(kind):
+        return f"{str(path)!r} is a saved plan for {kind}, and not a {noun}"
+    command = "clusterwright plan " + ("serve" if kind == "serving" else "train")
+    if stamp.version == __version__:
+        return f"{str(path)!r} is not a saved {noun}: {error}; save one with {command} --save"
+    return (
+        f"{str(path)!r} was written by version {stamp.version}, and version {__version__} keeps "
+        f"plans otherwise ({error}): ask it anew with {command} and --save {path.name}"
+    )

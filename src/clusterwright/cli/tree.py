@@ -104,6 +104,11 @@ COMMANDS = (
         "Look into, and check, the facts: accelerators, clusters, models, sources.",
     ),
     Command(
+        "diagnose",
+        "clusterwright.cli.diagnose:diagnose",
+        "Read a run's logs, hold them against its plan, say what differs and what to try.",
+    ),
+    Command(
         "validate",
         "clusterwright.cli.validate:validate",
         "Predict measured runs and compare, worst first.",
