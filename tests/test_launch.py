@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from clusterwright.asking import ask_training
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
-from clusterwright.launch.api import launch
+from clusterwright.launch.api import launch_plan
 from clusterwright.launch.architecture import architecture_of
 from clusterwright.launch.folder import MARK, write_launch
 from clusterwright.launch.job import host_size, training_job
@@ -36,7 +36,7 @@ def plan() -> TrainingPlan:
 
 @pytest.fixture(scope="module")
 def made(plan: TrainingPlan) -> Launch:
-    return launch(plan, to="megatron", on="slurm")
+    return launch_plan(plan, to="megatron", on="slurm")
 
 
 def file(made: Launch, path: str) -> str:
@@ -152,18 +152,18 @@ def test_tools_that_cannot_be_are_refused_in_words(
     plan: TrainingPlan, to: str, on: str, says: str
 ) -> None:
     with pytest.raises(InputError, match=says):
-        launch(plan, to=to, on=on)
+        launch_plan(plan, to=to, on=on)
 
 
 def test_hosts_that_cannot_be_filled_are_refused(plan: TrainingPlan) -> None:
     with pytest.raises(InputError, match="do not fill hosts of 7"):
-        launch(plan, to="megatron", options=Options(per_host=7))
+        launch_plan(plan, to="megatron", options=Options(per_host=7))
 
 
 def test_a_plan_without_a_configuration_is_refused_with_the_mend(plan: TrainingPlan) -> None:
     question = msgspec.structs.replace(plan.question, config={})
     with pytest.raises(InputError, match="plan it again from a catalogue name"):
-        launch(msgspec.structs.replace(plan, question=question), to="megatron")
+        launch_plan(msgspec.structs.replace(plan, question=question), to="megatron")
 
 
 def test_all_that_a_tool_cannot_do_is_said_at_once(plan: TrainingPlan) -> None:
@@ -172,7 +172,7 @@ def test_all_that_a_tool_cannot_do_is_said_at_once(plan: TrainingPlan) -> None:
     )
     best = msgspec.structs.replace(plan.best, strategy=strategy)
     with pytest.raises(InputError, match=r"zero-bubble.*offload"):
-        launch(msgspec.structs.replace(plan, best=best), to="megatron")
+        launch_plan(msgspec.structs.replace(plan, best=best), to="megatron")
 
 
 @pytest.mark.parametrize(

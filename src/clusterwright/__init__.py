@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from clusterwright.fleet.outlook import look_ahead
     from clusterwright.fleet.records import RunOutlook, RunQuestion
     from clusterwright.hardware import Accelerator, Cluster
+    from clusterwright.launch.api import launch_plan
+    from clusterwright.launch.folder import write_launch
     from clusterwright.model.config import load_config
     from clusterwright.model.records import Model
+    from clusterwright.observe.api import Diagnosis, diagnose
     from clusterwright.planner import (
         estimate_question,
         load_plan,
@@ -36,12 +39,14 @@ if TYPE_CHECKING:
     )
     from clusterwright.planner_limits import plan_within
     from clusterwright.planner_scorecard import score
+    from clusterwright.saved_plans import load_any_plan
     from clusterwright.saving import save_plan
     from clusterwright.scorecard.records import Scorecard
     from clusterwright.simulation.step import TrainingSimulation
     from clusterwright.site.outlook import look_at_site
     from clusterwright.software import Software
     from clusterwright.strategy import Strategy
+    from clusterwright.sweep.study import read_study
     from clusterwright.training.api import estimate_training
     from clusterwright.training.estimate import TrainingEstimate
     from clusterwright.training.plan import TrainingPlan, TrainingQuestion
@@ -55,6 +60,7 @@ __all__ = [
     "Catalogue",
     "Cluster",
     "ClusterwrightError",
+    "Diagnosis",
     "InfeasibleError",
     "InputError",
     "Model",
@@ -73,20 +79,25 @@ __all__ = [
     "ask_run",
     "ask_site",
     "ask_training",
+    "diagnose",
     "estimate_question",
     "estimate_training",
+    "launch_plan",
+    "load_any_plan",
     "load_config",
     "load_plan",
     "look_ahead",
     "look_at_site",
     "plan_training",
     "plan_within",
+    "read_study",
     "replay_plan",
     "save_plan",
     "score",
     "simulate_training",
     "validate",
     "with_account",
+    "write_launch",
 ]
 
 _HOME = {
@@ -94,6 +105,7 @@ _HOME = {
     "Catalogue": "clusterwright.catalogue.store",
     "Cluster": "clusterwright.hardware",
     "ClusterwrightError": "clusterwright.errors",
+    "Diagnosis": "clusterwright.observe.api",
     "InfeasibleError": "clusterwright.errors",
     "InputError": "clusterwright.errors",
     "Model": "clusterwright.model.records",
@@ -111,20 +123,25 @@ _HOME = {
     "ask_run": "clusterwright.asking_run",
     "ask_site": "clusterwright.asking_site",
     "ask_training": "clusterwright.asking",
+    "diagnose": "clusterwright.observe.api",
     "estimate_question": "clusterwright.planner",
     "estimate_training": "clusterwright.training.api",
+    "launch_plan": "clusterwright.launch.api",
+    "load_any_plan": "clusterwright.saved_plans",
     "load_config": "clusterwright.model.config",
     "load_plan": "clusterwright.planner",
     "look_ahead": "clusterwright.fleet.outlook",
     "look_at_site": "clusterwright.site.outlook",
     "plan_training": "clusterwright.planner",
     "plan_within": "clusterwright.planner_limits",
+    "read_study": "clusterwright.sweep.study",
     "replay_plan": "clusterwright.planner",
     "save_plan": "clusterwright.saving",
     "score": "clusterwright.planner_scorecard",
     "simulate_training": "clusterwright.planner",
     "validate": "clusterwright.validation.api",
     "with_account": "clusterwright.asking_account",
+    "write_launch": "clusterwright.launch.folder",
 }
 """Public name → the module where it lives."""
 

@@ -12,8 +12,8 @@ from clusterwright.cli.options import write, write_json
 from clusterwright.errors import InputError
 from clusterwright.observe.adding import add_run
 from clusterwright.observe.api import diagnose as run_diagnosis
-from clusterwright.observe.api import load_any_plan
 from clusterwright.report.diagnosis_text import diagnosis_text
+from clusterwright.saved_plans import load_any_plan
 
 
 def diagnose(

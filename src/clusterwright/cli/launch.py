@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.cli.options import Whole, write, write_json
-from clusterwright.launch.api import launch as write_down
+from clusterwright.launch.api import launch_plan
 from clusterwright.launch.folder import write_launch
-from clusterwright.launch.plans import load_any_plan
 from clusterwright.launch.records import Options
 from clusterwright.report.launch_text import launch_text
+from clusterwright.saved_plans import load_any_plan
 
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -84,7 +84,7 @@ def launch(
         time=time,
         namespace=namespace,
     )
-    made = write_down(
+    made = launch_plan(
         load_any_plan(plan), to=to, on=on, options=options, catalogue=catalogue_with(catalogue)
     )
     write_launch(made, folder, overwrite=overwrite)

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli.options import write, write_json
-from clusterwright.launch.plans import is_serving
+from clusterwright.saving import saved_kind
 
 
 def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> int:
@@ -21,7 +21,7 @@ def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fal
     json
         Print the plan as it is computed now, as JSON.
     """
-    text, same, fresh, version = (_serving if is_serving(path) else _training)(path)
+    text, same, fresh, version = (_serving if saved_kind(path) == "serving" else _training)(path)
     if json:
         write_json(fresh)
     else:

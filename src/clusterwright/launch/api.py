@@ -38,7 +38,7 @@ SERVERS = {
 """Name → module, which has ``program(replica: Replica) -> Program``."""
 
 
-def launch(
+def launch_plan(
     plan: TrainingPlan | ServingPlan,
     *,
     to: str,

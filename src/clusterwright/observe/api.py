@@ -33,10 +33,8 @@ from clusterwright.observe.records import RunSettings, ServingRun, TraceSummary,
 from clusterwright.observe.saying import serving_facts, trace_facts, training_facts
 from clusterwright.observe.steady import pace_of
 from clusterwright.observe.utilisation import chip_of, model_of, utilisation_of
-from clusterwright.planner import load_plan
-from clusterwright.planner_serving import load_serving_plan
 from clusterwright.records import Record
-from clusterwright.saving import saved_kind
+from clusterwright.saved_plans import Plan
 from clusterwright.serving.plan import ServingPlan
 from clusterwright.strategy import Strategy
 from clusterwright.training.plan import TrainingPlan
@@ -70,20 +68,6 @@ class Diagnosis(Record, frozen=True, kw_only=True):
     run: TrainingRun | None = None
     serving: tuple[ServingRun, ...] = ()
     traces: tuple[TraceSummary, ...] = ()
-
-
-Plan = TrainingPlan | ServingPlan
-
-
-def load_any_plan(path: Path) -> Plan:
-    """Read a saved plan, for training or for serving.
-
-    Raises
-    ------
-    InputError
-        No such file, or no plan of this version.
-    """
-    return load_serving_plan(path) if saved_kind(path) == "serving" else load_plan(path)
 
 
 def diagnose(
