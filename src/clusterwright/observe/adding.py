@@ -12,9 +12,10 @@ from typing import Any
 from clusterwright.errors import InputError, TableError
 from clusterwright.model.records import Model
 from clusterwright.observe.against_serving import nearest, per_token
-from clusterwright.observe.api import Diagnosis, Plan
+from clusterwright.observe.api import Diagnosis
 from clusterwright.observe.records import ServingRun
 from clusterwright.observe.steady import pace_of
+from clusterwright.saved_plans import Plan
 from clusterwright.saving import write_text
 from clusterwright.serving.plan import ServingPlan
 from clusterwright.training.plan import TrainingPlan
