@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from clusterwright.launch.records import Ask
 
@@ -50,12 +50,14 @@ def exports(environment: Mapping[str, str]) -> list[str]:
     return [f'export {name}="${{{name}:-{_inside(value)}}}"' for name, value in environment.items()]
 
 
-def asked(asks: Iterable[Ask]) -> list[str]:
-    """What must be said, and what is taken when nothing is."""
+def asked(asks: Sequence[Ask]) -> list[str]:
+    """What must be said, and what is taken when nothing is; what runs then can read it too."""
     lines = []
     for ask in asks:
         sign = ":-" if ask.default else ":?"
         lines.append(f': "${{{ask.variable}{_or(sign, ask.default or f"set it to {ask.what}")}}}"')
+    if lines:
+        lines.append("export " + " ".join(ask.variable for ask in asks))
     return lines
 
 
