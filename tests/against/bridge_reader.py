@@ -1,8 +1,9 @@
 """Megatron-Bridge's own reading of scripts, in a process of its own: see `fetch_megatron_bridge`.
 
-Transformer Engine needs a GPU to be installed, and with two packages that a run needs and its
-configuration does not it has a stand-in here, whose names are there and do nothing. Everything else is Megatron-Bridge's: its bridge makes the model's provider from
-``config.json``, and `runtime_config_update` checks it against all the rest, as a run does first.
+Transformer Engine needs a GPU to be installed: with two packages that a run needs and its
+configuration does not, it has a stand-in here, whose names are there and do nothing. Everything
+else is Megatron-Bridge's: its bridge makes the model's provider from ``config.json``, and
+`runtime_config_update` checks it against all the rest, as a run does first.
 
 Run: ``python bridge_reader.py FOLDER RANKS …`` prints a line of JSON for each script.
 """
@@ -69,7 +70,7 @@ class _Nothing(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        made = _Kind(name, (), {"__init__": lambda self, *_, **__: None})
+        made = _Kind(name, (), {"__init__": lambda *_, **__: None})
         made = _Nothing(f"{self.__name__}.{name}") if name[0].islower() else made
         setattr(self, name, made)
         return made
@@ -83,7 +84,7 @@ class _FusedAdam:
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname, path=None, target=None):  # noqa: ARG002 - as Python asks
         if fullname.split(".")[0] in STANDING_IN:
             return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
         return None
@@ -137,7 +138,7 @@ def main() -> None:
         sys.stdout = sys.stderr
         try:
             told = read(Path(script), int(ranks))
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it is told
             told = {"refused": traceback.format_exc()}
         sys.stdout = kept
         print(json.dumps(told, default=str), flush=True)

@@ -73,7 +73,6 @@ def expected(job: TrainingJob) -> dict[str, object]:
         "model.virtual_pipeline_model_parallel_size": s.vpp if s.vpp > 1 else None,
         "model.context_parallel_size": s.cp,
         "model.sequence_parallel": s.sequence_parallel and s.tp > 1,
-        "model.cp_comm_type": SCHEMES[s.context_scheme] if s.cp > 1 else None,
         "model.num_layers": model.num_layers,
         "model.hidden_size": model.hidden_size,
         "model.recompute_granularity": None if s.recompute == "none" else s.recompute,
@@ -94,6 +93,7 @@ def expected(job: TrainingJob) -> dict[str, object]:
             s.dp * s.cp // s.shard_group if s.shard_group else 1
         ),
         "lora": w.lora_rank if w.method == "lora" else 0,
+        **({"model.cp_comm_type": SCHEMES[s.context_scheme]} if s.cp > 1 else {}),
         **({"ddp.data_parallel_sharding_strategy": SHARDING[s.zero]} if s.zero > 1 else {}),
         **(
             {

@@ -1,6 +1,6 @@
 """The training script that goes with ``ds_config.json``; it is the same for every plan."""
 
-SCRIPT = '''"""Train the model of model/config.json with DeepSpeed, as job.json and ds_config.json say."""
+SCRIPT = '''"""Train the model of model/config.json: job.json and ds_config.json say how."""
 
 import json
 import os
@@ -117,7 +117,8 @@ def main() -> None:
     deepspeed.init_distributed()
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
     torch.backends.cuda.matmul.allow_tf32 = job["precision"] == "tf32"
-    groups, group, feed = None, None, batches(job, rank // job["tensor_parallel"], ranks // job["tensor_parallel"])
+    copies = job["tensor_parallel"]  # ranks that compute on the same sequences
+    groups, group, feed = None, None, batches(job, rank // copies, ranks // copies)
     if job["sequence_parallel"] > 1:
         from deepspeed.runtime.sequence_parallel.ulysses_sp import (
             UlyssesSPAttentionHF,

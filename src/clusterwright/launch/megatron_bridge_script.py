@@ -10,8 +10,10 @@ from clusterwright.launch.python import Code, call, function
 
 DTYPES = {"fp32": "torch.float32", "bf16": "torch.bfloat16", "fp8": "torch.uint8"}
 ADAPTED = {
-    "input": ("linear_qkv", "linear_q_proj", "linear_q_down_proj", "linear_q_up_proj")
-    + ("linear_kv_down_proj", "linear_kv_up_proj"),
+    "input": (
+        *("linear_qkv", "linear_q_proj", "linear_q_down_proj", "linear_q_up_proj"),
+        *("linear_kv_down_proj", "linear_kv_up_proj"),
+    ),
     "output": ("linear_proj",),
     "feed-forward": ("linear_fc1", "linear_fc2"),
 }
@@ -29,12 +31,14 @@ from transformers import AutoConfig
 
 HERE = Path(__file__).resolve().parent
 '''
+RECORDS = (
+    *("CheckpointConfig", "ConfigContainer", "DistributedDataParallelConfig", "GPTDatasetConfig"),
+    *("LoggerConfig", "OptimizerConfig", "ProfilingConfig", "SchedulerConfig", "TokenizerConfig"),
+    "TrainingConfig",
+)
 IMPORTS = (
     "from megatron.bridge.training.comm_overlap import CommOverlapConfig",
-    "from megatron.bridge.training.config import (\n    CheckpointConfig,\n    ConfigContainer,\n"
-    "    DistributedDataParallelConfig,\n    GPTDatasetConfig,\n    LoggerConfig,\n"
-    "    OptimizerConfig,\n    ProfilingConfig,\n    SchedulerConfig,\n    TokenizerConfig,\n"
-    "    TrainingConfig,\n)",
+    "from megatron.bridge.training.config import (\n    " + ",\n    ".join(RECORDS) + ",\n)",
     "from megatron.bridge.training.gpt_step import forward_step",
 )
 TAIL = """

@@ -1,4 +1,4 @@
-"""A plan as a recipe for torchtitan: a Python module with a function that returns its configuration.
+"""A plan as a recipe for torchtitan: a Python module that returns its configuration.
 
 Source of what each field means: ``torchtitan/config/configs.py`` and ``torchtitan/trainer.py`` of
 0.3.0, whose own `ConfigManager` reads the result in ``tests/against``. Its command line is frozen
@@ -103,7 +103,7 @@ def refusals(job: TrainingJob) -> Iterator[str]:
         ),
         "it has no qlora (plan with --method lora)": w.method == "qlora",
         "it has no 8-bit moments (plan with --optimizer-state bf16)": w.state_bytes < 2.0,
-        "its weights are kept in fp32 beside 16-bit products (choose software with a master copy)": (
+        "its weights are kept in fp32 (choose software with a copy in fp32)": (
             not w.master_weights
         ),
         "it has no dropout (choose software without)": w.dropout,

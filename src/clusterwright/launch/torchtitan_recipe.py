@@ -34,8 +34,8 @@ IMPORTS = (
     "from torchtitan.components.checkpoint import CheckpointManager",
     "from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss",
     "from torchtitan.components.metrics import MetricsProcessor",
-    "from torchtitan.components.optimizer import LRSchedulersContainer, OptimizersContainer, "
-    "ParamGroupConfig",
+    "from torchtitan.components.optimizer import LRSchedulersContainer",
+    "from torchtitan.components.optimizer import OptimizersContainer, ParamGroupConfig",
     "from torchtitan.config import CompileConfig, ParallelismConfig, TrainingConfig",
     "from torchtitan.distributed.pipeline_parallel import pipeline_llm",
     "from torchtitan.hf_datasets.text_datasets import HuggingFaceTextDataLoader",
