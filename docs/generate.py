@@ -52,9 +52,9 @@ MODULES = (
     "simulation.inputs", "simulation.refining", "simulation.step", "site.carbon",
     "site.climate", "site.cooling", "site.machine", "site.money", "site.network",
     "site.outlook", "site.prices", "site.run", "site.service", "software", "strategy",
-    "traces.reading", "traces.trace", "training.api", "training.checks", "training.estimate",
-    "training.intervals", "training.plan", "training.rules", "uncertain", "validation.api",
-    "workload",
+    "sweep.study", "sweep.summing", "sweep.sweeping", "traces.reading", "traces.trace",
+    "training.api", "training.checks", "training.estimate", "training.intervals",
+    "training.plan", "training.rules", "uncertain", "validation.api", "workload",
 )  # fmt: skip
 """Modules whose public names are listed, sorted."""
 

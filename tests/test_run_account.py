@@ -135,6 +135,27 @@ def test_the_page_says_where_and_what_was_assumed(capsys):
     assert max(map(len, text.splitlines())) <= 120
 
 
+def test_a_run_that_is_interrupted_more_often_takes_longer():
+    question = ask_training("llama-3.1-8b", cluster="meta-24k", accelerators=1024, tokens="1T")
+    walls = []
+    for rate in ("1e-3/d", "1e-2/d", "1e-1/d"):
+        found = with_account(question, failure_rate=rate).site
+        assert found is not None
+        days = known(30 * DAY, "s")
+        walls.append(account(found, days, 1024).wall.middle)
+        assert found.failures.inputs["large_rate"].why == "as asked for"
+    assert walls == sorted(set(walls))
+
+
+def test_a_failure_rate_without_tokens_or_of_another_unit_is_refused(capsys):
+    question = ask_training("llama-3.1-8b", accelerator="h100", accelerators=64)
+    with pytest.raises(InputError, match="says nothing without its length: give --tokens"):
+        with_account(question, failure_rate="1e-3/d")
+    words = ["plan", "train", "llama-3.1-8b", "--accelerator", "h100", "--accelerators", "64"]
+    assert main([*words, "--tokens", "1T", "--failure-rate", "5"]) == 2
+    assert capsys.readouterr().err.startswith("error: --failure-rate: '5' has no unit")
+
+
 def test_what_was_asked_for_and_cannot_be_is_refused():
     question = ask_training("llama-3.1-8b", accelerator="h100", accelerators=8, catalogue=FACTS)
     with pytest.raises(InputError, match="did you mean"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from msgspec.structs import replace
 
 from clusterwright.asking_prices import AS_USUAL, SiteOptions
@@ -10,6 +13,7 @@ from clusterwright.asking_site import site_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
+from clusterwright.fleet.records import RunQuestion
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
 from clusterwright.site.machine import machine_of
@@ -41,9 +45,21 @@ def with_account(
     question: TrainingQuestion,
     *,
     options: SiteOptions = AS_USUAL,
+    failure_rate: str | None = None,
     catalogue: Catalogue | None = None,
 ) -> TrainingQuestion:
     """The question with what its account rests on; where nobody published that, it says so.
+
+    Parameters
+    ----------
+    question
+        The training run.
+    options
+        Where it is made, and prices.
+    failure_rate
+        Unexpected interruptions of eight accelerators, such as ``3.8e-3/d``; None: as published.
+    catalogue
+        The facts.
 
     Raises
     ------
@@ -51,17 +67,37 @@ def with_account(
         What was asked for cannot be: a place, a price, a way of cooling.
     """
     facts = catalogue or shipped()
+    cluster, model = question.cluster, question.model
+    return accounted(
+        question,
+        lambda: upkeep_of(cluster, options=options, catalogue=facts),
+        lambda: failures_of(cluster, model, catalogue=facts, rate=failure_rate),
+        as_usual=(options, failure_rate) == (AS_USUAL, None),
+    )
+
+
+def accounted(
+    question: TrainingQuestion,
+    upkeep: Callable[[], Upkeep],
+    failures: Callable[[], RunQuestion],
+    *,
+    as_usual: bool,
+) -> TrainingQuestion:
+    """`with_account` from its parts, for who asks many like questions and keeps them.
+
+    ``as_usual``: nothing was asked for, so that what nobody published is no error.
+    """
     try:
-        found = run_site(question.cluster, question.model, options=options, catalogue=facts)
+        found = upkeep()
     except InputError as error:
-        if options != AS_USUAL:
+        if not as_usual:
             raise
         return replace(question, assumed=(*question.assumed, f"no power or money: {error}"))
-    if options != AS_USUAL and not question.workload.tokens:
+    if not as_usual and not question.workload.tokens:
         raise InputError(
             "where a run stands and what it pays says nothing without its length: give --tokens"
         )
-    return replace(question, site=found)
+    return replace(question, site=RunSite(failures=failures(), **found._asdict()))
 
 
 def run_site(
@@ -72,6 +108,32 @@ def run_site(
     catalogue: Catalogue | None = None,
 ) -> RunSite:
     """What the account of a run of a model on a cluster rests on.
+
+    Raises
+    ------
+    InputError
+        Nobody published what its nodes draw, or its place emits, or what it costs.
+    """
+    facts = catalogue or shipped()
+    upkeep = upkeep_of(cluster, options=options, catalogue=facts)
+    failures = failures_of(cluster, model, catalogue=facts)
+    return RunSite(failures=failures, **upkeep._asdict())
+
+
+class Upkeep(NamedTuple):
+    """What the account of any run on a cluster rests on beside failures; as in `RunSite`."""
+
+    inputs: dict[str, Input]
+    region: str
+    priced: str
+    cap: float | None
+    assumed: tuple[str, ...]
+
+
+def upkeep_of(
+    cluster: Cluster, *, options: SiteOptions = AS_USUAL, catalogue: Catalogue | None = None
+) -> Upkeep:
+    """What a cluster draws, emits and costs while it trains.
 
     Raises
     ------
@@ -90,8 +152,7 @@ def run_site(
         priced = f"rented at ${asked.rent * 3600:,.2f}/h"
     elif "hour" in outlook.likely:
         inputs["hour_price"] = _as_input(outlook, "hour", "USD/s")
-    return RunSite(
-        failures=failures_of(cluster, model, catalogue=facts),
+    return Upkeep(
         inputs=inputs,
         region=asked.region,
         priced=priced,

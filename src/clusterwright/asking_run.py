@@ -151,9 +151,15 @@ def ask_run(
     )
 
 
-def failures_of(cluster: Cluster, model: Model, *, catalogue: Catalogue) -> RunQuestion:
-    """A run of a model on a cluster as far as failures go; how long it takes is left open."""
-    inputs, causes = _inputs(cluster, float(count_parameters(model).total), None, catalogue)
+def failures_of(
+    cluster: Cluster, model: Model, *, catalogue: Catalogue, rate: str | None = None
+) -> RunQuestion:
+    """A run of a model on a cluster as far as failures go; how long it takes is left open.
+
+    ``rate``: unexpected interruptions of eight accelerators, such as ``3.8e-3/d``, if asked for.
+    """
+    size = float(count_parameters(model).total)
+    inputs, causes = _inputs(cluster, size, rate, catalogue, option="--failure-rate")
     node = _host_size(cluster, catalogue)
     return RunQuestion(
         machine=cluster.name,
@@ -166,13 +172,18 @@ def failures_of(cluster: Cluster, model: Model, *, catalogue: Catalogue) -> RunQ
 
 
 def _inputs(
-    cluster: Cluster, parameters: float, rate: str | None, facts: Catalogue
+    cluster: Cluster,
+    parameters: float,
+    rate: str | None,
+    facts: Catalogue,
+    *,
+    option: str = "--rate",
 ) -> tuple[dict[str, Input], tuple[Cause, ...]]:
     """Rates, times and bandwidths of a cluster's runs, and the causes of their failures."""
     chip = cluster.accelerator
     inputs = failure_inputs(facts, family="tpu" if chip.id.startswith("tpu") else "gpu")
     if rate is not None:
-        asked = known(quantity_of(rate, "1/s", "--rate", above=True), "1/s", "as asked for")
+        asked = known(quantity_of(rate, "1/s", option, above=True), "1/s", "as asked for")
         inputs |= {"large_rate": asked, "small_rate": asked}
     causes = causes_of(facts, inputs["large_rate"].value)
     host = cluster.host_bandwidth or inputs["node_bandwidth"].value

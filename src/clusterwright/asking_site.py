@@ -33,7 +33,7 @@ from clusterwright.site.machine import Machine, machine_of
 from clusterwright.site.network import NetworkBill, network_bill
 from clusterwright.site.outlook import SiteQuestion
 from clusterwright.site.power import capped_step, check_cap, power_inputs
-from clusterwright.site.quotes import day_of
+from clusterwright.site.quotes import day_of, newest_day
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import Input, known, likely
 
@@ -156,7 +156,7 @@ def _flops(plan: TrainingPlan | None) -> float | None:
 def _day(written: str | None, facts: Catalogue) -> dt.date:
     """The day that was asked for, or the last on which somebody looked at the prices."""
     if written is None:
-        return max(day_of(one.text("checked")) for one in facts.entries("prices").values())
+        return newest_day(facts)
     try:
         return day_of(written, last=True)
     except InputError as error:

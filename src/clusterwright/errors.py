@@ -46,13 +46,18 @@ class UnknownNameError(InputError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, listed: str = "") -> None:
+        super().__init__(kind, name)
         self.kind = kind
         self.name = name
-        names = sorted(known)
-        near = nearest_names(name, names)
-        offer = f"did you mean {' or '.join(near)}?" if near else f"{len(names)} known"
-        see = f"see `clusterwright catalogue list {listed or kind}`"
-        super().__init__(f"no {kind} called {name!r}: {offer} ({see})")
+        self.known = sorted(known)
+        self.listed = listed
+
+    def __str__(self) -> str:
+        # Only here: who asks whether a name is known, and goes on, needs no near ones.
+        near = nearest_names(self.name, self.known)
+        offer = f"did you mean {' or '.join(near)}?" if near else f"{len(self.known)} known"
+        see = f"see `clusterwright catalogue list {self.listed or self.kind}`"
+        return f"no {self.kind} called {self.name!r}: {offer} ({see})"
 
 
 class UnitError(InputError):

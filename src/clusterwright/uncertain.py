@@ -7,6 +7,7 @@ so one function gives an answer, its interval, and the inputs that move it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -145,16 +146,42 @@ def draw(inputs: Mapping[str, Input], count: int = DRAWS, *, seed: int = 0) -> d
     ----------
     .. [1] M. D. McKay, R. J. Beckman, W. J. Conover, Technometrics 21 (1979) 239.
     """
-    random = np.random.default_rng(seed)
-    found: dict[str, Floats] = {}
     # By name: inputs that were saved and read again come in another order.
-    for name, one in sorted(inputs.items()):
-        if one.low == one.high:
-            found[name] = one.value
-        else:
-            places = (random.permutation(count) + random.random(count)) / count
-            found[name] = one.quantile(places)
+    named = sorted(inputs.items())
+    loose = [one for _, one in named if one.low != one.high]
+    drawn = iter(
+        _drawn((one.low, one.value, one.high), column, len(loose), count, seed)
+        for column, one in enumerate(loose)
+    )
+    return {name: one.value if one.low == one.high else next(drawn) for name, one in named}
+
+
+# Accounts of like runs draw many of the same inputs: those of a few are kept, and not written to.
+@lru_cache(maxsize=256)
+def _drawn(
+    ends: tuple[float, float, float], column: int, columns: int, count: int, seed: int
+) -> Floats:
+    low, value, high = ends
+    kept = _kept_places(columns, count, seed)
+    found = Input(value=value, low=low, high=high).quantile(kept[column])
+    found.flags.writeable = False
     return found
+
+
+def places(columns: int, count: int, seed: int) -> Floats:
+    """Probabilities, (columns, count): in each column one in each of ``count`` equal parts.
+
+    >>> np.sort(places(2, 4, 0) * 4 // 1).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 3.0]]
+    """
+    random = np.random.default_rng(seed)
+    found = np.empty((columns, count))
+    for column in found:
+        column[:] = (random.permutation(count) + random.random(count)) / count
+    return found
+
+
+_kept_places = lru_cache(maxsize=8)(places)
 
 
 def interval_of(draws: Floats) -> Interval:
@@ -163,8 +190,21 @@ def interval_of(draws: Floats) -> Interval:
     >>> interval_of(np.arange(11.0))
     Interval(low=1.0, middle=5.0, high=9.0)
     """
-    low, middle, high = np.quantile(np.asarray(draws, float), (OUTER[0], 0.5, OUTER[1]))
-    return Interval(low=float(low), middle=float(middle), high=float(high))
+    ordered = np.sort(np.asarray(draws, float), axis=None)
+    low, middle, high = (_at(ordered, place) for place in (OUTER[0], 0.5, OUTER[1]))
+    return Interval(low=low, middle=middle, high=high)
+
+
+def _at(ordered: Floats, place: float) -> float:
+    """A quantile of numbers in order, as `numpy.quantile` has it to the last bit, but sooner."""
+    if np.isnan(ordered[-1]):
+        return float("nan")
+    index = (len(ordered) - 1) * place
+    below = int(index)
+    a = float(ordered[below])
+    b = float(ordered[min(below + 1, len(ordered) - 1)])
+    share = index - below
+    return a + (b - a) * share if share < 0.5 else b - (b - a) * (1.0 - share)
 
 
 def intervals_of(
@@ -207,14 +247,25 @@ def influences(
     others = draw(loose, count, seed=seed + 1)
     at_ours = _column(model(ours), result, count)
     at_others = _column(model({**ours, **others}), result, count)
-    both = np.concatenate([at_ours, at_others])
+    mixed = {name: _column(model({**ours, name: others[name]}), result, count) for name in loose}
+    return shares_of_variance(at_ours, at_others, mixed)
+
+
+def shares_of_variance(
+    ours: Floats, others: Floats, mixed: Mapping[str, Floats]
+) -> list[Influence]:
+    """Sobol' indices of a result at two sets of points, and at the first with one input mixed in.
+
+    ``mixed``: per input, at the first set of points with that input's values of the second; the
+    estimators are those of `influences`.
+    """
+    both = np.concatenate([ours, others])
     mean, variance = float(np.mean(both)), float(np.var(both))
     found = []
-    for name in loose:
-        mixed = _column(model({**ours, name: others[name]}), result, count)
+    for name, at_mixed in mixed.items():
         # Less the mean, which changes nothing in the limit and much of the noise.
-        first = float(np.mean((at_others - mean) * (mixed - at_ours)))
-        total = float(np.mean((at_ours - mixed) ** 2)) / 2.0
+        first = float(np.mean((others - mean) * (at_mixed - ours)))
+        total = float(np.mean((ours - at_mixed) ** 2)) / 2.0
         share = (first / variance, total / variance) if variance else (0.0, 0.0)
         found.append(Influence(name=name, first=share[0], total=share[1]))
     return sorted(found, key=lambda one: (-one.total, one.name))

@@ -37,6 +37,7 @@ def train(
     deadline: str | None = None,
     power: str | None = None,
     sure: Annotated[bool, Parameter(negative=())] = False,
+    failure_rate: str | None = None,
     objective: Literal["time", "cost", "memory"] = "time",
     pin: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     save: Path | None = None,
@@ -56,6 +57,8 @@ def train(
         What the site may draw at most, such as 150MW.
     sure
         Limits are kept by nine runs in ten, and not by the likely one alone.
+    failure_rate
+        Unexpected interruptions of eight accelerators, such as 3.8e-3/d [default: as published].
     objective
         What is to be least: time of a step, cost (accelerator-hours), or memory.
     pin
@@ -70,6 +73,7 @@ def train(
         if save:
             raise InputError("a plan over several sites cannot be saved for replay; use --json")
         limited = {"budget": budget, "deadline": deadline, "power": power, "sure": sure or None}
+        limited["failure_rate"] = failure_rate
         _refuse_beside_sites(place, limited)
         choices = {"objective": objective, "pins": parse_pins(pin), **job.workload()}
         _train_over_sites(model, machine, sites, choices, json=json)
@@ -86,7 +90,9 @@ def train(
         **where,
         **job.workload(),
     )
-    question = with_account(question, options=place.site(), catalogue=facts)
+    question = with_account(
+        question, options=place.site(), failure_rate=failure_rate, catalogue=facts
+    )
     if limits.any:
         found = plan_within(question, limits, catalogue_hash=facts.hash)
         plan, text = found.plan, limited_text(found)

@@ -119,6 +119,11 @@ COMMANDS = (
         "Write the files that start a plan on a real tool: training or serving.",
     ),
     Command(
+        "sweep",
+        "clusterwright.cli.sweep:sweep",
+        "Ask one kind of question many times over, on all cores or a Ray cluster.",
+    ),
+    Command(
         "replay",
         "clusterwright.cli.replay:replay",
         "Compute a saved plan again and tell whether it is the same.",

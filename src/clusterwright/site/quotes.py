@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from statistics import median
 
 from clusterwright.catalogue.figures import Entry
@@ -67,6 +68,12 @@ class Price(Record, frozen=True, kw_only=True):
         return Input(
             value=self.value, low=self.low, high=self.high, dimension=self.dimension, why=self.why
         )
+
+
+@lru_cache(maxsize=4)
+def newest_day(catalogue: Catalogue) -> dt.date:
+    """The last day on which somebody looked at the prices of a catalogue."""
+    return max(day_of(one.text("checked")) for one in catalogue.entries("prices").values())
 
 
 def day_of(text: str | dt.date, *, last: bool = False) -> dt.date:
