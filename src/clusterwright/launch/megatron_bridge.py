@@ -22,7 +22,6 @@ BRIDGES = {
     "DeepseekV2ForCausalLM": "deepseek_v2",
     "DeepseekV3ForCausalLM": "deepseek_v3",
     "Gemma2ForCausalLM": "gemma2",
-    "Gemma3ForCausalLM": "gemma3_text",
     "GemmaForCausalLM": "gemma",
     "Glm4MoeForCausalLM": "glm4_moe",
     "GptOssForCausalLM": "gpt_oss",
@@ -34,7 +33,10 @@ BRIDGES = {
     "Qwen3ForCausalLM": "qwen3",
     "Qwen3MoeForCausalLM": "qwen3_moe",
 }
-"""Decoders that it has a bridge for, and the ``model_type`` that transformers reads them by."""
+"""Decoders that it has a bridge for, and the ``model_type`` that transformers reads them by.
+
+Its bridge for Gemma 3 wants the model's own folder, not a configuration alone.
+"""
 
 SAID_BY_FAMILY = {"deepseek_v3": {"scoring_func": "sigmoid"}}
 """Keys that a family's own code takes for granted, and that its bridge looks for."""

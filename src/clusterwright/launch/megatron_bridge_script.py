@@ -6,7 +6,7 @@ from typing import Any
 
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.megatron import SCHEMES, SHARDING, STATES
-from clusterwright.launch.python import Code, call, function
+from clusterwright.launch.python import Code, call, function, written
 
 DTYPES = {"fp32": "torch.float32", "bf16": "torch.bfloat16", "fp8": "torch.uint8"}
 ADAPTED = {
@@ -78,7 +78,7 @@ def _model(job: TrainingJob, layout: str) -> str:
     lines += ['    bridge = AutoBridge.from_hf_config(AutoConfig.from_pretrained(HERE / "model"))']
     lines += ["    made = bridge.to_megatron_provider(load_weights=False)"]
     for name, value in {**_cut(job, layout), **_run(job)}.items():
-        lines.append(f"    made.{name} = {value if isinstance(value, Code) else repr(value)}")
+        lines.append(f"    made.{name} = {written(value)}")
     return "\n".join([*lines, "    return made"]) + "\n"
 
 
@@ -136,7 +136,7 @@ def _formats(job: TrainingJob) -> str:
     wide = job.workload.gradient_bytes == 4.0
     return (
         f'def formats():\n    """Number formats of products and of gradients."""\n'
-        f"    found = get_mixed_precision_config({name!r})\n"
+        f'    found = get_mixed_precision_config("{name}")\n'
         f"    found.grad_reduce_in_fp32 = {wide}\n    return found\n"
     )
 

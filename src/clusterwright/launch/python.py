@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+
+SHORT = 60
+"""Characters of a list that still stands on one line."""
 
 
 class Code(str):
@@ -23,7 +27,7 @@ def call(name: str, fields: Mapping[str, Any]) -> Code:
     """
     if not fields:
         return Code(f"{name}()")
-    lines = [f"{key}={indented(_written(value))}," for key, value in fields.items()]
+    lines = [f"{key}={indented(written(value))}," for key, value in fields.items()]
     return Code("\n".join([f"{name}(", *("    " + line for line in lines), ")"]))
 
 
@@ -32,10 +36,18 @@ def indented(text: str) -> str:
     return text.replace("\n", "\n    ")
 
 
-def _written(value: Any) -> str:  # noqa: ANN401 - any literal
-    if isinstance(value, list) and len(repr(value)) > 60:
-        return "[\n" + "".join(f"    {indented(_written(one))},\n" for one in value) + "]"
-    return str(value) if isinstance(value, Code) else repr(value)
+def written(value: Any) -> str:  # noqa: ANN401 - any literal
+    """A value as source: text in double quotes, a long list with an element a line."""
+    if isinstance(value, Code):
+        return str(value)
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, list):
+        parts = [written(one) for one in value]
+        if sum(map(len, parts)) < SHORT:
+            return f"[{', '.join(parts)}]"
+        return "[\n" + "".join(f"    {indented(one)},\n" for one in parts) + "]"
+    return repr(value)
 
 
 def function(name: str, kind: str, about: str, body: str) -> str:
