@@ -114,6 +114,16 @@ def test_whatever_the_plan_a_tool_writes_files_or_refuses_in_words(tool):
         ("torchtitan", {"cp": 2, "context_scheme": "ring"}, "pin context_scheme=all-gather"),
         ("torchtitan", {"cp": 2, "zero": 0, "context_scheme": "all-gather"}, "pin zero=1"),
         ("torchtitan", {"offload": "optimizer"}, "pin offload=none"),
+        (
+            "torchtitan",
+            {"pp": 4, "zero": 1, "num_micro_batches": 2},
+            "as many micro-batches as stages",
+        ),
+        (
+            "torchtitan",
+            {"pp": 4, "zero": 1, "schedule": "zero-bubble", "precision": "fp8"},
+            "takes no compiled layers",
+        ),
         ("torchtitan", {"model": "llama-3.2-1b", "pp": 2, "zero": 1}, "pin pp=1"),
         ("torchtitan", {"model": "qwen3-30b-a3b", "tp": 8, "accelerators": 64}, "key-value heads"),
         ("deepspeed", {"pp": 2, "zero": 1}, "pin pp=1"),

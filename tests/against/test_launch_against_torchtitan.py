@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from launch_cases import launched
 
@@ -23,6 +25,7 @@ LIKELY: dict = {
     "context_scheme": ("all-gather",),
     "offload": ("none",),
     "tokens": ("1T", "20B"),
+    "num_micro_batches": (2, 4, 8, 16),
 }
 """What torchtitan has; what it has not is refused, in the tests of the default run."""
 
@@ -47,6 +50,40 @@ def test_torchtitan_takes_a_hundred_plans_and_reads_back_what_they_say(software,
         dims = ParallelDims.from_config(config.parallelism, job.strategy.accelerators)
         config.model_spec.model.update_from_config(config=config)
         assert told_by(config, dims) == expected(job), job.strategy
+        if dims.pp > 1:
+            check_schedule(config)
+
+
+def check_schedule(config) -> None:
+    """Make PyTorch's own schedule, of stages that know where they lie and nothing else."""
+    from torch.distributed.pipelining.schedules import PipelineScheduleMulti, get_schedule_class
+    from torchtitan.distributed import pipeline_parallel
+
+    cut = config.parallelism
+    size, name = cut.pipeline_parallel_degree, cut.pipeline_parallel_schedule
+    count = len(cut.module_fqns_per_model_part)
+    mapping = pipeline_parallel._get_pp_rank_to_stage_indices_mapping(0, size, name, count)
+    stages = [stage(place, count, size) for place in mapping]
+    made = get_schedule_class(name)
+    looped = issubclass(made, PipelineScheduleMulti)
+    assert looped or len(stages) == 1
+    micro_batches = config.training.local_batch_size // cut.pipeline_parallel_microbatch_size
+    made(stages if looped else stages[0], micro_batches, loss_fn=lambda *_: None)
+    compiled = config.compile.enable and name == "InterleavedZeroBubble"
+    assert not compiled  # it refuses compiled layers when it meets them
+
+
+def stage(index, count, size):
+    return SimpleNamespace(
+        stage_index=index,
+        num_stages=count,
+        group_rank=0,
+        group_size=size,
+        has_backward=True,
+        is_first=index == 0,
+        is_last=index == count - 1,
+        submod=None,
+    )
 
 
 def told_by(config, dims) -> dict[str, object]:

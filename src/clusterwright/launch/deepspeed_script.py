@@ -94,6 +94,7 @@ def loss_of(engine, batch: dict, group):
     if group is None:
         return engine(**batch, use_cache=False).loss
     import torch
+    import torch.distributed.nn
 
     labels = batch.pop("shift_labels")
     logits = engine(**batch, use_cache=False).logits
@@ -155,10 +156,11 @@ def main() -> None:
     feed, every = iter(feed), int(os.environ["SAVE_INTERVAL"])
     engine.load_checkpoint(os.environ["CHECKPOINTS"])
     while engine.global_steps < job["steps"]:
+        done = engine.global_steps
         batch = {key: value.to(engine.device) for key, value in next(feed).items()}
         engine.backward(loss_of(engine, batch, group))
         engine.step()
-        if engine.is_gradient_accumulation_boundary() and engine.global_steps % every == 0:
+        if engine.global_steps > done and engine.global_steps % every == 0:
             engine.save_checkpoint(os.environ["CHECKPOINTS"])
 
 

@@ -15,7 +15,7 @@ from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
 from clusterwright.launch.saving import saving
 from clusterwright.launch.torchtitan_model import FAMILIES
-from clusterwright.launch.torchtitan_recipe import LOW, recipe, sharded_over
+from clusterwright.launch.torchtitan_recipe import LOW, compiled, recipe, sharded_over
 
 VERSION = "torchtitan 0.3.0"
 MODULE = "clusterwright_plan"
@@ -95,6 +95,7 @@ def refusals(job: TrainingJob) -> Iterator[str]:
     s, w = job.strategy, job.workload
     experts = any(block.experts for block in job.plan.question.model.blocks)
     group = sharded_over(s)
+    micro_batches = w.global_batch // (s.dp * s.micro_batch)
     parts = s.tp * (1 if s.cp == 1 else 2 * s.cp)
     found = {
         f"it has no {w.precision} (plan with --precision bf16)": w.precision in ("fp16", "tf32"),
@@ -110,6 +111,17 @@ def refusals(job: TrainingJob) -> Iterator[str]:
         "its attention is fused (choose software with flash attention)": not w.flash_attention,
         f"it has no {s.schedule} (its dualpipe-v keeps one copy of the weights; pin "
         "schedule=1f1b)": s.schedule == "dualpipe",
+        "its zero-bubble schedule takes no compiled layers (pin schedule=1f1b)": (
+            s.schedule == "zero-bubble" and compiled(job)
+        ),
+        f"its zero-bubble schedule works in equal rounds of {s.pp} micro-batches or more (pin "
+        "another micro_batch)": (
+            s.schedule == "zero-bubble" and micro_batches % max(1, micro_batches // s.pp) > 0
+        ),
+        f"its pipeline needs as many micro-batches as stages: {s.pp} or more, not "
+        f"{micro_batches} (pin a smaller pp or micro_batch)": (
+            s.vpp == 1 and s.schedule in ("1f1b", "gpipe") and micro_batches < s.pp
+        ),
         "it cannot offload the optimizer alone or activations (pin offload=none)": (
             s.offload != "none"
         ),

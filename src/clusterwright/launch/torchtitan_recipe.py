@@ -237,8 +237,13 @@ def _chunks(job: TrainingJob) -> list[list[str]]:
     return found
 
 
+def compiled(job: TrainingJob) -> bool:
+    """Whether layers are compiled: as the plan has it, or as what it asks for needs it."""
+    s = job.strategy
+    needed = job.workload.precision in LOW or (s.overlap_tp and s.tp > 1)
+    return needed or job.plan.question.software.fused
+
+
 def _compiling(job: TrainingJob) -> dict[str, Any]:
-    s, w = job.strategy, job.workload
-    asynchronous = s.overlap_tp and s.tp > 1
-    enable = job.plan.question.software.fused or w.precision in LOW or asynchronous
-    return {"enable": enable, "enable_async_tensor_parallel": asynchronous}
+    asynchronous = job.strategy.overlap_tp and job.strategy.tp > 1
+    return {"enable": compiled(job), "enable_async_tensor_parallel": asynchronous}
