@@ -12,6 +12,8 @@ RUNTIME := $(VENV)/.stamp-runtime
 DEVELOP := $(VENV)/.stamp-develop
 REFERENCE := $(AGAINST)/.stamp
 MEGATRON := $(AGAINST)/megatron-core/.stamp
+BRIDGE := $(AGAINST)/megatron-bridge/.stamp
+DEEPSPEED := $(AGAINST)/.stamp-deepspeed
 REFERENCE_LOG := $(AGAINST)/pytest.log
 SOURCES := src benchmarks tests docs
 PYTEST_FLAGS ?= -q
@@ -19,6 +21,9 @@ PYTEST_FLAGS ?= -q
 # The reference tools need torch; this release has a CPU-only build for Python 3.11, so it goes first:
 # a later "torch" in somebody's requirements then finds it there and asks for nothing more.
 REFERENCE_TORCH := torch==2.13.0
+
+# DeepSpeed comes as source: its kernels are left out, and its requirements are in pyproject.toml.
+REFERENCE_DEEPSPEED := deepspeed==0.19.8
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo fmt lint type layers test pytest against slurm docs data fresh bench smoke clean
@@ -94,6 +99,10 @@ against:  ## compare with the reference tools, in a heavy environment of its own
 	$(MAKE) --silent --no-print-directory $(MEGATRON) \
 	  || echo "!!!! AGAINST: Megatron could not be fetched (see above); its checks are skipped !!!!"; \
 	$(MAKE) --silent --no-print-directory slurm; \
+	$(MAKE) --silent --no-print-directory $(BRIDGE) \
+	  || echo "!!!! AGAINST: Megatron-Bridge could not be fetched (see above); its checks are skipped !!!!"; \
+	$(MAKE) --silent --no-print-directory $(DEEPSPEED) \
+	  || echo "!!!! AGAINST: DeepSpeed could not be installed (see above); its checks are skipped !!!!"; \
 	if $(AGAINST)/bin/python -m pytest -q -rs -m against -W default tests > $(REFERENCE_LOG) 2>&1; then \
 	  sed -n -e 's/^SKIPPED/!!!! AGAINST SKIPPED/p' $(REFERENCE_LOG); \
 	  tail -n 1 $(REFERENCE_LOG) | sed -e 's/passed/checks agree/' -e 's/^[= ]*/against: /'; \
@@ -147,4 +156,15 @@ $(REFERENCE): pyproject.toml $(DEVELOP)
 $(MEGATRON): tests/against/fetch_megatron.py | $(REFERENCE)
 	@echo "== fetching Megatron's files"
 	@$(AGAINST)/bin/python tests/against/fetch_megatron.py
+	@touch $@
+
+$(BRIDGE): tests/against/fetch_megatron_bridge.py | $(REFERENCE)
+	@echo "== fetching Megatron-Bridge's files"
+	@$(AGAINST)/bin/python tests/against/fetch_megatron_bridge.py
+	@touch $@
+
+$(DEEPSPEED): $(REFERENCE)
+	@echo "== installing DeepSpeed"
+	@DS_BUILD_OPS=0 $(AGAINST)/bin/python -m pip install $(PIP_FLAGS) --retries 2 \
+	  --no-build-isolation --no-deps $(REFERENCE_DEEPSPEED)
 	@touch $@

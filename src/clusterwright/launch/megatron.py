@@ -13,6 +13,7 @@ from clusterwright.errors import InputError
 from clusterwright.launch.architecture import Architecture, architecture_of
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
+from clusterwright.launch.saving import saving
 from clusterwright.launch.shell import array
 
 VERSION = "megatron-core 0.19.2"
@@ -42,7 +43,7 @@ def program(job: TrainingJob) -> Program:
         Ask(variable="DATA_PATH", what="the prefix of the preprocessed data (no .bin, .idx)"),
         Ask(variable="TOKENIZER", what="the tokenizer's Hugging Face name or folder"),
         Ask(variable="CHECKPOINTS", what="a folder for checkpoints", default="checkpoints"),
-        Ask(variable="SAVE_INTERVAL", what="steps between checkpoints", default=str(saving(job))),
+        Ask(variable="SAVE_INTERVAL", what="steps between checkpoints", default=saving(job)),
         Ask(variable="LR", what="the highest learning rate"),
         Ask(variable="MIN_LR", what="the last learning rate", default="0.0"),
     )
@@ -58,14 +59,6 @@ def program(job: TrainingJob) -> Program:
         image=IMAGE,
         notes=tuple(notes(architecture)),
     )
-
-
-def saving(job: TrainingJob) -> int:
-    """Steps between checkpoints: what the plan's account found best, else one in 1,000."""
-    account = job.plan.account
-    if account is None:
-        return 1000
-    return max(1, round(account.interval / job.plan.best.step_time))
 
 
 def environment(job: TrainingJob) -> dict[str, str]:
@@ -86,6 +79,7 @@ def refusals(job: TrainingJob, model: Architecture) -> list[str]:
         "its FSDP has no pipeline here (pin zero=1 or pp=1)": s.zero >= 2 and s.pp > 1,
         "moments without the distributed optimizer are fp32 (pin zero=1)": s.zero == 0
         and w.state_bytes != 4.0,
+        "its FSDP has no muon (pin zero=1)": s.zero >= 2 and w.optimizer == "muon",
         "activations are not offloaded by an argument (pin offload=optimizer or none)": s.offload
         in ("activations", "both"),
         f"{w.precision} is not one of its formats (plan with --precision bf16)": w.precision

@@ -1,0 +1,169 @@
+"""The training script that goes with ``ds_config.json``; it is the same for every plan."""
+
+SCRIPT = '''"""Train the model of model/config.json: job.json and ds_config.json say how."""
+
+import json
+import os
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def read(name: str) -> dict:
+    """One of the files beside this script."""
+    return json.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+def settings(job: dict) -> dict:
+    """DeepSpeed's settings, with what the environment says filled in."""
+    found = read("ds_config.json")
+    rate = float(os.environ["LR"])
+    found["optimizer"]["params"]["lr"] = rate
+    warmup = min(int(os.environ["WARMUP"]), max(job["steps"] - 1, 1))
+    found["scheduler"]["params"]["warmup_num_steps"] = warmup
+    return found
+
+
+def network(job: dict, zero: int):
+    """The model: fresh, or trained weights with adapters beside its linear layers."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    formats = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    options = {
+        "dtype": formats.get(job["precision"], torch.float32),
+        "attn_implementation": job["attention"],
+    }
+    if job["lora_rank"]:
+        from peft import LoraConfig, get_peft_model
+
+        model = AutoModelForCausalLM.from_pretrained(os.environ["WEIGHTS"], **options)
+        adapters = LoraConfig(
+            r=job["lora_rank"],
+            lora_alpha=2 * job["lora_rank"],
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        )
+        model = get_peft_model(model, adapters)
+    else:
+        config = AutoConfig.from_pretrained(HERE / "model")
+        model = AutoModelForCausalLM.from_config(config, **options)
+    model.config.use_cache = False
+    if job["checkpoint_activations"]:
+        model.gradient_checkpointing_enable({"use_reentrant": zero == 3})
+        model.enable_input_require_grads()
+    return model
+
+
+def samples(job: dict, rank: int, ranks: int):
+    """Token sequences of the job's length, packed, without end; each rank has its own."""
+    from datasets import load_dataset
+    from datasets.distributed import split_dataset_by_node
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(os.environ["TOKENIZER"])
+    rows = load_dataset(os.environ["DATASET"], split="train", streaming=True)
+    rows = split_dataset_by_node(rows, rank=rank, world_size=ranks)
+    length, tokens = job["sequence_length"], []
+    while True:
+        for row in rows:
+            tokens += tokenizer(row[os.environ["TEXT"]])["input_ids"]
+            tokens.append(tokenizer.eos_token_id)
+            while len(tokens) >= length:
+                yield tokens[:length]
+                del tokens[:length]
+
+
+def batches(job: dict, rank: int, ranks: int):
+    """Micro-batches of tensors."""
+    import torch
+
+    rows = samples(job, rank, ranks)
+    positions = torch.arange(job["sequence_length"])[None]
+    while True:
+        ids = torch.tensor([next(rows) for _ in range(job["micro_batch"])])
+        yield {
+            "input_ids": ids,
+            "position_ids": positions.expand_as(ids).contiguous(),
+            "labels": ids.clone(),
+        }
+
+
+def loss_of(engine, batch: dict, group):
+    """The mean over predicted tokens; sequence-parallel ranks weigh in what they hold."""
+    if group is None:
+        return engine(**batch, use_cache=False).loss
+    import torch
+    import torch.distributed.nn
+
+    labels = batch.pop("shift_labels")
+    logits = engine(**batch, use_cache=False).logits
+    part = torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum"
+    )
+    count = (labels != -100).sum()
+    torch.distributed.all_reduce(count, group=group)
+    parts = torch.distributed.nn.functional.all_gather(part, group=group)
+    return sum(parts) / count.clamp(min=1)
+
+
+def main() -> None:
+    """Train."""
+    import deepspeed
+    import torch
+    from transformers.integrations import HfDeepSpeedConfig
+
+    job = read("job.json")
+    found = settings(job)
+    deepspeed.init_distributed()
+    rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    torch.backends.cuda.matmul.allow_tf32 = job["precision"] == "tf32"
+    copies = job["tensor_parallel"]  # ranks that compute on the same sequences
+    groups, group, feed = None, None, batches(job, rank // copies, ranks // copies)
+    if job["sequence_parallel"] > 1:
+        from deepspeed.runtime.sequence_parallel.ulysses_sp import (
+            UlyssesSPAttentionHF,
+            UlyssesSPDataLoaderAdapter,
+        )
+
+        groups = UlyssesSPAttentionHF.register_with_transformers(
+            model_name_or_path=str(HERE / "model"),
+            core_attn_implementation=job["attention"],
+            sequence_parallel_size=job["sequence_parallel"],
+            micro_batch_size=job["micro_batch"],
+            seq_length=job["sequence_length"],
+            seq_length_is_variable=False,
+        )
+        group = groups.get_sequence_parallel_group()
+    zero = found["zero_optimization"]["stage"]
+    keep = HfDeepSpeedConfig(found)  # weights are sharded as they are made, while this lives
+    model = network(job, zero)
+    trained = [one for one in model.parameters() if one.requires_grad]
+    engine, _, _, _ = deepspeed.initialize(
+        model=model, model_parameters=trained, config=found, mpu=groups
+    )
+    del keep
+    if job["compile"]:
+        engine.compile()
+    if group is not None:
+        feed = UlyssesSPDataLoaderAdapter(
+            feed,
+            sp_rank=groups.get_sequence_parallel_rank(),
+            sp_group=group,
+            sp_world_size=groups.get_sequence_parallel_world_size(),
+            device=engine.device,
+        )
+    feed, every = iter(feed), int(os.environ["SAVE_INTERVAL"])
+    engine.load_checkpoint(os.environ["CHECKPOINTS"])
+    while engine.global_steps < job["steps"]:
+        done = engine.global_steps
+        batch = {key: value.to(engine.device) for key, value in next(feed).items()}
+        engine.backward(loss_of(engine, batch, group))
+        engine.step()
+        if engine.global_steps > done and engine.global_steps % every == 0:
+            engine.save_checkpoint(os.environ["CHECKPOINTS"])
+
+
+if __name__ == "__main__":
+    main()
+'''
