@@ -14,6 +14,7 @@ from clusterwright.launch.job import training_job
 from clusterwright.launch.places import PLACES, folder_of, place_named
 from clusterwright.launch.readme import readme
 from clusterwright.launch.records import Launch, LaunchFile, Options, Part
+from clusterwright.launch.router import how, router
 from clusterwright.launch.running import run_script
 from clusterwright.launch.service import serving_parts
 from clusterwright.saving import encode_plan
@@ -69,10 +70,12 @@ def launch(
     options = options or Options()
     facts = catalogue or shipped()
     _check(plan, to, on)
+    route = None
     if isinstance(plan, TrainingPlan):
         parts = _training_parts(plan, to, options, facts)
     else:
         parts = serving_parts(plan, SERVERS[to], options, facts)
+        route = router(plan, to, parts)
     name = options.name or _name(plan.question.model.name)
     placed = place_named(on)(name, parts, options)
     notes = [note for part in parts for note in part.program.notes]
@@ -83,9 +86,10 @@ def launch(
         files=(
             LaunchFile(path="plan.json", text=encode_plan(plan).decode()),
             *(file for part in parts for file in _files(part, parts)),
+            *([route] if route else []),
             *placed.files,
         ),
-        submit=placed.submit,
+        submit="\n".join([placed.submit, *([how(parts)] if route else [])]),
         notes=(*dict.fromkeys(notes), *placed.notes),
     )
     about = LaunchFile(path="README.md", text=readme(plan, made, name))

@@ -32,7 +32,7 @@ def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) ->
     directives = {
         "job-name": called,
         "nodes": str(part.hosts),
-        "ntasks-per-node": "1",
+        "ntasks-per-node": str(part.per_host) if part.program.start == "mpi" else "1",
         "gpus-per-node": str(part.per_host),
         "exclusive": None,
         "output": "%x-%A_%a.log" if part.replicas > 1 else "%x-%j.log",
@@ -56,8 +56,17 @@ def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) ->
         "MASTER_PORT=$((20000 + SLURM_JOB_ID % 20000))",
         "export MASTER_ADDR MASTER_PORT",
         'cd "${SLURM_SUBMIT_DIR}"',
-        "# One task on each host starts that host's share.",
-        f"srun --kill-on-bad-exit=1 bash -c 'HOST_RANK=\"${{SLURM_PROCID}}\" bash {folder}run.sh'",
+        *_start(part, folder),
     ]
     path = "job.sbatch" if len(parts) == 1 else f"{part.name}.sbatch"
     return LaunchFile(path=path, text="\n".join(lines) + "\n")
+
+
+def _start(part: Part, folder: str) -> list[str]:
+    if part.program.start == "mpi":
+        run = f"srun --mpi=pmix --kill-on-bad-exit=1 bash {folder}run.sh"
+        return ["# One task for each accelerator; all of them are one MPI job.", run]
+    return [
+        "# One task on each host starts that host's share.",
+        f"srun --kill-on-bad-exit=1 bash -c 'HOST_RANK=\"${{SLURM_PROCID}}\" bash {folder}run.sh'",
+    ]
