@@ -21,6 +21,7 @@ from clusterwright.inference import Deployment
 from clusterwright.launch.api import launch
 from clusterwright.launch.folder import write_launch
 from clusterwright.launch.records import Launch
+from clusterwright.launch.service import Replica, replica_of
 from clusterwright.planner_serving import estimate_serving, server_of
 from clusterwright.serving.loads import longest
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
@@ -31,7 +32,12 @@ MIXTURES = ("mixtral-8x7b", "qwen3-30b-a3b", "deepseek-v3", "gpt-oss-120b")
 CHIPS = ("h100", "h200", "b200", "a100-80")
 FORMATS = ("bf16", "fp16", "fp8", "fp8-block", "awq", "gptq", "nvfp4", "int8")
 HANDHELD = ("q4-k-m", "q8-0", "q4-0", "q6-k", "bf16", "fp16")
-ENGINES = {"vllm": "vllm", "sglang": "sglang", "tensorrt-llm": "trtllm-pytorch", "llama.cpp": "llama-cpp"}
+ENGINES = {
+    "vllm": "vllm",
+    "sglang": "sglang",
+    "tensorrt-llm": "trtllm-pytorch",
+    "llama.cpp": "llama-cpp",
+}
 
 
 @cache
@@ -142,8 +148,9 @@ def launched(tool: str, count: int, seed: int = 6) -> Iterator[tuple[ServingPlan
         try:
             made = launch(plan, to=tool)
         except InputError as error:
+            if "cannot run this plan" not in str(error):
+                raise
             refused += 1
-            assert "cannot run this plan" in str(error)
             continue
         taken += 1
         yield plan, made
@@ -211,3 +218,18 @@ def config_folder(config: dict[str, Any], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
+
+
+def replica_for(plan: ServingPlan, pool: int = 0) -> Replica:
+    """Return what an exporter is given of a pool."""
+    server = server_of(plan.question, shipped())
+    chosen = plan.best.pools[pool]
+    size = min(8, chosen.deployment.accelerators)
+    return replica_of(plan, chosen, server, per_host=size)
+
+
+def wide(tool: str, **changes: Any) -> ServingPlan:
+    """Return a plan whose replica takes two hosts of eight."""
+    question = _question("deepseek-v3", "h200", ENGINES[tool], "")
+    given = {"tp": 1, "dp": 16, "ep": 16, "weights": "fp8-block", "cache": "bf16", **changes}
+    return plan_of(question, Pool(role="both", deployment=Deployment(**given)))

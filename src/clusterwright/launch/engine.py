@@ -116,8 +116,8 @@ def common_refusals(replica: Replica, *, vendors: tuple[str, ...]) -> dict[str, 
     small = chip.kind in HELD and chip.vendor != "NVIDIA"
     heads, keys = _heads(replica)
     return {
-        "the plan does not hold the model's configuration (plan it again from a catalogue name or a "
-        "config.json)": not model.config,
+        "the plan does not hold the model's configuration (plan it again from a catalogue name or "
+        "a config.json)": not model.config,
         f"it does not run on {chip.name} (use --to llama.cpp)": chip.kind == "phone" or small,
         f"it does not run on accelerators of {chip.vendor} (it does on {', '.join(vendors)})": (
             not small and chip.vendor not in vendors
@@ -237,8 +237,8 @@ def notes(replica: Replica, tool: str, engines: tuple[str, ...]) -> Iterator[str
     engine = replica.question.engine
     if not engine.id.startswith(engines):
         yield (
-            f"The plan is for {engine.name}, and {tool} is another engine: it gets the same cut and "
-            f"limits, but how fast it is was not predicted (plan with --engine {engines[0]})"
+            f"The plan is for {engine.name}, and {tool} is another engine: it gets the same cut "
+            f"and limits, but how fast it is was not predicted (plan with --engine {engines[0]})"
         )
     if replica.deployment.cache == "fp8":
         yield "The cache is in fp8, with scales of 1 unless the checkpoint brings its own"
@@ -248,11 +248,12 @@ def narrowing_notes(replica: Replica, online: str | None, *, block: str = "") ->
     """What to change where the checkpoint at hand is in another format than the one asked for."""
     if online:
         yield (
-            f"MODEL is narrowed as it loads; where it is in {PUBLISHED[replica.deployment.weights]} "
-            f"already, take the line `quantization` out of serve.yaml"
+            f"MODEL is narrowed as it loads; where it is in "
+            f"{PUBLISHED[replica.deployment.weights]} already, take `quantization` out of "
+            f"serve.yaml"
         )
     elif block and replica.deployment.weights == "fp8-block" and not mixed(replica):
-        yield f"A MODEL in 16 bits is narrowed as it loads with `quantization: {block}` in serve.yaml"
+        yield f"With `quantization: {block}` in serve.yaml, 16 bits are narrowed as they load"
 
 
 def adapter_lines(option: str) -> list[str]:

@@ -126,9 +126,10 @@ def _serving(best: ServingEstimate) -> list[str]:
 
 SERVING = """\
 This is at {rate:.3g} requests a second over all replicas. They take {most:.3g} a second at most
-({low:.3g} to {high:.3g} in 80 % of runs alike); beyond it queues grow. Each rank holds {weights:.1f} GiB
-of weights and {cache:.1f} GiB of cache, room for {tokens:,.0f} tokens in a replica. **Worry** when
-the engine prints room for fewer tokens, or when requests are preempted. Then ask:
+({low:.3g} to {high:.3g} in 80 % of runs alike); beyond it queues grow. Each rank holds
+{weights:.1f} GiB of weights and {cache:.1f} GiB of cache, room for {tokens:,.0f} tokens in a
+replica. **Worry** when the engine prints room for fewer tokens, or when requests are preempted.
+Then ask:
 
 ```sh
 clusterwright diagnose RESULTS.json --plan plan.json

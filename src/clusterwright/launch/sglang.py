@@ -173,6 +173,6 @@ def notes(replica: Replica) -> Iterator[str]:
     yield from engine.narrowing_notes(replica, _online(replica))
     d = replica.deployment
     if replica.question.engine.mixed and d.drafted:
-        yield "It does not mix prompts with decoding while it speculates: prompts go first and alone"
+        yield "While it speculates, prompts and decoding do not share a step: prompts go first"
     if d.overlap:
         yield "Batches in two halves need DeepEP beside SGLang, whose traffic it hides"

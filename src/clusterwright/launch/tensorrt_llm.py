@@ -31,7 +31,7 @@ FILL = [
     "# The drafter's place goes into a copy, as YAML has no variables.",
     'CONFIG="$(mktemp -d)/serve.yaml"',
     'TEXT="$(< serve.yaml)"',
-    'printf \'%s\\n\' "${TEXT//@DRAFTER@/${DRAFTER}}" > "${CONFIG}"',
+    'printf \'%s\\n\' "${TEXT//@DRAFTER@/"${DRAFTER}"}" > "${CONFIG}"',
     'ARGUMENTS+=(--extra_llm_api_options "${CONFIG}")',
 ]
 

@@ -77,7 +77,7 @@ def refusals(replica: Replica) -> dict[str, bool]:
         **engine.common_refusals(replica, vendors=VENDORS),
         f"it spreads experts over all {ranks} ranks or none, not over {d.ep} (take ep 1 or "
         f"{ranks})": d.ep not in (1, ranks),
-        f"{limits.tokens:,} tokens in a step are fewer than the {limits.sequences:,} sequences that "
+        f"{limits.tokens:,} tokens in a step are fewer than {limits.sequences:,} sequences that "
         f"may be in it (give --budget {limits.sequences} or more, or --most {limits.tokens})": (
             limits.tokens < limits.sequences
         ),
