@@ -12,6 +12,8 @@ RUNTIME := $(VENV)/.stamp-runtime
 DEVELOP := $(VENV)/.stamp-develop
 REFERENCE := $(AGAINST)/.stamp
 MEGATRON := $(AGAINST)/megatron-core/.stamp
+VLLM := $(AGAINST)/vllm-python/.stamp
+SGLANG := $(AGAINST)/sglang-python/.stamp
 REFERENCE_LOG := $(AGAINST)/pytest.log
 SOURCES := src benchmarks tests docs
 PYTEST_FLAGS ?= -q
@@ -93,6 +95,10 @@ against:  ## compare with the reference tools, in a heavy environment of its own
 	fi; \
 	$(MAKE) --silent --no-print-directory $(MEGATRON) \
 	  || echo "!!!! AGAINST: Megatron could not be fetched (see above); its checks are skipped !!!!"; \
+	for tool in $(VLLM) $(SGLANG); do \
+	  $(MAKE) --silent --no-print-directory $$tool \
+	    || echo "!!!! AGAINST: $$tool could not be made (see above); its checks are skipped !!!!"; \
+	done; \
 	if $(AGAINST)/bin/python -m pytest -q -rs -m against -W default tests > $(REFERENCE_LOG) 2>&1; then \
 	  sed -n -e 's/^SKIPPED/!!!! AGAINST SKIPPED/p' $(REFERENCE_LOG); \
 	  tail -n 1 $(REFERENCE_LOG) | sed -e 's/passed/checks agree/' -e 's/^[= ]*/against: /'; \
@@ -135,4 +141,9 @@ $(REFERENCE): pyproject.toml $(DEVELOP)
 $(MEGATRON): tests/against/fetch_megatron.py | $(REFERENCE)
 	@echo "== fetching Megatron's files"
 	@$(AGAINST)/bin/python tests/against/fetch_megatron.py
+	@touch $@
+
+$(VLLM) $(SGLANG): $(AGAINST)/%-python/.stamp: tests/against/fetch_servers.py | $(REFERENCE)
+	@echo "== fetching the Python files of $*"
+	@$(AGAINST)/bin/python tests/against/fetch_servers.py $*
 	@touch $@
