@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusterwright.launch.records import LaunchFile, Part
-from clusterwright.launch.shell import asked, exports, quoted
+from clusterwright.launch.shell import NEEDED, asked, exports, quoted
 
 PORT = 29500
 """Where ranks meet: torchrun's own default."""
@@ -17,6 +17,7 @@ def run_script(part: Part) -> LaunchFile:
         f"# Starts one host's share of {part.name!r}. " + _where(part),
         "set -euo pipefail",
         'cd "$(dirname "${BASH_SOURCE[0]}")"',
+        NEEDED,
         *asked(program.asks),
         *exports(program.environment),
         *_ranks(part),
@@ -43,8 +44,8 @@ def _ranks(part: Part) -> list[str]:
             f'MASTER_PORT="${{MASTER_PORT:-{PORT}}}"',
         ]
     return [
-        ': "${MASTER_ADDR:?set it to the name of the first host}"',
-        f': "${{HOST_RANK:?set it to the place of this host, 0 to {part.hosts - 1}}}"',
+        "needed MASTER_ADDR 'the name of the first host'",
+        f"needed HOST_RANK 'the place of this host, 0 to {part.hosts - 1}'",
         f'MASTER_PORT="${{MASTER_PORT:-{PORT}}}"',
         "export MASTER_ADDR MASTER_PORT HOST_RANK",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from clusterwright.launch.records import Ask
 
@@ -45,19 +45,26 @@ def array(name: str, words: Iterable[str]) -> str:
     return "\n".join([f"{name}=(", *("  " + " ".join(line) for line in lines), ")"])
 
 
+NEEDED = """\
+needed() { # needed NAME "what it is": stop with a sentence when a variable says nothing
+  if [ -z "${!1:-}" ]; then
+    echo "error: set $1 to $2" >&2
+    exit 2
+  fi
+}"""
+
+
 def exports(environment: Mapping[str, str]) -> list[str]:
     """Variables that are set unless somebody set them before."""
-    return [f'export {name}="${{{name}:-{_inside(value)}}}"' for name, value in environment.items()]
+    return [
+        f'[ -n "${{{name}:-}}" ] || {name}={quoted(value)}; export {name}'
+        for name, value in environment.items()
+    ]
 
 
-def asked(asks: Iterable[Ask]) -> list[str]:
-    """What must be said, and what is taken when nothing is."""
-    lines = []
-    for ask in asks:
-        sign = ":-" if ask.default else ":?"
-        lines.append(f': "${{{ask.variable}{_or(sign, ask.default or f"set it to {ask.what}")}}}"')
-    return lines
-
-
-def _or(sign: str, text: str) -> str:
-    return f"{sign.replace(':-', ':=')}{_inside(text)}"
+def asked(asks: Sequence[Ask]) -> list[str]:
+    """What must be said (by the function `NEEDED`), and what is taken when nothing is."""
+    return [
+        *(f"needed {ask.variable} {quoted(ask.what)}" for ask in asks if not ask.default),
+        *exports({ask.variable: ask.default for ask in asks if ask.default}),
+    ]

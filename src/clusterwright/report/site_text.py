@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clusterwright.aligned import aligned
+from clusterwright.formulas.money import break_even_utilisation
 from clusterwright.report.folding import fold
 from clusterwright.report.site_names import NAMES
 from clusterwright.site.money import CAPITAL, RUNNING, YEAR, Year
@@ -224,10 +225,11 @@ def _hour(outlook: SiteOutlook) -> list[str]:
             f"${flops:,.2f} an EFLOP of useful work"
         )
     if question.rent is not None:
+        share = break_even_utilisation(found["hour"], question.rent)
         better = "renting" if question.rent < found["used"] else "owning"
         lines.append(
             f"  rent         {_rate(question.rent)} against {_rate(found['used'])} at work: "
-            f"{better} is cheaper; owning from {found['hour'] / question.rent:.0%} of use on"
+            f"{better} is cheaper; owning from {share:.0%} of use on"
         )
     return lines
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from clusterwright.formulas.money import cost_per_token
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
 from clusterwright.site.carbon import footprint
@@ -154,7 +155,7 @@ def site_model(question: SiteQuestion, x: Mapping[str, Floats]) -> dict[str, Flo
     found |= _money(_given(x, count, power, hall["pue"], network["dollars"]))
     for name, rate in (("token", question.tokens), ("flop", question.flops)):
         if rate:
-            found[name] = found["used"] / (rate * x["speed"])
+            found[name] = cost_per_token(found["used"], rate * x["speed"])
     return found
 
 

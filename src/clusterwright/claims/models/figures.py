@@ -11,9 +11,9 @@ from clusterwright.claims.given import MARK, Given, place_of
 from clusterwright.claims.models.answer import Answer, Floats, drawn
 from clusterwright.errors import InputError
 from clusterwright.formulas.growth import doubling_time, grown
+from clusterwright.site.money import YEAR
 from clusterwright.site.quotes import day_of
 
-YEAR = 365.25 * 86_400.0
 SHOWN = 8
 """Clusters of a list that are named."""
 

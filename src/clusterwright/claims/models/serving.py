@@ -24,7 +24,6 @@ from clusterwright.units import format_count
 
 YEAR = 365.0 * 86_400.0
 """As contracts and the press count it. [s]"""
-HOUR = 3600.0
 PLACE = ("cluster", "accelerator", "accelerators", "weights", "engine")
 LOAD = ("prompt", "output", "ttft", "tpot")
 SERVICE = ("regions", "peak", "headroom")
