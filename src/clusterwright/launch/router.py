@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clusterwright.launch.records import Ask, LaunchFile, Part
-from clusterwright.launch.shell import asked
+from clusterwright.launch.shell import NEEDED, asked
 from clusterwright.serving.plan import ServingPlan
 
 POLICIES = {
@@ -48,6 +48,7 @@ def router(plan: ServingPlan, tool: str, parts: tuple[Part, ...]) -> LaunchFile 
         "#!/usr/bin/env bash",
         f"# Users ask this; it passes requests to the {servers:,} servers, {chosen}.",
         "set -euo pipefail",
+        NEEDED,
         *asked(_asks(parts, apart=apart)),
         *_lists(apart=apart),
         *WRITERS[tool](POLICIES[tool][chosen], apart),
