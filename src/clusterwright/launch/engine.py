@@ -49,6 +49,9 @@ PUBLISHED = {
 BLOCK = 128
 """Rows and columns of weights that share a scale in ``fp8-block``."""
 
+SIDE = 1000
+"""What is added to a server's port for the port at which pools hand over caches."""
+
 REAL = 4
 """Digits of a share of memory that tools are told."""
 
@@ -239,6 +242,11 @@ def notes(replica: Replica, tool: str, engines: tuple[str, ...]) -> Iterator[str
         yield (
             f"The plan is for {engine.name}, and {tool} is another engine: it gets the same cut "
             f"and limits, but how fast it is was not predicted (plan with --engine {engines[0]})"
+        )
+    if replica.beside > 1:
+        yield (
+            f"A host has room for {replica.beside} replicas: give each there a PORT of its own, a "
+            f"hundred apart, and its accelerators in CUDA_VISIBLE_DEVICES"
         )
     if replica.deployment.cache == "fp8":
         yield "The cache is in fp8, with scales of 1 unless the checkpoint brings its own"

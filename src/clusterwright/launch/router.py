@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clusterwright.launch.engine import SIDE
 from clusterwright.launch.records import Ask, LaunchFile, Part
 from clusterwright.launch.shell import NEEDED, asked
 from clusterwright.serving.plan import ServingPlan
@@ -31,9 +32,6 @@ POLICIES = {
     },
 }
 """What each router calls a plan's ways to choose a server."""
-
-BOOTSTRAP = 8998
-"""Where SGLang's servers for prompts tell others of their caches: its own default."""
 
 
 def router(plan: ServingPlan, tool: str, parts: tuple[Part, ...]) -> LaunchFile | None:
@@ -104,12 +102,13 @@ def _sglang(policy: str, apart: bool) -> list[str]:
     start = f"exec python3 -m sglang_router.launch_router --policy {policy} --host 0.0.0.0"
     if not apart:
         return [start + ' --port "${PORT}" \\', '  --worker-urls "${SERVERS_URLS[@]}"']
-    pairs = (
-        f'for url in "${{PREFILL_URLS[@]}}"; do ROUTES+=(--prefill "${{url}}" {BOOTSTRAP}); done'
+    bootstrap = f'"$((${{url##*:}} + {SIDE}))"'
+    each = (
+        'for url in "${PREFILL_URLS[@]}"; do ROUTES+=(--prefill "${url}" ' + bootstrap + "); done"
     )
     return [
         "ROUTES=()",
-        pairs,
+        each,
         'for url in "${DECODE_URLS[@]}"; do ROUTES+=(--decode "${url}"); done',
         start + ' --port "${PORT}" \\',
         '  --pd-disaggregation "${ROUTES[@]}"',

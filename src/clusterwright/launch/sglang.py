@@ -160,6 +160,11 @@ def _lines(replica: Replica) -> list[str]:
             f'ARGUMENTS+=(--nnodes {replica.hosts} --node-rank "${{HOST_RANK}}")',
             'ARGUMENTS+=(--dist-init-addr "${MASTER_ADDR}:${MASTER_PORT}")',
         ]
+    if replica.pool.role == "prefill":
+        lines += [
+            "# Where those that decode ask for caches.",
+            f"ARGUMENTS+=(--disaggregation-bootstrap-port $((PORT + {engine.SIDE})))",
+        ]
     if replica.deployment.adapters:
         lines += ["# Parts of the model that adapters may change; those named may change fewer."]
         lines += ["ARGUMENTS+=(--lora-target-modules all)"]

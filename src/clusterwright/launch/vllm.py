@@ -31,8 +31,8 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks of adapters that it has kernels for."""
 
 ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
-SIDE = "VLLM_NIXL_SIDE_CHANNEL_HOST"
-"""The variable that names a host's own address to the other pool."""
+SIDE = "VLLM_NIXL_SIDE_CHANNEL"
+"""Variables that tell the other pool where a server's caches are: with _HOST and _PORT."""
 
 
 def program(replica: Replica) -> Program:
@@ -182,8 +182,11 @@ def _lines(replica: Replica) -> list[str]:
     if replica.deployment.adapters:
         lines += engine.adapter_lines("--lora-modules")
     if replica.pool.role != "both":
-        lines += ["# Where the other pool finds the caches of this host."]
-        lines += [f': "${{{SIDE}:=$(hostname -i)}}"', f"export {SIDE}"]
+        lines += [
+            "# Where the other pool finds the caches of this server.",
+            f': "${{{SIDE}_HOST:=$(hostname -i)}}" "${{{SIDE}_PORT:=$((PORT + {engine.SIDE}))}}"',
+            f"export {SIDE}_HOST {SIDE}_PORT",
+        ]
     return lines
 
 
