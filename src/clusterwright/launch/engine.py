@@ -261,7 +261,10 @@ def narrowing_notes(replica: Replica, online: str | None, *, block: str = "") ->
             f"serve.yaml"
         )
     elif block and replica.deployment.weights == "fp8-block" and not mixed(replica):
-        yield f"With `quantization: {block}` in serve.yaml, 16 bits are narrowed as they load"
+        yield (
+            f"MODEL in 16 bits needs the line `quantization: {block}` in serve.yaml, and is then "
+            f"narrowed as it loads"
+        )
 
 
 def adapter_lines(option: str) -> list[str]:

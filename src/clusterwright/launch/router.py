@@ -63,21 +63,21 @@ def how(parts: tuple[Part, ...]) -> str:
 
 def _asks(parts: tuple[Part, ...], *, apart: bool) -> list[Ask]:
     counts = {part.name: part.replicas for part in parts}
-    where = "addresses of the {count:,} servers{what}, such as http://host:8000, spaces between"
     if apart:
+        words = {"prefill": " for prompts", "decode": " that decode"}
         found = [
-            Ask(
-                variable=name.upper(),
-                what=where.format(
-                    count=counts[name],
-                    what=" for prompts" if name == "prefill" else " that decode",
-                ),
-            )
-            for name in ("prefill", "decode")
+            Ask(variable=name.upper(), what=_where(counts[name], what))
+            for name, what in words.items()
         ]
     else:
-        found = [Ask(variable="SERVERS", what=where.format(count=sum(counts.values()), what=""))]
+        found = [Ask(variable="SERVERS", what=_where(sum(counts.values()), ""))]
     return [*found, Ask(variable="PORT", what="the port to listen on", default="9000")]
+
+
+def _where(count: int, what: str) -> str:
+    if count == 1:
+        return f"the address of the server{what}, such as http://host:8000"
+    return f"addresses of the {count:,} servers{what}, such as http://host:8000, spaces between"
 
 
 def _lists(*, apart: bool) -> list[str]:
