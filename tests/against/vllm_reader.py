@@ -51,9 +51,9 @@ def configured(words: list[str], folder: Path) -> Any:
 
     Weights are not loaded and there is no tokenizer, so both are left out.
     """
+    read = parsed(words, folder)
     from vllm.engine.arg_utils import AsyncEngineArgs
 
-    read = parsed(words, folder)
     read.skip_tokenizer_init = True
     read.load_format = "dummy"
     made = AsyncEngineArgs.from_cli_args(read)

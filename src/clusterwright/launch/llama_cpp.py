@@ -176,9 +176,11 @@ def notes(replica: Replica) -> Iterator[str]:
     if d.cache == "fp8":
         yield "It has no fp8 cache: q8_0 takes 6 % more, 34 bytes for 32 values"
     if slots(replica) < engine.told(replica).sequences:
+        here = slots(replica)
         yield (
-            f"The plan lets in {engine.told(replica).sequences:,} sequences at most; there are "
-            f"{slots(replica):,} slots here, which is what one user or the cache has use for"
+            f"The plan lets in {engine.told(replica).sequences:,} sequences at most; there "
+            f"{'is one slot' if here == 1 else f'are {here:,} slots'} here, which is what one user "
+            f"or the cache has use for"
         )
     if d.tp > 1:
         yield "--split-mode tensor is called experimental there"

@@ -65,6 +65,9 @@ def refusals(replica: Replica) -> dict[str, bool]:
         **engine.common_refusals(replica, vendors=VENDORS),
         f"it cuts the cache of a sequence for a few models only, not cp {d.cp} (take cp 1, or use "
         f"--to vllm)": d.cp > 1,
+        "n-grams do not go with data-parallel attention there (take dp 1, or --drafter layer)": (
+            d.dp > 1 and bool(d.drafted) and d.drafter not in ("layer", "model")
+        ),
         "speculation has no pipeline there (take pp 1, or leave out --draft)": bool(d.drafted)
         and d.pp > 1,
     }
