@@ -86,10 +86,16 @@ def test_each_of_two_hosts_knows_its_place(changes, host, tmp_path):
     agrees(config, deployment, engine.told(replica_for(plan)))
 
 
-def test_batches_in_two_halves_and_cut_caches_are_taken(tmp_path):
-    plan = wide("vllm", overlap=True)
-    config = read(plan, launch(plan, to="vllm"), tmp_path)
-    assert config.parallel_config.enable_dbo
+def test_batches_in_two_halves_are_asked_for(tmp_path):
+    """By its parser alone: the platform of a processor turns them off again."""
+    made = launch(wide("vllm", overlap=True), to="vllm")
+    words = handed_over(made, tmp_path, "vllm", MODEL="m")
+    asked = vllm_reader.parsed(words, tmp_path / "launch")
+    assert asked.enable_dbo
+    assert asked.all2all_backend == "deepep_low_latency"
+
+
+def test_a_cache_that_is_cut_over_ranks_is_taken(tmp_path):
     plan = wide("vllm", tp=8, dp=2, cp=8)
     config = read(plan, launch(plan, to="vllm"), tmp_path)
     assert config.parallel_config.decode_context_parallel_size == 8
