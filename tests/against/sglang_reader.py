@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -111,7 +113,20 @@ def parsed(words: list[str], folder: Path) -> Any:
 
 
 def resolved(words: list[str], folder: Path) -> Any:
-    """The arguments after its own checks and defaults."""
+    """The arguments after its own checks and defaults, as far as they are of simple types."""
     made = parsed(words, folder)
     made.resolve_once()
-    return SimpleNamespace(**made.resolved_dict())
+    simple = (int, float, str, bool, type(None))
+    plain = {k: v for k, v in made.resolved_dict().items() if isinstance(v, simple)}
+    return SimpleNamespace(**plain)
+
+
+@cache
+def _child() -> ProcessPoolExecutor:
+    """A process of its own, as PyTorch is told there that it has GPUs."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def resolved_apart(words: list[str], folder: Path) -> Any:
+    """`resolved`, without a trace in this process."""
+    return _child().submit(resolved, words, folder).result()

@@ -43,7 +43,7 @@ def read(plan: ServingPlan, made: Launch, folder: Path, part: int = 0, **variabl
         made, folder, "python3", part=part, MODEL=str(model), DRAFTER=str(drafter), **variables
     )
     inner = made.parts[part].name if len(made.parts) > 1 else "."
-    return sglang_reader.resolved(words, folder / "launch" / inner)
+    return sglang_reader.resolved_apart(words, folder / "launch" / inner)
 
 
 def agrees(settings, deployment: Deployment, told: engine.Told) -> None:
