@@ -14,6 +14,8 @@ REFERENCE := $(AGAINST)/.stamp
 MEGATRON := $(AGAINST)/megatron-core/.stamp
 BRIDGE := $(AGAINST)/megatron-bridge/.stamp
 DEEPSPEED := $(AGAINST)/.stamp-deepspeed
+VLLM := $(AGAINST)/vllm-python/.stamp
+SGLANG := $(AGAINST)/sglang-python/.stamp
 REFERENCE_LOG := $(AGAINST)/pytest.log
 SOURCES := src benchmarks tests docs
 PYTEST_FLAGS ?= -q
@@ -103,6 +105,10 @@ against:  ## compare with the reference tools, in a heavy environment of its own
 	  || echo "!!!! AGAINST: Megatron-Bridge could not be fetched (see above); its checks are skipped !!!!"; \
 	$(MAKE) --silent --no-print-directory $(DEEPSPEED) \
 	  || echo "!!!! AGAINST: DeepSpeed could not be installed (see above); its checks are skipped !!!!"; \
+	for tool in $(VLLM) $(SGLANG); do \
+	  $(MAKE) --silent --no-print-directory $$tool \
+	    || echo "!!!! AGAINST: $$tool could not be made (see above); its checks are skipped !!!!"; \
+	done; \
 	if $(AGAINST)/bin/python -m pytest -q -rs -m against -W default tests > $(REFERENCE_LOG) 2>&1; then \
 	  sed -n -e 's/^SKIPPED/!!!! AGAINST SKIPPED/p' $(REFERENCE_LOG); \
 	  tail -n 1 $(REFERENCE_LOG) | sed -e 's/passed/checks agree/' -e 's/^[= ]*/against: /'; \
@@ -167,4 +173,9 @@ $(DEEPSPEED): $(REFERENCE)
 	@echo "== installing DeepSpeed"
 	@DS_BUILD_OPS=0 $(AGAINST)/bin/python -m pip install $(PIP_FLAGS) --retries 2 \
 	  --no-build-isolation --no-deps $(REFERENCE_DEEPSPEED)
+	@touch $@
+
+$(VLLM) $(SGLANG): $(AGAINST)/%-python/.stamp: tests/against/fetch_servers.py | $(REFERENCE)
+	@echo "== fetching the Python files of $*"
+	@$(AGAINST)/bin/python tests/against/fetch_servers.py $*
 	@touch $@

@@ -6,7 +6,7 @@ import yaml as reader
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clusterwright.launch.yaml_text import Noted, documents, yaml
+from clusterwright.launch.yaml import Noted, documents, yaml
 
 SCALARS = (
     st.text()

@@ -12,9 +12,10 @@ from clusterwright.errors import InputError, nearest_names
 from clusterwright.facts import shipped
 from clusterwright.launch.job import host_size, training_job
 from clusterwright.launch.naming import check_name
-from clusterwright.launch.places import PLACES, check_used, folder_of, place_named
+from clusterwright.launch.places import PLACES, check_starts, check_used, folder_of, place_named
 from clusterwright.launch.readme import readme
 from clusterwright.launch.records import Launch, LaunchFile, Options, Part
+from clusterwright.launch.router import how, router
 from clusterwright.launch.running import files_of
 from clusterwright.launch.service import serving_parts
 from clusterwright.saving import encode_plan
@@ -72,11 +73,14 @@ def launch_plan(
     _check(plan, to, on)
     check_used(on, options)
     check_name(options.name)
+    route = None
     if isinstance(plan, TrainingPlan):
         parts = _training_parts(plan, to, options, facts)
     else:
         parts = serving_parts(plan, SERVERS[to], options, facts)
+        route = router(plan, to, parts)
     name = options.name or _name(plan.question.model.name)
+    check_starts(on, parts)
     placed = place_named(on)(name, parts, options)
     notes = [note for part in parts for note in part.program.notes]
     made = Launch(
@@ -86,10 +90,11 @@ def launch_plan(
         files=(
             LaunchFile(path="plan.json", text=encode_plan(plan).decode()),
             *(file for part in parts for file in _files(part, parts)),
+            *([route] if route else []),
             *placed.files,
         ),
         say=placed.say,
-        submit=placed.submit,
+        submit="\n".join([placed.submit, *([how(parts)] if route else [])]),
         watch=placed.watch,
         stop=placed.stop,
         notes=(*dict.fromkeys(notes), *placed.notes),

@@ -21,7 +21,9 @@ def _lines(part: Part, script: str) -> str:
     lines = []
     if part.replicas > 1:
         lines.append(f"# {part.name}: {part.replicas:,} times, {_apart(part)}")
-    if part.hosts > 1:
+    if part.program.start == "mpi":
+        script = f"mpirun -n {part.hosts * part.per_host} --hostfile hosts {script}"
+    elif part.hosts > 1:
         lines.append(
             f"# on each of {part.hosts:,} hosts, with HOST_RANK from 0 to {part.hosts - 1}"
         )

@@ -13,7 +13,7 @@ from clusterwright.launch.naming import CLAIM, SPACE, check, check_label, check_
 from clusterwright.launch.places import Placed, asked_of, called, said
 from clusterwright.launch.pods import FILES, HERE, SHARED_MEMORY, Group, Pod, config_map, image_of
 from clusterwright.launch.records import Ask, LaunchFile, Options, Part
-from clusterwright.launch.yaml_text import Noted, Value, documents, yaml
+from clusterwright.launch.yaml import Noted, Value, documents, yaml
 
 MOST_PODS = 100_000
 """Of an indexed Job: the ``parallelism`` that the Job API takes at most."""

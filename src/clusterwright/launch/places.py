@@ -7,7 +7,7 @@ from importlib import import_module
 
 from clusterwright.errors import InputError
 from clusterwright.launch.records import Ask, LaunchFile, Options, Part
-from clusterwright.launch.yaml_text import Noted
+from clusterwright.launch.yaml import Noted
 from clusterwright.records import Record
 
 PLACES = {
@@ -44,6 +44,9 @@ class Placed(Record, frozen=True, kw_only=True):
     stop: str
     notes: tuple[str, ...] = ()
 
+
+MPI = ("torchrun", "slurm")
+"""Places with a way to start one MPI job over several hosts."""
 
 Place = Callable[[str, tuple[Part, ...], Options], Placed]
 
@@ -85,6 +88,21 @@ def said(asks: tuple[Ask, ...]) -> Noted:
 def called(name: str, part: Part, parts: tuple[Part, ...]) -> str:
     """What a scheduler calls a part: as the launch, if it is the only one."""
     return name if len(parts) == 1 else f"{name}-{part.name}"
+
+
+def check_starts(on: str, parts: tuple[Part, ...]) -> None:
+    """Refuse a job that a place has no way to start.
+
+    Raises
+    ------
+    InputError
+        One MPI job over several hosts, where nothing starts such.
+    """
+    if on not in MPI and any(part.program.start == "mpi" for part in parts):
+        raise InputError(
+            f"{parts[0].program.tool} over several hosts is one MPI job, which is not started on "
+            f"{on} here: use --on slurm, or plan replicas of one host"
+        )
 
 
 def folder_of(part: Part, parts: tuple[Part, ...]) -> str:

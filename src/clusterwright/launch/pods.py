@@ -9,7 +9,7 @@ from clusterwright.errors import InputError
 from clusterwright.launch.naming import check_image
 from clusterwright.launch.records import LaunchFile, Options, Part
 from clusterwright.launch.running import files_of
-from clusterwright.launch.yaml_text import Noted, Value
+from clusterwright.launch.yaml import Noted, Value
 from clusterwright.records import Record
 
 FILES, HERE = "/etc/launch", "/launch"

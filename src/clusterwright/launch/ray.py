@@ -11,7 +11,7 @@ from importlib.resources import files as resources
 from clusterwright.errors import InputError
 from clusterwright.launch.places import Placed, asked_of, folder_of, said
 from clusterwright.launch.records import LaunchFile, Options, Part
-from clusterwright.launch.yaml_text import yaml
+from clusterwright.launch.yaml import yaml
 
 RESOURCES = {"nvidia.com/gpu": "GPU", "amd.com/gpu": "GPU", "habana.ai/gaudi": "HPU"}
 """What Ray calls what Kubernetes calls so."""

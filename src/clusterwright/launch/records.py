@@ -10,8 +10,9 @@ from typing import Literal
 
 from clusterwright.records import Record
 
-Start = Literal["torchrun", "plain"]
-"""Who starts the processes of a host: torchrun one for each accelerator, or the tool itself."""
+Start = Literal["torchrun", "plain", "mpi"]
+"""Who starts the processes of a host: torchrun one for each accelerator, the tool itself, or MPI,
+which runs ``run.sh`` once for each accelerator of all hosts."""
 
 
 class LaunchFile(Record, frozen=True, kw_only=True):

@@ -38,12 +38,16 @@ def _asks_port(part: Part) -> bool:
 
 
 def _where(part: Part) -> str:
+    if part.program.start == "mpi":
+        return f"MPI runs it once for each of {part.hosts * part.per_host:,} accelerators."
     if part.hosts == 1:
         return "There is one host: run it there."
     return f"Run it on each of {part.hosts:,} hosts, with HOST_RANK and MASTER_ADDR set."
 
 
 def _ranks(part: Part) -> list[str]:
+    if part.program.start == "mpi" or (part.hosts == 1 and part.program.start == "plain"):
+        return []
     if part.hosts == 1:
         return [
             'MASTER_ADDR="${MASTER_ADDR:-127.0.0.1}"',
@@ -59,9 +63,9 @@ def _ranks(part: Part) -> list[str]:
 
 def _command(part: Part) -> str:
     program = part.program
-    words = [quoted(word) for word in program.command]
+    words = _options(program.command)
     words += [f'"${{{name}[@]}}"' for name in program.arguments]
-    if program.start == "plain":
+    if program.start != "torchrun":
         return "exec " + " \\\n  ".join(words)
     rendezvous = [
         "exec torchrun",
@@ -72,3 +76,17 @@ def _command(part: Part) -> str:
         rendezvous += ['--node-rank "${HOST_RANK}"']
     rendezvous += ['--master-addr "${MASTER_ADDR}"', '--master-port "${MASTER_PORT}"']
     return " \\\n  ".join([*rendezvous, *words])
+
+
+def _options(command: tuple[str, ...]) -> list[str]:
+    """Words of a command, an option and its value together.
+
+    >>> _options(("vllm", "serve", "${MODEL}", "--config", "serve.yaml"))
+    ['vllm serve "${MODEL}"', '--config serve.yaml']
+    """
+    lines: list[list[str]] = []
+    for word in command:
+        if word.startswith("--") or not lines:
+            lines.append([])
+        lines[-1].append(quoted(word))
+    return [" ".join(line) for line in lines]

@@ -10,10 +10,15 @@ from clusterwright.errors import InputError
 from clusterwright.inference import Deployment
 from clusterwright.launch.job import DEVICES, host_size
 from clusterwright.launch.records import Options, Part
+from clusterwright.planner_serving import server_of
 from clusterwright.records import Record
+from clusterwright.serving.capacity import Memory
+from clusterwright.serving.loads import longest
 from clusterwright.serving.plan import ServingPlan, ServingQuestion
-from clusterwright.serving.server import Pool
+from clusterwright.serving.server import Pool, Server
 
+BLOCK = 64
+"""Tokens to whole ones of which the room for a request is rounded."""
 SPREAD = 4.0
 """Standard deviations over the mean that the longest request is taken to be."""
 
@@ -22,7 +27,7 @@ class Replica(Record, frozen=True, kw_only=True):
     """One replica of a pool: how it is cut, over which hosts, what it must have room for.
 
     ``hosts`` of ``per_host`` accelerators. ``longest``: tokens of the longest request, prompt and
-    answer.
+    answer. ``memory``: what each accelerator holds. ``beside``: replicas that share a host.
     """
 
     plan: ServingPlan
@@ -30,6 +35,8 @@ class Replica(Record, frozen=True, kw_only=True):
     hosts: int
     per_host: int
     longest: int
+    memory: Memory
+    beside: int = 1
 
     @property
     def question(self) -> ServingQuestion:
@@ -55,6 +62,7 @@ def serving_parts(
     program = import_module(module).program
     cluster = plan.question.cluster
     size = options.per_host or host_size(cluster, catalogue)
+    server = server_of(plan.question, catalogue)
     parts = []
     for pool in plan.best.pools:
         count = pool.deployment.accelerators
@@ -64,13 +72,7 @@ def serving_parts(
                 f"a replica of {count} accelerators does not fill hosts of {per_host}: give "
                 f"--per-host a divisor of {count}"
             )
-        replica = Replica(
-            plan=plan,
-            pool=pool,
-            hosts=count // per_host,
-            per_host=per_host,
-            longest=longest_request(plan.question),
-        )
+        replica = replica_of(plan, pool, server, per_host=per_host, host=size)
         parts.append(
             Part(
                 name="serve" if pool.role == "both" else pool.role,
@@ -85,10 +87,31 @@ def serving_parts(
     return tuple(parts)
 
 
-def longest_request(question: ServingQuestion) -> int:
-    """Tokens of the longest request to make room for: the next power of two, or all there are."""
+def replica_of(
+    plan: ServingPlan, pool: Pool, server: Server, *, per_host: int, host: int = 0
+) -> Replica:
+    """One replica of a pool, with so many accelerators in each host of so many."""
+    memory = server.memory(pool.deployment, longest(plan.question.workload))
+    return Replica(
+        plan=plan,
+        pool=pool,
+        hosts=pool.deployment.accelerators // per_host,
+        per_host=per_host,
+        longest=longest_request(plan.question, memory.cache_tokens / pool.deployment.dp),
+        memory=memory,
+        beside=min(pool.count, max(1, host // per_host)),
+    )
+
+
+def longest_request(question: ServingQuestion, room: float) -> int:
+    """Tokens of the longest request to make room for.
+
+    The next power of two beyond `SPREAD`, no more than the model takes, nor than there is room for
+    in one rank's cache: engines refuse to start where their longest request would not fit.
+    """
     load = question.workload
     prompt = load.prompt * (1.0 + SPREAD * load.prompt_spread)
     output = load.output * (1.0 + SPREAD * load.output_spread)
     wanted = int(2 ** math.ceil(math.log2(max(2.0, prompt + output))))
-    return min(wanted, question.model.max_positions or wanted)
+    roomy = max(math.ceil(longest(load)), min(wanted, math.floor(room / BLOCK) * BLOCK))
+    return min(roomy, question.model.max_positions or roomy)

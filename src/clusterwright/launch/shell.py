@@ -17,8 +17,8 @@ def quoted(word: str) -> str:
     >>> quoted("--hidden-size"), quoted("a b"), quoted("${DATA}/x y")
     ('--hidden-size', "'a b'", '"${DATA}/x y"')
     """
-    if not VARIABLE.search(word):
-        return shlex.quote(word)
+    if not VARIABLE.search(word):  # a comma between words of an array looks like a slip of the pen
+        return f"'{word}'" if "," in word and shlex.quote(word) == word else shlex.quote(word)
     parts = re.split(rf"({VARIABLE.pattern})", word)
     return '"' + "".join(p if VARIABLE.fullmatch(p) else _inside(p) for p in parts) + '"'
 

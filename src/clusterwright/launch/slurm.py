@@ -69,7 +69,7 @@ def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) ->
     directives = {
         "job-name": called(name, part, parts),
         "nodes": str(part.hosts),
-        "ntasks-per-node": "1",
+        "ntasks-per-node": str(part.per_host) if part.program.start == "mpi" else "1",
         "gpus-per-node": str(part.per_host),
         **({"exclusive": None, "mem": "0"} if part.whole else {}),
         "output": "%x-%A_%a.log" if several else "%x-%j.log",
@@ -90,11 +90,7 @@ def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) ->
         "set -euo pipefail",
         *_meeting(part),
         'cd "${SLURM_SUBMIT_DIR}"',
-        "# One task on each host starts that host's share, on all CPUs that the job has there;",
-        "# its own shell, not this one, fills in its number. What fails lingers, so that srun",
-        "# hands on what it printed last before it ends the others.",
-        "# shellcheck disable=SC2016",
-        _srun(options) + f"bash -c '{_share(folder_of(part, parts))}'",
+        *_start(part, folder_of(part, parts), options),
     ]
     path = "job.sbatch" if len(parts) == 1 else f"{part.name}.sbatch"
     return LaunchFile(path=path, text="\n".join(lines) + "\n")
@@ -123,8 +119,8 @@ def _meeting(part: Part) -> list[str]:
     return lines
 
 
-def _srun(options: Options) -> str:
-    words = ["srun", "--kill-on-bad-exit=1", "--cpu-bind=none"]
+def _srun(options: Options, *more: str) -> str:
+    words = ["srun", *more, "--kill-on-bad-exit=1", "--cpu-bind=none"]
     mounts = [f"{what}:{where}" for where, what in check_mounts(options.mounts).items()]
     if options.image:
         here = "${SLURM_SUBMIT_DIR}"
@@ -148,3 +144,18 @@ def _enroot(image: str) -> str:
     registry, slash, rest = image.partition("/")
     named = slash and (set(registry) & set(".:") or registry == "localhost") and "#" not in image
     return f"{registry}#{rest}" if named else image
+
+
+def _start(part: Part, folder: str, options: Options) -> list[str]:
+    if part.program.start == "mpi":
+        return [
+            "# One task for each accelerator; all of them are one MPI job.",
+            _srun(options, "--mpi=pmix") + f"bash {folder}run.sh",
+        ]
+    return [
+        "# One task on each host starts that host's share, on all CPUs that the job has there;",
+        "# its own shell, not this one, fills in its number. What fails lingers, so that srun",
+        "# hands on what it printed last before it ends the others.",
+        "# shellcheck disable=SC2016",
+        _srun(options) + f"bash -c '{_share(folder)}'",
+    ]

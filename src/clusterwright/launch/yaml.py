@@ -1,4 +1,4 @@
-"""YAML for manifests: mappings, lists, strings, numbers and comments, and no more.
+"""YAML for manifests and configurations: tables, lists, strings, numbers, comments, and no more.
 
 Scripts must stay readable inside a manifest, which JSON cannot do, and a dependency for it would
 be asked of everybody who launches on Kubernetes. The tests read back with PyYAML what this writes.
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-Value = str | int | bool | Mapping[str, "Value"] | Sequence["Value"]
+Value = str | float | bool | Mapping[str, "Value"] | Sequence["Value"]
 
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
 """Strings that need no quotes …"""
@@ -27,8 +27,8 @@ class Noted(dict[str, Value]):
         self.notes = dict(notes)
 
 
-def yaml(value: Mapping[str, Value]) -> str:
-    r"""One document.
+def yaml(value: Mapping[str, Value], *, about: str = "") -> str:
+    r"""One document; ``about``: what its first line says.
 
     >>> print(yaml({"kind": "Job", "data": {"run.sh": "a\nb\n"}, "args": ["-c", 2]}), end="")
     kind: Job
@@ -40,7 +40,8 @@ def yaml(value: Mapping[str, Value]) -> str:
       - "-c"
       - 2
     """
-    return "\n".join(_mapping(value) or ["{}"]) + "\n"
+    head = [f"# {_shown(about)}"] if about else []
+    return "\n".join([*head, *(_mapping(value) or ["{}"])]) + "\n"
 
 
 def documents(values: Sequence[Mapping[str, Value]]) -> str:
@@ -62,7 +63,7 @@ def _value(value: Value) -> list[str]:
     """What follows a key: the rest of its line, then lines further in."""
     if isinstance(value, str) and _is_text(value):
         return [" |", *_inside(value[:-1].split("\n"))]
-    if isinstance(value, (str, int)) or not value:
+    if isinstance(value, (str, int, float)) or not value:
         return [f" {_scalar(value)}"]
     if isinstance(value, Mapping):
         return ["", *_inside(_mapping(value))]
