@@ -20,7 +20,7 @@ from launch_cases import all_families, launched, random_jobs
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.launch import deepspeed, megatron, megatron_bridge, torchtitan
-from clusterwright.launch.api import TRAINERS, launch
+from clusterwright.launch.api import TRAINERS, launch_plan
 from clusterwright.launch.folder import write_launch
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Program
@@ -215,7 +215,7 @@ def test_a_bridge_reads_kimis_model_as_the_one_that_it_is():
 
 @pytest.mark.parametrize("tool", TRAINERS)
 def test_the_script_starts_the_tool_with_what_was_said(tool, tmp_path: Path):
-    made = launch(plain().plan, to=tool, catalogue=shipped())
+    made = launch_plan(plain().plan, to=tool, catalogue=shipped())
     folder = tmp_path / "run"
     write_launch(made, folder)
     shim = tmp_path / "torchrun"
