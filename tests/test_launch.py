@@ -145,6 +145,7 @@ def test_a_folder_that_is_a_file_is_refused(made: Launch, tmp_path: Path) -> Non
     [
         ("megatronn", "slurm", "did you mean megatron"),
         ("vllm", "slurm", "plan for training, which vllm does not do"),
+        ("", "slurm", "name the tool that runs it with --to: megatron, "),
         ("megatron", "slurrm", "did you mean slurm"),
     ],
 )

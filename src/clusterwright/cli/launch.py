@@ -23,7 +23,7 @@ def launch(
     folder: Path,
     /,
     *,
-    to: str,
+    to: str = "",
     on: str = "torchrun",
     name: str = "",
     per_host: Whole = 0,

@@ -132,6 +132,8 @@ def _check(plan: TrainingPlan | ServingPlan, to: str, on: str) -> None:
     training = isinstance(plan, TrainingPlan)
     ours, others = (TRAINERS, SERVERS) if training else (SERVERS, TRAINERS)
     kind = "training" if training else "serving"
+    if not to:
+        raise InputError(f"name the tool that runs it with --to: {', '.join(ours)}")
     if to in others:
         raise InputError(f"this is a plan for {kind}, which {to} does not do: {_one_of(ours)}")
     for option, given, known in (("--to", to, ours), ("--on", on, PLACES)):
