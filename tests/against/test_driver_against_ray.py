@@ -27,6 +27,9 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     pytest.importorskip("aiohttp", reason="ray[default] is not installed: no jobs can be submitted")
     from ray.cluster_utils import Cluster
 
+    # A job's python3 is the one that its node finds.
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     usual = {"num_cpus": 4, "num_gpus": 4, "include_log_monitor": True}
     made = Cluster(initialize_head=True, head_node_args={**usual, "include_dashboard": True})
     try:
@@ -40,6 +43,7 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         }
     finally:
         made.shutdown()
+        patch.undo()
 
 
 def submit(ray: dict[str, str], folder: Path, part: Part, name: str, *words: str) -> Any:
