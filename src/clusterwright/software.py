@@ -90,6 +90,9 @@ class Software(Record, frozen=True, kw_only=True):
     ``listed_tensors``: tensors of a layer whose shards are gathered and reduced as lists of one
     slice a rank, each cut and copied by the host, rather than as one buffer; ``regathers``: whether
     fully sharded weights are gathered once more for the recompute.
+    ``optimizer_passes``: traffic per trained parameter beside the states themselves (none: the usual
+    of the settings). [B] ``launches_itself``: the processor that launches kernels runs them too, so
+    that none of its time hides behind them.
     ``gathers_fp8``: sharded weights are gathered in 8 bits when products run in 8 bits.
     ``block_scaled``: 8-bit products have a scale for each block of their operands.
     ``units_share``: share of the chip's units that compute, where some are set aside for traffic.
@@ -141,6 +144,8 @@ class Software(Record, frozen=True, kw_only=True):
     bucket_elements_per_rank: float = 0.0
     listed_tensors: float = 0.0
     regathers: bool = False
+    optimizer_passes: float | None = None
+    launches_itself: bool = False
     gathers_fp8: bool = False
     block_scaled: bool = False
     units_share: float = 1.0
