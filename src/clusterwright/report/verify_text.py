@@ -1,0 +1,63 @@
+"""A measured machine, and predictions held against its runs, as words."""
+
+from __future__ import annotations
+
+from clusterwright.aligned import aligned, percent
+from clusterwright.calibrate.measure.entry import Entry
+from clusterwright.units import format_quantity
+from clusterwright.verify.api import Verification, Verified
+
+
+def entry_text(entry: Entry) -> str:
+    """Return what was measured, and how far each fit is from it."""
+    machine, host = entry.machine, entry.host
+    lines = [
+        f"{entry.name}: {machine.processes} x {machine.name}, {machine.threads} threads each, "
+        f"{machine.precision}, PyTorch {machine.torch}",
+        f"  products   {format_quantity(entry.peak_flops, 'FLOP/s')} at best",
+        f"  memory     {format_quantity(entry.memory_bandwidth, 'B/s')}",
+    ]
+    if entry.link_bandwidth and entry.link_latency:
+        rate = format_quantity(entry.link_bandwidth, "B/s")
+        lines.append(f"  messages   {rate} after {1e6 * entry.link_latency:.0f} us")
+    lines += [
+        f"  framework  {1e6 * host.launch_time:.1f} us a kernel beyond its own; small operators at "
+        f"{percent(host.memory_share)} of a stream's rate",
+        "",
+    ]
+    rows = [
+        [what, str(rows), percent(median), percent(p90)]
+        for what, (median, p90, rows) in entry.residuals.items()
+    ]
+    lines += aligned(("fit", "shapes", "median error", "90 %"), rows)
+    return "\n".join(lines) + "\n"
+
+
+def verification_text(found: Verification) -> str:
+    """Return a row for each case, and the median of their errors."""
+    head = ("case", "cut", "predicted", "measured", "ratio", "largest parts of the prediction")
+    rows = [_row(one) for one in found.cases]
+    lines = [
+        f"{found.machine}: {found.processes} processes of {found.threads} threads, "
+        f"{found.processor}",
+        "",
+        *aligned(head, rows, align="llrrrl"),
+        "",
+        f"median error {percent(found.median)} over {len(found.cases)} cases",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(one: Verified) -> list[str]:
+    case = one.case
+    cut = f"{case.way}, {case.batch} x {case.length}"
+    largest = sorted(one.parts.items(), key=lambda part: -part[1])[:4]
+    parts = ", ".join(f"{name} {1e3 * time:.3g} ms" for name, time in largest if time > 0.0)
+    return [
+        case.name,
+        cut,
+        f"{1e3 * one.predicted:.4g} ms",
+        f"{1e3 * one.measured:.4g} ms",
+        f"{one.ratio:.2f}",
+        parts,
+    ]
