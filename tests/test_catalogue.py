@@ -73,7 +73,7 @@ def test_a_sound_entry_compiles_to_si(authored: Path) -> None:
         ("peaks.bf16", "peaks.bf61", "'peaks.bf61': did you mean 'bf16'?", 0),
         ('value = "64 GB"', 'vaule = "64 GB"', "did you mean 'value'?", 10),
         ('kind = "measured"', 'kind = "guessed"', "one of vendor-peak, published, measured", 10),
-        ('kind = "gpu"', 'kind = "cpu"', "one of gpu, gpu-consumer", 7),
+        ('kind = "gpu"', 'kind = "abacus"', "one of gpu, gpu-consumer", 7),
         ("checked = 2026-11-21", 'checked = "today"', "write a day such as 2026-11-21", 14),
         ('vendor = "Somebody"\n', "", "'vendor' is missing", 0),
         ('vendor = "Somebody"', 'vendor = ""', "leave the key out", 6),

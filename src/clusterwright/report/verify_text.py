@@ -11,20 +11,20 @@ from clusterwright.verify.api import Verification, Verified
 def entry_text(entry: Entry) -> str:
     """Return what was measured, and how far each fit is from it."""
     machine, host = entry.machine, entry.host
+    setting = f"{machine.threads} threads each, {machine.precision}, PyTorch {machine.torch}"
     lines = [
-        f"{entry.name}: {machine.processes} x {machine.name}, {machine.threads} threads each, "
-        f"{machine.precision}, PyTorch {machine.torch}",
+        f"{entry.name}: {machine.processes} x {machine.name}, {setting}",
         f"  products   {format_quantity(entry.peak_flops, 'FLOP/s')} at best",
         f"  memory     {format_quantity(entry.memory_bandwidth, 'B/s')}",
     ]
     if entry.link_bandwidth and entry.link_latency:
         rate = format_quantity(entry.link_bandwidth, "B/s")
         lines.append(f"  messages   {rate} after {1e6 * entry.link_latency:.0f} us")
-    lines += [
+    share = percent(host.memory_share)
+    lines.append(
         f"  framework  {1e6 * host.launch_time:.1f} us a kernel beyond its own; small operators at "
-        f"{percent(host.memory_share)} of a stream's rate",
-        "",
-    ]
+        f"{share} of a stream's rate\n"
+    )
     rows = [
         [what, str(rows), percent(median), percent(p90)]
         for what, (median, p90, rows) in entry.residuals.items()
@@ -38,8 +38,7 @@ def verification_text(found: Verification) -> str:
     head = ("case", "cut", "predicted", "measured", "ratio", "largest parts of the prediction")
     rows = [_row(one) for one in found.cases]
     lines = [
-        f"{found.machine}: {found.processes} processes of {found.threads} threads, "
-        f"{found.processor}",
+        f"{found.machine}: {found.processes} x {found.processor}, {found.threads} threads each",
         "",
         *aligned(head, rows, align="llrrrl"),
         "",

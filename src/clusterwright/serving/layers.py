@@ -284,7 +284,9 @@ def _exchanges(served: Served, experts: Experts, tokens: Array) -> tuple[Array, 
     """Tokens of data-parallel ranks to the experts and back: gathered, and sent one by one. [s]"""
     dp, tp = served.deployment.dp, served.deployment.tp
     hidden = float(experts.inputs or served.model.hidden_size)
-    gathered = 2.0 * served.links.gather(float(dp), float(tp)).time(tokens * hidden * served.element_bytes)
+    gathered = 2.0 * served.links.gather(float(dp), float(tp)).time(
+        tokens * hidden * served.element_bytes
+    )
     ranks, own = float(dp * tp), tokens / (dp * tp) * hidden
     # 8 bits on the way there, 16 back: a copy for each expert, or one for each node.
     direct = served.links.direct_dispatch(ranks, 1.0)

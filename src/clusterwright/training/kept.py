@@ -83,7 +83,9 @@ def _saved_by_selective(ops: Operators, block: Block) -> dict[str, Array]:
 def exchange_bytes(ops: Operators, block: Block) -> Array:
     """Buffers that a layer's traffic needs while it runs: gathered inputs, keys, routed tokens."""
     job, shapes = ops.job, ops.shapes
-    gathered = ops.tokens * job.hidden_size * job.element_bytes * ((shapes.sequence_shards > 1) * 1.0)
+    gathered = (
+        ops.tokens * job.hidden_size * job.element_bytes * ((shapes.sequence_shards > 1) * 1.0)
+    )
     width = max((c.num_kv_heads * (c.query_key_dim + c.value_dim) for c in block.cores), default=0)
     keys = ops.tokens * width / shapes.tp * job.element_bytes
     held = np.where(shapes.scheme == SCHEMES.index("all-gather"), shapes.cp, 2.0)
@@ -96,7 +98,9 @@ def exchange_bytes(ops: Operators, block: Block) -> Array:
 
 def hop_bytes(ops: Operators) -> Array:
     """Buffers of one pipeline rank for what it receives: an activation and a gradient."""
-    return 2.0 * ops.tokens * ops.job.hidden_size * ops.job.element_bytes / ops.shapes.sequence_shards
+    return (
+        2.0 * ops.tokens * ops.job.hidden_size * ops.job.element_bytes / ops.shapes.sequence_shards
+    )
 
 
 def _mixer_bytes(ops: Operators, block: Block, shared: dict[str, Any]) -> Array:

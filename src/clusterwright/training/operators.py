@@ -98,7 +98,9 @@ class Operators:
         work.forward.merge(norm)
         masks = 2.0 if self.job.dropout else 0.0
         self.stream(work.forward, (3.0 * element + masks) * elements, kernels=1.0)
-        self.stream(work.backward, (5.0 * element * passes + masks) * elements, kernels=1.0 + passes)
+        self.stream(
+            work.backward, (5.0 * element * passes + masks) * elements, kernels=1.0 + passes
+        )
         return norm
 
     def activation(self, elements: Array, num_up: float, work: Work) -> Cost:

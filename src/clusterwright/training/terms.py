@@ -141,8 +141,19 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
     # Stage 3 gathers for each pass, and where the framework does for what is run again.
     again = 1.0 + (block.full_share(slot) if block.machine.software.regathers else 0.0)
     every = shown(gather, slot.forward) + shown(again * gather + reduce, backward)
-    every = every + (2.0 + again) * lists
+    every = every + (2.0 + again) * lists + _copy_time(block, slot, pieces, 1.0 + again)
     return np.where(r.zero == 3, block.num_micro * every, by_stage)
+
+
+def _copy_time(block: Block, slot: Slot, pieces: Array, gathers: Array) -> Array:
+    """Copies out of, and into, the buffers of a fully sharded rank's collectives."""
+    copies, state = block.machine.software.sharded_copies, block.state
+    if not copies:
+        return 0.0
+    each = 2.0 * copies * (slot.dense + slot.expert) / pieces
+    gathered = block.machine.memory_time(each * state.gathered, kernels=1.0)
+    reduced = block.machine.memory_time(each * state.gradient, kernels=1.0)
+    return pieces * (gathers * gathered + reduced)
 
 
 def _buckets(block: Block, slot: Slot) -> tuple[Array, Array]:
@@ -180,6 +191,7 @@ def _slot_update_time(block: Block, slot: Slot) -> Array:
     touched = 2.0 * state.optimizer + state.gradient + state.weight
     passes = block.machine.optimizer_passes * (state.gradient > 0)
     num_bytes = (dense + expert) * (touched + passes)
+    num_bytes = num_bytes / block.machine.software.stack.update_share
     on_device = block.machine.memory_time(num_bytes, kernels=1.0)
     if block.subject.workload.optimizer == "muon":
         work = flops.newton_schulz_flops(dense + expert, hidden_size=block.model.hidden_size)

@@ -72,7 +72,12 @@ class Decoder:
         return linear(last, self.head).argmax(dim=-1)
 
     def _attend(
-        self, block: dict[str, Tensor], cache: tuple[Tensor, Tensor], rows: Tensor, start: int, end: int
+        self,
+        block: dict[str, Tensor],
+        cache: tuple[Tensor, Tensor],
+        rows: Tensor,
+        start: int,
+        end: int,
     ) -> Tensor:
         torch = self.bench.torch
         batch, length, _ = rows.shape
@@ -101,9 +106,7 @@ def measured_step(case: Case, bench: Bench, repeats: int) -> list[float]:
     """Return seconds of every prompt pass, or of every token decoded, of a case."""
     torch = bench.torch
     decoder = Decoder(case, bench)
-    prompt = torch.randint(
-        0, case.shape.vocabulary, (case.batch, case.length), device=bench.device
-    )
+    prompt = torch.randint(0, case.shape.vocabulary, (case.batch, case.length), device=bench.device)
     times: list[float] = []
     with torch.no_grad():
         for _ in range(repeats + 1):
@@ -126,5 +129,3 @@ def _now(bench: Bench) -> float:
     if bench.kind == "cuda":
         bench.torch.cuda.synchronize()
     return time.perf_counter()
-
-

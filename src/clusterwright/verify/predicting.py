@@ -57,7 +57,9 @@ def machine_of(catalogue: Catalogue, name: str = "") -> Machine:
         There is none, or it is not said which of several.
     """
     own = set(catalogue.entries("clusters")) - set(shipped().entries("clusters"))
-    complete = sorted(own & set(catalogue.entries("software")) & set(catalogue.entries("inference")))
+    complete = sorted(
+        own & set(catalogue.entries("software")) & set(catalogue.entries("inference"))
+    )
     if not complete or (name and name not in complete):
         what = f"no machine called {name!r}" if name else "no measured machine"
         known = f": it has {', '.join(complete)}" if complete else ""

@@ -19,7 +19,7 @@ from clusterwright.verify.decoding import measured_step
 from clusterwright.verify.training import step_of
 
 WARM = 2
-LONGEST = 12.0
+LONGEST = 10.0
 """Seconds after which a case is not repeated any more."""
 
 

@@ -1,4 +1,4 @@
-"""One training step of each kind, by PyTorch's own means: DDP, FSDP2, tensor parallel, pipelining."""
+"""A training step of each kind by PyTorch's own means: DDP, FSDP2, tensor parallel, pipelining."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ def _optimizer(bench: Bench, *groups: Iterable[Any]) -> Any:  # noqa: ANN401 - a
 
 
 def _whole_step(
-    case: Case, bench: Bench, model: Module, optimizer: Any, sequences: int  # noqa: ANN401
+    case: Case,
+    bench: Bench,
+    model: Module,
+    optimizer: Module,
+    sequences: int,
 ) -> Step:
     """Forward, backward and update of a model that takes tokens and gives logits."""
     tokens = _tokens(case, bench, sequences)
@@ -85,10 +89,15 @@ def _mesh(bench: Bench) -> Any:  # noqa: ANN401 - a device mesh
 
 
 def _tensor(case: Case, bench: Bench) -> Step:
-    """Every product cut over the processes, the vocabulary's too."""
+    """Every product cut over the processes, the vocabulary's too.
+
+    What enters attention and the network is marked once as whole, so that the gradients of the
+    products that share it are summed before they are all-reduced, not each by itself.
+    """
     from torch.distributed.tensor import DTensor, Replicate, Shard
     from torch.distributed.tensor.parallel import (
         ColwiseParallel,
+        PrepareModuleInput,
         RowwiseParallel,
         loss_parallel,
         parallelize_module,
@@ -96,7 +105,10 @@ def _tensor(case: Case, bench: Bench) -> Step:
 
     model, mesh = _model(case, bench), _mesh(bench)
     columns = ("attention.q", "attention.k", "attention.v", "network.gate", "network.up")
-    plan = {name: ColwiseParallel() for name in columns}
+    one, three = (Replicate(),), (Replicate(), None, None)
+    plan: dict[str, Any] = {name: ColwiseParallel() for name in columns}
+    plan["attention"] = PrepareModuleInput(input_layouts=three, desired_input_layouts=three)
+    plan["network"] = PrepareModuleInput(input_layouts=one, desired_input_layouts=one)
     plan |= {name: RowwiseParallel() for name in ("attention.o", "network.down")}
     for block in model.blocks:
         parallelize_module(block, mesh, plan)

@@ -15,7 +15,7 @@ Tensor = Any
 
 
 def _norm(torch: Any, width: int) -> Module:  # noqa: ANN401 - the module
-    class Norm(torch.nn.Module):  # type: ignore[name-defined,misc]
+    class Norm(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.weight = torch.nn.Parameter(torch.ones(width))
@@ -29,7 +29,7 @@ def _norm(torch: Any, width: int) -> Module:  # noqa: ANN401 - the module
 def _attention(torch: Any, shape: Shape) -> Module:  # noqa: ANN401 - the module
     width = shape.hidden // shape.heads
 
-    class Attention(torch.nn.Module):  # type: ignore[name-defined,misc]
+    class Attention(torch.nn.Module):  # type: ignore[misc]
         """Heads are counted from what the projections give: a rank of several has a part."""
 
         def __init__(self) -> None:
@@ -56,7 +56,7 @@ def _attention(torch: Any, shape: Shape) -> Module:  # noqa: ANN401 - the module
 
 
 def _network(torch: Any, shape: Shape) -> Module:  # noqa: ANN401 - the module
-    class Network(torch.nn.Module):  # type: ignore[name-defined,misc]
+    class Network(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.gate = torch.nn.Linear(shape.hidden, shape.inner, bias=False)
@@ -70,7 +70,7 @@ def _network(torch: Any, shape: Shape) -> Module:  # noqa: ANN401 - the module
 
 
 def _block(torch: Any, shape: Shape) -> Module:  # noqa: ANN401 - the module
-    class Block(torch.nn.Module):  # type: ignore[name-defined,misc]
+    class Block(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.before = _norm(torch, shape.hidden)
@@ -108,15 +108,15 @@ def transformer(
     """
     each = shape.layers // parts
 
-    class Transformer(torch.nn.Module):  # type: ignore[name-defined,misc]
+    class Transformer(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             nn = torch.nn
             first, last = part == 0, part == parts - 1
             self.embedding = nn.Embedding(shape.vocabulary, shape.hidden) if first else None
             self.blocks = nn.ModuleList(_block(torch, shape) for _ in range(each))
-            self.norm = _norm(torch, shape.hidden) if last else None
-            self.head = nn.Linear(shape.hidden, shape.vocabulary, bias=False) if last else None
+            self.norm: Any = _norm(torch, shape.hidden) if last else None
+            self.head: Any = nn.Linear(shape.hidden, shape.vocabulary, bias=False) if last else None
             turns = layers.turns(torch, length, shape.hidden // shape.heads)
             for name, table in zip(("cosine", "sine"), turns, strict=True):
                 self.register_buffer(name, table, persistent=False)

@@ -132,7 +132,9 @@ def check_processes(torch: object, device: DeviceKind, processes: int | None) ->
     many = min(2, there) if processes is None else processes
     if many < 1 or many > there:
         what = "GPUs" if device == "cuda" else "cores"
-        raise InputError(f"--processes is {many}, but must be 1 to {there}: there are {there} {what}")
+        raise InputError(
+            f"--processes is {many}, but must be 1 to {there}: there are {there} {what}"
+        )
     return many
 
 
@@ -150,8 +152,6 @@ def _run(
             watch(done + journal.read_bytes().count(b"\n") - before, of)
 
     log = target.with_suffix(".log")
-    launch(
-        PROGRAM, told, processes=machine.processes, threads=machine.threads, log=log, watch=look
-    )
+    launch(PROGRAM, told, processes=machine.processes, threads=machine.threads, log=log, watch=look)
     told.unlink(missing_ok=True)
     log.unlink(missing_ok=True)

@@ -95,7 +95,10 @@ def entry_of(
         "attention forward": parts.forward.evidence,
         "attention backward": parts.backward.evidence,
         "memory": parts.memory.evidence,
-        **{f"{one.kind}, serving": one.precisions[machine.precision].evidence for one in parts.kernels},
+        **{
+            f"{one.kind}, serving": one.precisions[machine.precision].evidence
+            for one in parts.kernels
+        },
         **(parts.network.evidence if parts.network else {}),
     }
     return Entry(
@@ -115,9 +118,7 @@ def entry_of(
     )
 
 
-def _parts(
-    machine: MachineFacts, measured: tuple[Measured, ...], name: str, checked: str
-) -> Parts:
+def _parts(machine: MachineFacts, measured: tuple[Measured, ...], name: str, checked: str) -> Parts:
     element = float(ELEMENT_BYTES[machine.precision])
     peak, bandwidth = best_product_rate(measured), bandwidth_of(measured, element)
     common = {"peak": peak, "bandwidth": bandwidth, "element_bytes": element}
@@ -234,14 +235,15 @@ def _cluster(parts: Parts) -> dict[str, Any]:
         "kind": "gloo" if machine.device == "cpu" else "nccl",
         "size": "all",
         "bandwidth": f"{bandwidth / 1e9:.5g} GB/s",
-        "latency": f"{(network.latency if network else 0.0) * 1e6:.4g} us" if network else None,
     }
+    if network is not None:
+        level["latency"] = f"{network.latency * 1e6:.4g} us"
     return {
         "id": parts.name,
         "name": f"{machine.processes} x {machine.name}",
         "accelerator": parts.name,
         "count": str(machine.processes),
-        "fabric": {"levels": [{key: value for key, value in level.items() if value}]},
+        "fabric": {"levels": [level]},
     }
 
 
@@ -257,8 +259,9 @@ def _software(parts: Parts) -> dict[str, Any]:
         "state_bytes": element,
         "master_weights": False,
         "bucket_elements": BUCKET_BYTES / element,
-        "optimizer_passes": parts.host.optimizer_passes,
+        "optimizer_passes": 0.0,  # its steps neither clip nor scale gradients
         "launches_itself": parts.machine.device == "cpu",
+        "sharded_copies": 1.0,
         "overlap_pp": False,
         "sequence_parallel": False,
         "reserve_bytes": 0.0 if parts.machine.device == "cpu" else None,
@@ -270,6 +273,7 @@ def _stack(parts: Parts) -> dict[str, Any]:
         "id": parts.name,
         "launch_time": parts.host.launch_time,
         "memory_share": parts.host.memory_share,
+        "update_share": parts.host.update_share,
         "note": "measured by sweep, not fitted to runs",
     }
 

@@ -65,7 +65,9 @@ class Rows(NamedTuple):
 
     def where(self, chosen: Array) -> Rows:
         """Return the rows of a mask."""
-        return Rows({name: column[chosen] for name, column in self.sizes.items()}, self.seconds[chosen])
+        return Rows(
+            {name: column[chosen] for name, column in self.sizes.items()}, self.seconds[chosen]
+        )
 
 
 class Fitted(NamedTuple):

@@ -15,8 +15,6 @@ from clusterwright.records import Record
 from clusterwright.training.settings import Settings
 
 Array = Any
-STATE_BYTES = 3
-"""Elements that an update of Adam reads and writes beside the gradient: weight and two moments."""
 
 
 class HostCosts(Record, frozen=True, kw_only=True):
@@ -24,15 +22,16 @@ class HostCosts(Record, frozen=True, kw_only=True):
 
     ``launch_time``: of a kernel in a training step, beyond the kernel's own floor: Python and
     autograd. [s] ``small_kernels``: of a layer while decoding, as many kernels of the shortest time
-    as what it runs between its products takes. [1] ``memory_share``: rate of the small operators of layers over what a stream of the bytes that the
-    cost model counts for them would reach. [1] ``optimizer_passes``: traffic per parameter beside
-    that of the states. [B] ``operator_shares``: the same as ``memory_share`` by operator. [1]
+    as what it runs between its products takes. [1] ``memory_share``: rate of the small operators of
+    layers over what a stream of the bytes that the cost model counts for them would reach,
+    ``operator_shares``: the same by operator. [1] ``update_share``: the optimizer's rate over that
+    of small operators. [1]
     """
 
     launch_time: float
     small_kernels: float
     memory_share: float
-    optimizer_passes: float
+    update_share: float
     operator_shares: dict[str, float]
 
 
@@ -60,25 +59,30 @@ def host_costs(
     host_runs
         Whether the processor that launches kernels runs them too.
     """
-    plain, traced = (float(rows_of(measured, "host", way).seconds[0]) for way in CALLS)
-    # An operator and its backward are two kernels for the cost model; where the host runs them, what
-    # calling one takes is part of its floor.
+    plain, traced = (_call(measured, way) for way in ("operator", "autograd"))
+    # An operator and its backward are two kernels for the cost model; where the host runs them,
+    # what calling one takes is part of its floor.
     launch = max(0.0, 0.5 * traced - plain * host_runs)
-    small = rows_of(measured, "operator", "decode")
     shares = {
-        way: _share(rows, way, memory, bandwidth, element_bytes, settings)
-        for way, rows in _operators(measured)
+        way: _share(
+            rows_of(measured, "operator", way),
+            counted_traffic(way, element_bytes, settings),
+            memory,
+            bandwidth,
+        )
+        for way in WAYS
     }
+    together = _together(shares)
+    update = _update_rate(measured, element_bytes) / (bandwidth * memory.efficiency)
     return HostCosts(
         launch_time=launch,
-        small_kernels=float(small.seconds[np.argmin(small.sizes["tokens"])]) / memory.floor,
-        memory_share=_together(shares),
-        optimizer_passes=_passes(measured, memory, bandwidth, element_bytes),
+        small_kernels=_small_time(measured) / memory.floor,
+        memory_share=together,
+        update_share=update / together,
         operator_shares=shares,
     )
 
 
-CALLS = ("operator", "autograd")
 WAYS = ("norm", "rotary", "activation", "loss")
 
 
@@ -91,10 +95,6 @@ def _together(shares: Mapping[str, float]) -> float:
     """Return the share of a layer's operators together: a mean of their times. [1]"""
     settled = {way: weight for way, weight in LAYER.items() if way in shares}
     return sum(settled.values()) / sum(weight / shares[way] for way, weight in settled.items())
-
-
-def _operators(measured: tuple[Measured, ...]) -> list[tuple[str, Rows]]:
-    return [(way, rows_of(measured, "operator", way)) for way in WAYS]
 
 
 def counted_traffic(way: str, element_bytes: float, settings: Settings) -> tuple[float, float]:
@@ -119,28 +119,30 @@ def counted_traffic(way: str, element_bytes: float, settings: Settings) -> tuple
 
 
 def _share(
-    rows: Rows,
-    way: str,
-    memory: MemoryEfficiency,
-    bandwidth: float,
-    element_bytes: float,
-    settings: Settings,
+    rows: Rows, counted: tuple[float, float], memory: MemoryEfficiency, bandwidth: float
 ) -> float:
     """Median over sizes of the time counted over the time measured. [1]"""
-    each, kernels = counted_traffic(way, element_bytes, settings)
+    each, kernels = counted
     elements = rows.sizes["tokens"] * rows.sizes["width"]
-    one = memory_time(
-        each * elements / kernels, memory_bandwidth=bandwidth, **memory.arguments()
-    )
+    one = memory_time(each * elements / kernels, memory_bandwidth=bandwidth, **memory.arguments())
     return float(np.median(kernels * one / rows.seconds))
 
 
-def _passes(
-    measured: tuple[Measured, ...], memory: MemoryEfficiency, bandwidth: float, element_bytes: float
-) -> float:
-    """Bytes per parameter that an update takes as long as, beyond those counted. [B]"""
+def _call(measured: tuple[Measured, ...], way: str) -> float:
+    """Time of one call on the host. [s]"""
+    return float(rows_of(measured, "host", way).seconds[0])
+
+
+def _small_time(measured: tuple[Measured, ...]) -> float:
+    """What a layer runs between its products for one token. [s]"""
+    layer, products = (rows_of(measured, "operator", way) for way in ("layer", "products"))
+    first = [int(np.argmin(rows.sizes["tokens"])) for rows in (layer, products)]
+    return float(max(0.0, layer.seconds[first[0]] - products.seconds[first[1]]))
+
+
+def _update_rate(measured: tuple[Measured, ...], element_bytes: float) -> float:
+    """Rate of the largest update: gradient and weight once, both moments twice. [B/s]"""
     rows = rows_of(measured, "optimizer")
-    rate = rows.sizes["parameters"] / rows.seconds
-    counted = (2.0 * 2.0 + 2.0) * element_bytes
-    equivalent = bandwidth * memory.efficiency / rate[np.argmax(rows.sizes["parameters"])]
-    return float(max(0.0, equivalent - counted))
+    largest = int(np.argmax(rows.sizes["parameters"]))
+    counted = (1.0 + 1.0 + 2.0 * 2.0) * element_bytes
+    return float(counted * rows.sizes["parameters"][largest] / rows.seconds[largest])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,11 @@ SETTINGS = {
 }
 """glibc keeps freed memory, as PyTorch's guide to processors advises by another allocator: else
 every large tensor is faulted in page by page, and writing one takes four times as long."""
-LAST_LINES = 12
+CAUSE = re.compile(
+    r"^(?:\[\w+\]:)?(?:[\w.]*(?:Error|Exception): \S.*|.*No module named.*)$|Signal \d+ \(SIG.*",
+    re.MULTILINE,
+)
+"""A line of a traceback that says what went wrong; the launcher puts the process before it."""
 POLL = 0.25
 
 
@@ -66,12 +71,25 @@ def launch(
     with log.open("wb") as out:
         code = _wait(command, out, threads, watch)
     if code != 0:
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        said = next((line.strip() for line in reversed(tail) if "Error" in line), "")
-        raise InputError(f"the measuring processes failed ({said or f'exit {code}'}): see {log}")
+        said = cause_of(log.read_text(encoding="utf-8", errors="replace")) or f"exit {code}"
+        raise InputError(f"the measuring processes failed ({said}): see {log}")
 
 
-def _wait(command: list[str], out: IO[bytes], threads: int, watch: Callable[[], None] | None) -> int:
+def cause_of(printed: str) -> str:
+    r"""Return the last error that processes printed, or the signal that ended one; '' for none.
+
+    >>> cause_of("ValueError: no\n  ...\nChildFailedError: \n")
+    'ValueError: no'
+    >>> cause_of("  traceback : Signal 9 (SIGKILL) received by PID 12\n")
+    'Signal 9 (SIGKILL) received by PID 12'
+    """
+    found = [match.group().strip() for match in CAUSE.finditer(printed)]
+    return found[-1] if found else ""
+
+
+def _wait(
+    command: list[str], out: IO[bytes], threads: int, watch: Callable[[], None] | None
+) -> int:
     """Start a command in a group of its own, so that all of it can be ended; return its code."""
     with subprocess.Popen(  # noqa: S603 - our own module
         command,

@@ -6,6 +6,7 @@ The sweep times these; the models of `clusterwright.verify` are made of the same
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 from clusterwright.calibrate.measure.bench import Bench
@@ -16,6 +17,11 @@ Both = tuple[tuple[Tensor, ...], Callable[[], Tensor]]
 HEAD = 64
 """Width of a head in the sweep of the rotary embedding. [1]"""
 EPSILON = 1e-5
+PRODUCTS = 7
+"""Of a layer: queries, keys, values, output, gate, up, down. [1]"""
+COLD_BYTES = 256e6
+"""Weights are taken in turn from so many bytes of them, as a model's layers take theirs: nothing of
+the same weights is left in a cache. [B]"""
 
 
 def norm(torch: Any, rows: Tensor, weight: Tensor) -> Tensor:  # noqa: ANN401
@@ -71,21 +77,39 @@ def _loss(bench: Bench, tokens: int, width: int) -> Both:
     return (logits,), lambda: loss(bench.torch, logits, targets)
 
 
-def decode_operators(bench: Bench, rows: int, width: int) -> Callable[[], None]:
-    """Return all that a layer runs between its products while decoding, forward alone."""
+def decode_operators(bench: Bench, rows: int, width: int, *, between: bool) -> Callable[[], None]:
+    """Return a layer's products while decoding, and ``between`` them all else that it runs.
+
+    Small operators take longer after a product has filled the caches with its weights than they
+    take in a row, so that they are timed as the difference of both.
+    """
     torch = bench.torch
-    hidden, up = bench.tensor(rows, width), bench.tensor(rows, width)
-    weight, heads = bench.tensor(width), bench.tensor(rows, width // HEAD, 1, HEAD)
+    hidden, weight, heads = bench.tensor(rows, width), bench.tensor(width), width // HEAD
+    copies = max(1, int(COLD_BYTES / (width * width * bench.element_bytes)))
+    weights = cycle([bench.tensor(width, width) for _ in range(copies)])
     cosine, sine = turns(torch, 1, HEAD, device=bench.device, dtype=bench.dtype)
-    cache = bench.tensor(rows, width // HEAD, 2, HEAD)
+    cache = bench.tensor(rows, heads, 2, HEAD)
+    linear = torch.nn.functional.linear
 
-    def run() -> None:
-        for _ in range(2):
-            _ = hidden + norm(torch, hidden, weight)
-            cache[:, :, 1:2] = rotary(torch, heads, cosine, sine)
-        activation(torch, hidden, up)
+    def turned(projected: Tensor) -> Tensor:
+        split = projected.view(rows, 1, heads, HEAD).transpose(1, 2)
+        return rotary(torch, split, cosine, sine)
 
-    return run
+    def products() -> None:
+        for _ in range(PRODUCTS):
+            linear(hidden, next(weights))
+
+    def layer() -> None:
+        inside = norm(torch, hidden, weight)
+        turned(linear(inside, next(weights)))
+        cache[:, :, 1:2] = turned(linear(inside, next(weights)))
+        cache[:, :, 1:2] = linear(inside, next(weights)).view(rows, heads, 1, HEAD)
+        after = hidden + linear(inside, next(weights))
+        inside = norm(torch, after, weight)
+        gate, up = linear(inside, next(weights)), linear(inside, next(weights))
+        _ = after + linear(activation(torch, gate, up), next(weights))
+
+    return layer if between else products
 
 
 LAYER_OPERATORS: dict[str, Callable[[Bench, int, int], Both]] = {
@@ -94,4 +118,4 @@ LAYER_OPERATORS: dict[str, Callable[[Bench, int, int], Both]] = {
     "activation": _activation,
     "loss": _loss,
 }
-"""By the ways of the family ``operator``: from tokens and width to the inputs and what runs forward."""
+"""By the ways of the family ``operator``: from tokens and width to inputs and what runs forward."""

@@ -156,7 +156,7 @@ def _gpu_readings() -> dict[str, float]:
 
 
 def parse_readings(answer: str) -> dict[str, float]:
-    """Return clock and power limit from a line of ``nvidia-smi``; what it does not know is left out.
+    """Return clock and power limit from a line of ``nvidia-smi``, without what it does not know.
 
     >>> parse_readings("1980, 1755, 700.00, 113.05, 570.86")
     {'clock': 1755000000.0, 'power': 700.0}

@@ -7,12 +7,9 @@ from itertools import cycle
 from typing import Any
 
 from clusterwright.calibrate.measure.bench import Bench, Run
-from clusterwright.calibrate.measure.layers import LAYER_OPERATORS, decode_operators
+from clusterwright.calibrate.measure.layers import COLD_BYTES, LAYER_OPERATORS, decode_operators
 from clusterwright.calibrate.measure.tasks import Task
 
-COLD_BYTES = 256e6
-"""Weights are taken in turn from so many bytes of them, as a model's layers take theirs: nothing of
-the same weights is left in a cache. [B]"""
 MOST_COPIES = 256
 CHAIN = 200
 """Tiny operators of one run on the host."""
@@ -101,8 +98,8 @@ def _stream(task: Task, bench: Bench) -> tuple[Run, float]:
 def _operator(task: Task, bench: Bench) -> tuple[Run, float]:
     """A layer's small operators, forward and backward, as a plain model writes them."""
     tokens, width = int(task.sizes["tokens"]), int(task.sizes["width"])
-    if task.way == "decode":
-        return decode_operators(bench, tokens, width), 1.0
+    if task.way in ("layer", "products"):
+        return decode_operators(bench, tokens, width, between=task.way == "layer"), 1.0
     inputs, forward = LAYER_OPERATORS[task.way](bench, tokens, width)
     gradient = bench.torch.ones_like(forward())
     return lambda: bench.torch.autograd.grad(forward(), inputs, gradient), 1.0

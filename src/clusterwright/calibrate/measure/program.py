@@ -62,7 +62,7 @@ def measure(task: Task, bench: Bench) -> Timing:
 
 
 TOGETHER = 0.03
-"""Collectives wake threads up, sometimes late: a sample holds many, so that this is part of it. [s]"""
+"""Collectives wake threads up, sometimes late: a sample holds many, and this with them. [s]"""
 RANKS = (("RANK", "0"), ("WORLD_SIZE", "1"))
 SECONDS = ("lower", "median", "upper", "least")
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
+
 import numpy as np
 
+from clusterwright.calibrate.fitting import Parameter, fit
 from clusterwright.calibrate.kinds import FITS
 from clusterwright.calibrate.measure.fits import Rows, rows_of
 from clusterwright.calibrate.measure.journal import Measured
@@ -11,10 +15,10 @@ from clusterwright.calibrate.residuals import errors_of
 from clusterwright.efficiency import Evidence
 from clusterwright.errors import TableError
 from clusterwright.hardware import Accelerator
-from clusterwright.kernels.columns import LATENCY, Table
+from clusterwright.kernels import gemm
+from clusterwright.kernels.columns import LATENCY, Array, Table
 from clusterwright.kernels.kinds import KINDS
 from clusterwright.kernels.library import Branch, KernelFit, Kernels
-from clusterwright.kernels.prefill import CACHE_BYTES
 
 COLUMNS = {
     "gemm": {"m": "m", "n": "n", "k": "k"},
@@ -40,8 +44,15 @@ TASKS = {
     "attention_decode": ("decode", "cached"),
 }
 ENGINE = "pytorch"
-FEW_ROWS = 64
-"""Rows up to which a product is one of decoding: libraries run other kernels for those. [1]"""
+ROW_BOUNDS = (2.0, 8.0, 64.0)
+"""Rows up to which a product is multiplied in one way: row by row, its weights packed first, and
+in ever fuller tiles. [1]"""
+PRODUCT = (
+    Parameter("peak_efficiency", 0.7, 0.001, 1.0),
+    Parameter("memory_efficiency", 0.8, 0.01, 1.0),
+    Parameter("sharpness", 2.0, 1.0, 8.0),
+    Parameter("floor", 2.5e-6, 1e-7, 1e-3),
+)
 
 
 def serving_kernels(
@@ -86,19 +97,15 @@ def _kernels(
     kind: str, measured: tuple[Measured, ...], chip: Accelerator, precision: str
 ) -> Kernels:
     table = table_of(rows_of(measured, *TASKS[kind]), kind)
-    branches, errors = [], []
-    for above, up_to in _cuts(kind, table):
-        inside = np.ones(len(table), dtype=bool)
-        if above:
-            inside &= table["m"] > above["rows"]
-        if up_to:
-            inside &= table["m"] <= up_to["rows"]
-        rows = table.where(inside)
+    branches = _product_branches(table, chip, precision) if kind == "gemm" else None
+    if branches is None:
         fitter = FITS[kind].fitter(KINDS[kind], chip, precision)
-        values = fitter.final(rows, fitter.values(rows, {}))
-        branches.append(Branch(values=values, above=above, up_to=up_to))
-        predicted = KINDS[kind].times(rows, chip, precision, values)
-        errors.append(errors_of(predicted, rows[LATENCY] * 1e-6))
+        branches = [Branch(values=fitter.final(table, fitter.values(table, {})))]
+    predicted = KINDS[kind].predict(table, chip, precision, branches)
+    median, p90, _ = errors_of(predicted, table[LATENCY] * 1e-6)
+    evidence = Evidence(
+        source="this sweep", confidence="A", rows=len(table), residual=median, residual_p90=p90
+    )
     return Kernels(
         id=f"{chip.id}-{kind.replace('_', '-')}",
         name=f"{chip.name}: {kind} of PyTorch",
@@ -106,27 +113,21 @@ def _kernels(
         accelerator=chip.id,
         profile=chip.profile,
         engine=ENGINE,
-        precisions={precision: KernelFit(branches=tuple(branches), evidence=_evidence(table, errors))},
+        precisions={precision: KernelFit(branches=tuple(branches), evidence=evidence)},
     )
 
 
-def _cuts(kind: str, table: Table) -> list[tuple[dict[str, float], dict[str, float]]]:
-    """Bounds of the branches: products of few rows apart from those of many."""
-    if kind != "gemm" or not (table["m"] > FEW_ROWS).any():
-        return [({}, {})]
-    return [({}, {"rows": float(FEW_ROWS)}), ({"rows": float(FEW_ROWS)}, {})]
+def _product_branches(table: Table, chip: Accelerator, precision: str) -> list[Branch]:
+    """Fit products by their number of rows: libraries run another kernel from one to the next."""
+    found = []
+    for low, high in itertools.pairwise((0.0, *ROW_BOUNDS, np.inf)):
+        rows = table.where((table["m"] > low) & (table["m"] <= high))
 
+        def times(tried: Mapping[str, float], rows: Table = rows) -> Array:
+            return gemm.times(rows, chip, precision, tried)
 
-def _evidence(table: Table, errors: list[tuple[float, float, float]]) -> Evidence:
-    return Evidence(
-        source="this sweep",
-        confidence="A",
-        rows=len(table),
-        residual=max(median for median, _, _ in errors),
-        residual_p90=max(p90 for _, p90, _ in errors),
-    )
-
-
-def cache_of(precision: str) -> str:
-    """Return the format of a cache that holds keys of a precision."""
-    return precision if precision in CACHE_BYTES else "bf16"
+        _, values = fit(times, rows[LATENCY] * 1e-6, PRODUCT)
+        above = {"rows": low} if low else {}
+        up_to = {"rows": high} if high < np.inf else {}
+        found.append(Branch(values=values, above=above, up_to=up_to))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -41,7 +41,7 @@ WEIGHTS = (
     (384, 384),
 )
 """Outputs and inputs of weights: square, widening, narrowing, a vocabulary, a few thin ones."""
-QUICK_WEIGHTS = 5
+QUICK_WEIGHTS = 8
 LARGE = 4
 """On an accelerator with much memory and speed all sizes are this many times as large."""
 
@@ -71,7 +71,7 @@ class Task(Record, frozen=True, kw_only=True):
 
     family: Family
     way: str
-    sizes: dict[str, float]
+    sizes: Mapping[str, float]
     quick: bool = False
     turn: int = 1
 
@@ -166,11 +166,12 @@ def _operators() -> Iterator[Task]:
     for index, (tokens, width) in enumerate(WIDTHS):
         for way in ("norm", "rotary", "activation", "loss"):
             sizes = {"tokens": tokens, "width": VOCABULARY if way == "loss" else width}
-            if way != "loss" or index < 4:
+            if way != "loss" or index < 3:
                 yield Task(family="operator", way=way, sizes=sizes, quick=index in (1, 2))
     for rows in (1, 8):
         sizes = {"tokens": rows, "width": 512}
-        yield Task(family="operator", way="decode", sizes=sizes, quick=True)
+        for way in ("layer", "products"):
+            yield Task(family="operator", way=way, sizes=sizes, quick=True)
 
 
 def _host() -> Iterator[Task]:
