@@ -110,6 +110,16 @@ class TestJournal:
         journal.add(imagined(quick=True)[2])
         assert journal.path.read_bytes() == whole
 
+    def test_what_others_disturbed_is_replaced_by_what_they_did_not(self, journal):
+        one = imagined(quick=True)[0]
+        busy = msgspec.structs.replace(timing(1e-9), disturbed=7)
+        other = Journal(journal.path.with_name("other.jsonl"))
+        other.open_for(MACHINE)
+        other.add(msgspec.structs.replace(one, timing=busy))
+        assert other.read()[1][one.task.key].timing.busy
+        other.add(one)
+        assert other.read()[1][one.task.key] == one
+
     @pytest.mark.parametrize(
         ("change", "said"),
         [
@@ -227,6 +237,13 @@ class TestRefusals:
         with pytest.raises(InputError, match="was not measured here"):
             measure_machine(target)
         assert target.read_text() == "mine = true\n"
+
+    @pytest.mark.parametrize(
+        ("name", "said"), [("My Machine", "lower-case"), ("", "lower-case"), ("pytorch", "already")]
+    )
+    def test_a_name_that_no_entry_can_have(self, tmp_path, name, said):
+        with pytest.raises(InputError, match=said):
+            measure_machine(tmp_path / "my.toml", name=name)
 
     def test_a_folder_that_is_not_ones_own(self, tmp_path, monkeypatch):
         monkeypatch.setattr("os.access", lambda *_: False)

@@ -140,7 +140,9 @@ def test_more_processes_than_cores_are_refused(torch, capsys, tmp_path):
 
 def test_the_tables_say_what_was_found(machine):
     case = CASES[0]
-    one = Verified(case=case, predicted=1.1, measured=1.0, parts={"ideal": 1.1}, steps=(1.0,))
+    one = Verified(
+        case=case, predicted=1.1, measured=1.0, ratio=1.1, parts={"ideal": 1.1}, steps=(1.0,)
+    )
     found = Verification(
         machine="imagined",
         processor="Imagined processor",

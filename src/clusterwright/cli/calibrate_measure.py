@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from clusterwright.cli.options import Whole, show_progress, write, write_json
+from clusterwright.cli.options import Whole, write, write_json
 
 
 def measure_command(
@@ -55,9 +56,16 @@ def measure_command(
         precision=precision,
         minutes=minutes,
         quick=quick,
-        watch=show_progress,
+        watch=_show,
     )
     if json:
         write_json(found)
     else:
         write(entry_text(found) + f"\nwritten to {out}: use it with --catalogue {out}\n")
+
+
+def _show(done: int, total: int) -> None:
+    """Keep one line on a terminal up to date; nothing where nobody looks."""
+    if sys.stderr.isatty():
+        end = "\r\033[K" if done >= total else ""
+        print(f"\r{done:,} of {total:,} measured\033[K{end}", end="", file=sys.stderr, flush=True)

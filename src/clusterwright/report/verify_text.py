@@ -30,6 +30,11 @@ def entry_text(entry: Entry) -> str:
         for what, (median, p90, rows) in entry.residuals.items()
     ]
     lines += aligned(("fit", "shapes", "median error", "90 %"), rows)
+    if entry.busy:
+        lines.append(
+            f"\n{entry.busy} of {entry.tasks} were measured while other programs ran: run it "
+            f"again, and those alone are measured anew"
+        )
     return "\n".join(lines) + "\n"
 
 

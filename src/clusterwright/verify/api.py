@@ -34,20 +34,16 @@ Watch = Callable[[str], None]
 class Verified(Record, frozen=True, kw_only=True):
     """One case: what was predicted, and what was measured.
 
-    ``measured``: the lower quartile of the quicker turn's steps. [s] ``parts``: of the prediction.
-    [s] ``steps``: every repeated step. [s]
+    ``measured``: the lower quartile of the quicker turn's steps. [s] ``ratio``: predicted over
+    measured. [1] ``parts``: of the prediction. [s] ``steps``: every repeated step. [s]
     """
 
     case: Case
     predicted: float
     measured: float
+    ratio: float
     parts: dict[str, float]
     steps: tuple[float, ...]
-
-    @property
-    def ratio(self) -> float:
-        """Predicted over measured. [1]"""
-        return self.predicted / self.measured
 
     @property
     def error(self) -> float:
@@ -192,10 +188,12 @@ def _measured(
 
 
 def _verified(case: Case, predicted: Prediction, measured: list[Result]) -> Verified:
+    quickest = min(quartile(list(one.seconds), 0.25) for one in measured)
     return Verified(
         case=case,
         predicted=predicted.seconds,
-        measured=min(quartile(list(one.seconds), 0.25) for one in measured),
+        measured=quickest,
+        ratio=predicted.seconds / quickest,
         parts=predicted.parts,
         steps=tuple(second for one in measured for second in one.seconds),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from clusterwright.calibrate.measure.machine import DeviceKind, MachineFacts, de
 from clusterwright.calibrate.measure.program import Order
 from clusterwright.calibrate.measure.tasks import sweep
 from clusterwright.errors import InputError
+from clusterwright.facts import shipped
 
 PROGRAM = "clusterwright.calibrate.measure.program"
 USUAL_PRECISION: dict[str, str] = {"cpu": "fp32", "cuda": "bf16"}
+NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 Watch = Callable[[int, int], None]
 
 
@@ -63,6 +66,7 @@ def measure_machine(
     """
     target = Path(out)
     check_target(target)
+    check_name(name)
     torch = import_torch()
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     many = check_processes(torch, kind, processes)
@@ -77,7 +81,8 @@ def measure_machine(
     journal = Journal(target.with_suffix(".journal.jsonl"))
     known = journal.open_for(machine)
     tasks = sweep(processes=many, large=kind == "cuda", quick=quick)
-    left = tuple(task for task in tasks if task.key not in known)
+    done = {key for key, one in known.items() if not one.timing.busy}
+    left = tuple(task for task in tasks if task.key not in done)
     if left and minutes > 0.0:
         order = Order(
             device=kind,
@@ -117,6 +122,23 @@ def check_target(target: Path) -> None:
         )
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no entry can have, or that one of the catalogue has already.
+
+    Raises
+    ------
+    InputError
+        Says what would be right.
+    """
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"--name is {name!r}: give lower-case letters, digits, '-' and '.', such as my-machine"
+        )
+    for kind in ("accelerators", "clusters", "efficiency", "software", "inference"):
+        if name in shipped().entries(kind):
+            raise InputError(f"--name is {name!r}, which the catalogue has already: give another")
+
+
 def check_processes(torch: object, device: DeviceKind, processes: int | None) -> int:
     """Return how many processes compute at once; refuse more than there are devices for.
 
@@ -142,7 +164,7 @@ def _run(
     order: Order, machine: MachineFacts, target: Path, *, done: int, of: int, watch: Watch | None
 ) -> None:
     """Start the processes, and count the journal's lines while they run."""
-    told = target.with_suffix(".order.json")
+    told = target.with_suffix(".journal.order.json")
     told.write_bytes(msgspec.json.encode(order))
     journal = Path(order.journal)
     before = journal.read_bytes().count(b"\n")
@@ -151,7 +173,10 @@ def _run(
         if watch is not None:
             watch(done + journal.read_bytes().count(b"\n") - before, of)
 
-    log = target.with_suffix(".log")
-    launch(PROGRAM, told, processes=machine.processes, threads=machine.threads, log=log, watch=look)
-    told.unlink(missing_ok=True)
+    log = target.with_suffix(".journal.log")
+    many, threads = machine.processes, machine.threads
+    try:
+        launch(PROGRAM, told, processes=many, threads=threads, log=log, watch=look)
+    finally:
+        told.unlink(missing_ok=True)
     log.unlink(missing_ok=True)

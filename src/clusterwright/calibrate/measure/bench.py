@@ -31,6 +31,11 @@ def import_torch() -> Any:  # noqa: ANN401 - the module
     return torch
 
 
+RETRIES = 3
+LEAST_SHARE = 0.96
+"""Of a core that a thread at work has when no other program takes turns with it. [1]"""
+
+
 class Bench:
     """One process's device: a share of the cores, or one GPU.
 
@@ -90,13 +95,6 @@ class Bench:
         cuda.synchronize()
         return float(first.elapsed_time(last)) * 1e-3
 
-    def sampler(self, run: Run) -> Callable[[int], float]:
-        """Return what `timing.settle` asks: the time of so many runs on the slowest process.
-
-        All begin together, as they do in training; what they agree on keeps them in step.
-        """
-        return lambda runs: self.slowest(self.seconds(run, runs))
-
     def slowest(self, value: float) -> float:
         """Return the largest of the processes' values."""
         if self.processes == 1:
@@ -116,3 +114,38 @@ class Bench:
         """Part from the other processes."""
         if self.processes > 1:
             self.torch.distributed.destroy_process_group()
+
+
+class Sampler:
+    """What `timing.settle` asks: the time of so many runs on the slowest process.
+
+    All processes begin together, as they do in training; what they agree on keeps them in step.
+
+    Parameters
+    ----------
+    bench
+        This process's device.
+    run
+        What is timed.
+    watched
+        Whether a process that waits is one that others have taken the core from: true of what
+        computes. Such a sample is taken again, a few times, and counted as ``disturbed`` where that
+        does not help.
+    """
+
+    def __init__(self, bench: Bench, run: Run, *, watched: bool) -> None:
+        self.bench, self.run = bench, run
+        self.watched = watched and bench.kind == "cpu"
+        self.disturbed = 0
+
+    def __call__(self, runs: int) -> float:
+        """Return seconds of so many runs in a row."""
+        for _ in range(RETRIES):
+            before = time.process_time()
+            own = self.bench.seconds(self.run, runs)
+            had = (time.process_time() - before) / max(own, 1e-9)
+            seconds = self.bench.slowest(own)
+            if not self.watched or self.bench.slowest(float(had < LEAST_SHARE)) == 0.0:
+                return seconds
+        self.disturbed += 1
+        return seconds

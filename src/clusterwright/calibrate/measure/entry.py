@@ -36,6 +36,7 @@ BUCKET_BYTES = 25 * 2**20
 class Entry(Record, frozen=True, kw_only=True):
     """The file, and what a person wants to read of it.
 
+    ``tasks``: measured, ``busy``: of them while other programs ran.
     ``residuals``: what was fitted → median and 90th percentile of its relative error, rows. [1]
     """
 
@@ -49,6 +50,7 @@ class Entry(Record, frozen=True, kw_only=True):
     host: HostCosts
     residuals: dict[str, tuple[float, float, int]]
     tasks: int
+    busy: int
 
 
 class Parts(NamedTuple):
@@ -115,6 +117,7 @@ def entry_of(
             for what, one in fits.items()
         },
         tasks=len(measured),
+        busy=sum(one.timing.busy for one in measured),
     )
 
 

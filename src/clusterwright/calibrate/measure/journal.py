@@ -64,7 +64,7 @@ class Journal:
         return found
 
     def read(self) -> tuple[Head, dict[str, Measured]]:
-        """Return the head and all whole lines by their task's key.
+        """Return the head, and all whole lines by their task's key: the best of several.
 
         Raises
         ------
@@ -93,7 +93,12 @@ class Journal:
             raise InputError(
                 f"{self.path} is broken ({error}); delete it to measure anew"
             ) from None
-        return head, {row.task.key: row for row in rows}
+        found: dict[str, Measured] = {}
+        for row in rows:
+            old = found.get(row.task.key)
+            if old is None or old.timing.busy or row.timing.lower < old.timing.lower:
+                found[row.task.key] = row
+        return head, found
 
     def add(self, measured: Measured) -> None:
         """Append a line, whole."""

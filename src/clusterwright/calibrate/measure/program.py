@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from clusterwright.calibrate.measure.bench import Bench
+from clusterwright.calibrate.measure.bench import Bench, Sampler
 from clusterwright.calibrate.measure.journal import Journal, Measured
 from clusterwright.calibrate.measure.machine import DeviceKind
 from clusterwright.calibrate.measure.operators import run_of
@@ -55,10 +55,11 @@ def main(path: str) -> None:
 def measure(task: Task, bench: Bench) -> Timing:
     """Time one task on this process's device."""
     run, parts = run_of(task, bench)
-    shortest = TOGETHER if task.family in ("collective", "overlap") else LEAST_SAMPLE
-    found = settle(bench.sampler(run), shortest=shortest)
+    talks = task.family in ("collective", "overlap")
+    sampler = Sampler(bench, run, watched=not talks)
+    found = settle(sampler, shortest=TOGETHER if talks else LEAST_SAMPLE)
     seconds = {name: getattr(found, name) / parts for name in SECONDS}
-    return msgspec.structs.replace(found, **seconds)
+    return msgspec.structs.replace(found, disturbed=sampler.disturbed, **seconds)
 
 
 TOGETHER = 0.03

@@ -13,6 +13,8 @@ FEWEST, MOST = 7, 41
 """Samples of one operator."""
 LONGEST = 0.5
 """After so long an operator that does not settle is taken as it is. [s]"""
+BUSY = 0.25
+"""Share of disturbed samples that leaves the lower quartile to those that were not. [1]"""
 SETTLED = 0.01
 """Change of the lower quartile, over half of the samples more, below which it has settled. [1]"""
 
@@ -23,7 +25,7 @@ class Timing(Record, frozen=True, kw_only=True):
     ``lower``, ``median``, ``upper``: quartiles; ``least``: the quickest sample. What is not this
     machine's work (other programs, interrupts) only adds time, so that the lower quartile is what
     the machine takes; a sample of several runs keeps what belongs to it, such as waking up a thread
-    now and then. [s]
+    now and then. [s] ``disturbed``: samples during which other programs took the core.
     """
 
     lower: float
@@ -32,6 +34,12 @@ class Timing(Record, frozen=True, kw_only=True):
     least: float
     samples: int
     runs: int
+    disturbed: int = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether so many samples were disturbed that it should be measured again."""
+        return self.disturbed > BUSY * self.samples
 
 
 def settle(
