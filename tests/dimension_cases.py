@@ -447,6 +447,8 @@ CASES: dict[str, Case] = {
         efficiency=0.9,
         ramp_bytes="2 MB",
         floor="2 us",
+        cache_bytes="50 MB",
+        cache_speedup=2,
     ),
     "roofline.soft_maximum": case("s", first="4 ms", second="0.004 s", sharpness=3),
     "scores.fleet_equivalents": case("1", counts=(150e3, 50e3), ratios=(1.0, 1.5)),

@@ -73,7 +73,7 @@ def test_a_sound_entry_compiles_to_si(authored: Path) -> None:
         ("peaks.bf16", "peaks.bf61", "'peaks.bf61': did you mean 'bf16'?", 0),
         ('value = "64 GB"', 'vaule = "64 GB"', "did you mean 'value'?", 10),
         ('kind = "measured"', 'kind = "guessed"', "one of vendor-peak, published, measured", 10),
-        ('kind = "gpu"', 'kind = "cpu"', "one of gpu, gpu-consumer", 7),
+        ('kind = "gpu"', 'kind = "abacus"', "one of gpu, gpu-consumer", 7),
         ("checked = 2026-11-21", 'checked = "today"', "write a day such as 2026-11-21", 14),
         ('vendor = "Somebody"\n', "", "'vendor' is missing", 0),
         ('vendor = "Somebody"', 'vendor = ""', "leave the key out", 6),
@@ -123,11 +123,11 @@ def test_entries_are_sorted_and_named_once(authored: Path) -> None:
 
 
 def test_all_problems_are_told_at_once(authored: Path) -> None:
-    text = CHIP.replace('"gpu"', '"cpu"').replace('"A"', '"Z"')
+    text = CHIP.replace('"gpu"', '"abacus"').replace('"A"', '"Z"')
     (authored / "accelerators" / "some.toml").write_text(text, encoding="utf-8")
     with pytest.raises(CatalogueError, match="2 to mend") as refusal:
         read_folder(authored, read_schema(authored / "schema")).check()
-    assert "accelerators/some.toml:7: one: 'kind' is 'cpu'" in str(refusal.value)
+    assert "accelerators/some.toml:7: one: 'kind' is 'abacus'" in str(refusal.value)
 
 
 def test_a_model_brings_its_configuration(authored: Path) -> None:
@@ -361,7 +361,7 @@ def test_check_lists_what_to_look_at(facts: Catalogue, authored: Path) -> None:
     assert "last checked 2026-11-21" in next(
         row["message"] for row in later if row["finding"] == "stale"
     )
-    problems_of(authored, CHIP.replace('"gpu"', '"cpu"'))
+    problems_of(authored, CHIP.replace('"gpu"', '"abacus"'))
     broken = browsing.check_catalogue(facts, today=today, folder=authored)
     assert [row["id"] for row in broken if row["finding"] == "schema"] == ["one"]
 
@@ -381,6 +381,6 @@ def test_the_command_line_face(capsys: pytest.CaptureFixture[str], authored: Pat
     assert json.loads(capsys.readouterr().out)["id"] == "nv-b300"
     check_command()
     assert "single-source" in capsys.readouterr().out
-    problems_of(authored, CHIP.replace('"gpu"', '"cpu"'))
+    problems_of(authored, CHIP.replace('"gpu"', '"abacus"'))
     with pytest.raises(CatalogueError, match="1 to mend"):
         check_command(folder=authored)

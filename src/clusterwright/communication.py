@@ -54,6 +54,8 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
     """A communication library on one generation of chips.
 
     ``profiles``: the efficiency profiles whose chips it serves. ``ring``: protocols of rings;
+    ``all_reduce_ring``, ``scatter_ring``: those of all-reduces and of reduce-scatters, ``message``:
+    of what one rank sends another, each where it was measured to differ from a ring's gathers;
     ``tree``: of double trees, all-reduce alone; ``switch``: reduction in the scale-up switches, for
     groups of ``switch_members`` or more in a domain; ``logarithmic``: gathers in a logarithm of
     steps, for groups with one member a domain (``logarithmic_inside``: for any group).
@@ -63,12 +65,18 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
     takes longer adds the difference. [s] ``max_rails``: links that one group drives at once out of
     a domain, at most (none: one for each member in it). [1] ``host_time``: what the host needs to
     issue one collective (nothing in a graph). [s] ``own``: engines' all-reduce by engine.
+    ``overlap_slowdown``: what hidden traffic costs the computation it hides behind, as a share of
+    its own time, where that was measured (none: the usual of the settings); 1 and more where the
+    units that compute carry it. [1]
     """
 
     id: str
     name: str
     profiles: tuple[str, ...] = ()
     ring: tuple[Protocol, ...]
+    all_reduce_ring: tuple[Protocol, ...] = ()
+    scatter_ring: tuple[Protocol, ...] = ()
+    message: tuple[Protocol, ...] = ()
     tree: tuple[Protocol, ...] = ()
     switch: Protocol | None = None
     switch_members: int = 2
@@ -81,6 +89,7 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
     network_hop_reference: float
     max_rails: float | None = None
     host_time: float = 0.0
+    overlap_slowdown: float | None = None
     own: dict[str, OwnAllReduce] = {}
     rows: int = 0
     residual: float | None = None
@@ -92,7 +101,8 @@ class CommunicationLibrary(Record, frozen=True, kw_only=True):
             raise CatalogueError(
                 f"collectives of {self.id!r}: give at least one ring and one exchange protocol"
             )
-        for protocol in (*self.ring, *self.tree, *self.exchange):
+        sums = (*self.tree, *self.all_reduce_ring, *self.scatter_ring)
+        for protocol in (*self.ring, *sums, *self.message, *self.exchange):
             if min(protocol.share, protocol.network_share) <= 0:
                 raise CatalogueError(
                     f"collectives of {self.id!r}: protocol {protocol.name!r} needs a positive "

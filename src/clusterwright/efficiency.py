@@ -146,12 +146,18 @@ class AttentionKernel(Record, frozen=True, kw_only=True):
 
 
 class MemoryEfficiency(Record, frozen=True, kw_only=True):
-    """Parameters of ``formulas.roofline.memory_time``; ``floor`` is also a kernel's shortest."""
+    """Parameters of ``formulas.roofline.memory_time``; ``floor`` is also a kernel's shortest.
+
+    ``cache_bytes``: traffic of a kernel up to which caches serve it, ``cache_speedup``: their rate
+    over the memory's (1: not told apart). [B, 1]
+    """
 
     efficiency: float
     ramp_bytes: float
     floor: float
     evidence: Evidence
+    cache_bytes: float = 0.0
+    cache_speedup: float = 1.0
 
     def arguments(self) -> dict[str, float]:
         """Return the keyword arguments that ``memory_time`` takes from a profile."""

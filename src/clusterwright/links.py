@@ -47,17 +47,25 @@ class Links:
         self._levels = tuple(levels)
 
     def gather(self, group_size: Array, stride: Array) -> Lines:
-        """An all-gather or a reduce-scatter."""
+        """An all-gather, or a reduce-scatter that was not measured apart from it."""
         lines = [self._ring(p, group_size, stride, rounds=1.0) for p in self.library.ring]
         quick = self.library.logarithmic
         if quick is not None:
             lines.append(self._logarithmic(quick, group_size, stride))
         return _lines(lines)
 
+    def scatter(self, group_size: Array, stride: Array) -> Lines:
+        """A reduce-scatter."""
+        own = self.library.scatter_ring
+        if not own:
+            return self.gather(group_size, stride)
+        return _lines([self._ring(p, group_size, stride, rounds=1.0) for p in own])
+
     def all_reduce(self, group_size: Array, stride: Array) -> Lines:
         """An all-reduce."""
         library = self.library
-        lines = [self._ring(p, group_size, stride, rounds=2.0) for p in library.ring]
+        rings = library.all_reduce_ring or library.ring
+        lines = [self._ring(p, group_size, stride, rounds=2.0) for p in rings]
         lines += [self._tree(p, group_size, stride) for p in library.tree]
         if library.switch is not None:
             lines.append(self._switch(library.switch, group_size, stride))
@@ -85,7 +93,7 @@ class Links:
     def point_to_point(self, stride: Array) -> Lines:
         """A message to the neighbour ``stride`` ranks away."""
         lines = []
-        for protocol in self.library.ring:
+        for protocol in self.library.message or self.library.ring:
             hop = collectives.point_to_point_latency(
                 stride, level_sizes=self.sizes, level_latencies=self._latencies(protocol)
             )

@@ -13,12 +13,17 @@ LoraTarget = Literal["input", "output", "feed-forward"]
 """Linear layers of a block that low-rank adapters may stand beside."""
 
 
+SHARES = ("product", "expert", "attention", "memory", "update", "network", "activation")
+"""Factors that are rates over what the hardware explains."""
+
+
 class Stack(Record, frozen=True, kw_only=True):
     """What the hardware cannot explain of a framework's speed: few factors, fitted on many rows.
 
     ``product_share``, ``expert_share``, ``attention_share``, ``memory_share``: rate of matrix
     products, of the grouped products of experts, of attention and of memory-bound kernels over what
     the chip's profile says. [1]
+    ``update_share``: rate of the optimizer's update over that of other memory-bound kernels. [1]
     ``network_share``: bandwidth between nodes over the fabric's own. [1]
     ``launch_time``: host time per kernel (none: the usual of the settings). [s]
     ``activation_share``: bytes kept for the backward pass over those that the operators need. [1]
@@ -36,6 +41,7 @@ class Stack(Record, frozen=True, kw_only=True):
     expert_share: float = 1.0
     attention_share: float = 1.0
     memory_share: float = 1.0
+    update_share: float = 1.0
     network_share: float = 1.0
     activation_share: float = 1.0
     launch_time: float | None = None
@@ -50,7 +56,7 @@ class Stack(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse factors that no framework has."""
-        for name in ("product", "expert", "attention", "memory", "network", "activation"):
+        for name in SHARES:
             share = getattr(self, f"{name}_share")
             if not 0.0 < share < math.inf:
                 raise CatalogueError(f"stack: {name}_share is {share:g}, but must be above 0")
@@ -90,6 +96,11 @@ class Software(Record, frozen=True, kw_only=True):
     ``listed_tensors``: tensors of a layer whose shards are gathered and reduced as lists of one
     slice a rank, each cut and copied by the host, rather than as one buffer; ``regathers``: whether
     fully sharded weights are gathered once more for the recompute.
+    ``optimizer_passes``: traffic per trained parameter beside the states themselves (none: the
+    usual of the settings). [B] ``launches_itself``: the processor that launches kernels runs them
+    too, so that none of its time hides behind them. ``sharded_copies``: how often a rank copies
+    weights out of the buffer that fully sharded ones are gathered in, and gradients into the one
+    that they are reduced in (0: not counted, as where copies hide).
     ``gathers_fp8``: sharded weights are gathered in 8 bits when products run in 8 bits.
     ``block_scaled``: 8-bit products have a scale for each block of their operands.
     ``units_share``: share of the chip's units that compute, where some are set aside for traffic.
@@ -141,6 +152,9 @@ class Software(Record, frozen=True, kw_only=True):
     bucket_elements_per_rank: float = 0.0
     listed_tensors: float = 0.0
     regathers: bool = False
+    optimizer_passes: float | None = None
+    launches_itself: bool = False
+    sharded_copies: float = 0.0
     gathers_fp8: bool = False
     block_scaled: bool = False
     units_share: float = 1.0

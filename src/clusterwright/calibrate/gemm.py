@@ -60,6 +60,6 @@ def variants(most_rows: float) -> tuple[dict[str, float], ...]:
 def searched(precision: str, variant: dict[str, float]) -> tuple[Parameter, ...]:
     """Return the parameters that matter for a precision and a tile."""
     idle = set(UNTILED if "tile_rows" in variant else TILED)
-    if precision in ("bf16", "fp16") or precision.endswith("_weights"):
+    if precision in ("fp32", "bf16", "fp16") or precision.endswith("_weights"):
         idle.update(LOW)
     return tuple(p for p in PARAMETERS if p.name not in idle)

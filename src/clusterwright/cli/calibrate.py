@@ -1,4 +1,4 @@
-"""``clusterwright calibrate fit``."""
+"""``clusterwright calibrate``: fits of kernels; the other ways are in files beside."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from cyclopts import App, Parameter
 from clusterwright.asking import catalogue_with
 from clusterwright.calibrate import residuals, writing
 from clusterwright.calibrate.api import fit_kernels
+from clusterwright.cli.calibrate_measure import measure_command
 from clusterwright.cli.calibrate_runs import intervals_command, stacks_command
 from clusterwright.cli.calibrate_serving import serving_command
 from clusterwright.cli.options import write, write_json
 
-app = App(name="calibrate", help="Fit kernels, frameworks and intervals to what was measured.")
+app = App(
+    name="calibrate",
+    help="Measure this machine; fit kernels, frameworks and intervals to what was measured.",
+)
 app.command(stacks_command, name="stacks")
 app.command(intervals_command, name="intervals")
 app.command(serving_command, name="serving")
+app.command(measure_command, name="measure")
 
 
 @app.command(name="fit")

@@ -116,7 +116,12 @@ COMMANDS = (
     Command(
         "calibrate",
         "clusterwright.cli.calibrate:app",
-        "Fit efficiency profiles to measured kernel times.",
+        "Measure this machine, and fit efficiency profiles to measured times.",
+    ),
+    Command(
+        "verify",
+        "clusterwright.cli.verify:verify",
+        "Run small training and inference steps on this machine, and predict them.",
     ),
     Command(
         "launch",

@@ -332,13 +332,18 @@ def memory_time(
     efficiency: Floats,
     ramp_bytes: Floats,
     floor: Floats,
+    cache_bytes: Floats = 0.0,
+    cache_speedup: Floats = 1.0,
 ) -> Floats:
     r"""Time of a kernel that only moves memory: norms, activations, the optimizer. [s]
 
     .. math:: t = t_0 + \frac{n + n_0}{\beta\,\eta_\beta}
+       \left[ 1 - \gamma + \frac{\gamma}{u} \right]
 
     so that the bandwidth reached is :math:`\beta\,\eta_\beta\,n / (n + n_0)` above the floor: the
-    memory must have :math:`n_0` in flight before it streams (Little's law).
+    memory must have :math:`n_0` in flight before it streams (Little's law). Of what the kernel
+    before left in the caches, the `cached_share` :math:`\gamma`, they deliver :math:`u` times as
+    fast.
 
     Parameters
     ----------
@@ -352,8 +357,12 @@ def memory_time(
         Bytes at which half of that is reached, :math:`n_0`. [B]
     floor
         Shortest time of a kernel on the device, :math:`t_0`. [s]
+    cache_bytes
+        Traffic that caches hold from one kernel to the next; 0 leaves them out. [B]
+    cache_speedup
+        Their rate over the memory's, :math:`u`; 1 leaves them out. [1]
 
-    Leaves out: caches; a tensor that the kernel before left there costs less.
+    Leaves out: which tensor a kernel finds there; each level of caches after the first.
 
     References
     ----------
@@ -364,4 +373,8 @@ def memory_time(
     >>> round(float(memory_time(1e9, **h100)) * 1e6, 1), float(memory_time(0.0, **h100)) < 3e-6
     (334.3, True)
     """
-    return floor + (num_bytes + ramp_bytes) / (memory_bandwidth * efficiency)
+    time = (num_bytes + ramp_bytes) / (memory_bandwidth * efficiency)
+    if np.any(cache_speedup != 1.0):
+        cached = cached_share(np.maximum(num_bytes, 1e-9 * cache_bytes), cache_bytes=cache_bytes)
+        time = time * (1.0 - cached + cached / cache_speedup)
+    return floor + time

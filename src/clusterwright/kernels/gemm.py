@@ -15,6 +15,7 @@ NUMBERS = ("m", "n", "k")
 WORDS = ("gemm_dtype",)
 
 NAMES = {
+    "float32": "fp32",
     "bfloat16": "bf16",
     "float16": "fp16",
     "bf16": "bf16",
@@ -36,6 +37,7 @@ WIDER = {"int8": "bf16"}
 """Precision → the peak that stands in for one the chip lacks, where training has no rule."""
 
 WEIGHT_BYTES = {
+    "fp32": 4.0,
     "bf16": 2.0,
     "fp16": 2.0,
     "fp8": 1.0,
@@ -49,7 +51,7 @@ WEIGHT_BYTES = {
 
 
 OUTPUT_BYTES = 2.0
-"""Results are 16 bits wide in every table."""
+"""Of a result at 16 bits and below."""
 ALIGNMENT = 16
 """Rows that the alignment of 16-byte loads asks for at 8 bits."""
 USUAL_UNITS = 128
@@ -77,12 +79,17 @@ def work(table: Table, precision: str) -> tuple[Array, Array]:
     """Return the least FLOPs and the least bytes of each product."""
     m, n, k = (table[name] for name in NUMBERS)
     inputs, weights = input_bytes(precision), WEIGHT_BYTES[precision]
-    return 2.0 * m * n * k, inputs * m * k + weights * k * n + OUTPUT_BYTES * m * n
+    return 2.0 * m * n * k, inputs * m * k + weights * k * n + output_bytes(precision) * m * n
 
 
 def input_bytes(precision: str) -> float:
     """Return the bytes of an input as the product reads it: 16 bits where only weights shrink."""
     return OUTPUT_BYTES if precision.endswith("_weights") else WEIGHT_BYTES[precision]
+
+
+def output_bytes(precision: str) -> float:
+    """Return the bytes of a result: 16 bits but for products in 32."""
+    return max(OUTPUT_BYTES, WEIGHT_BYTES[precision])
 
 
 def features(table: Table) -> dict[str, Array]:
@@ -107,7 +114,7 @@ def times(
         num_units=float(accelerator.num_units or USUAL_UNITS),
         input_bytes=input_bytes(precision),
         weight_bytes=WEIGHT_BYTES[precision],
-        output_bytes=OUTPUT_BYTES,
+        output_bytes=output_bytes(precision),
         ragged=(m % ALIGNMENT > 0).astype(float),
         **values,
     )
@@ -126,6 +133,6 @@ def usual_times(
         peak_flops=peak(accelerator, precision),
         memory_bandwidth=accelerator.memory_bandwidth,
         element_bytes=WEIGHT_BYTES[precision],
-        output_bytes=OUTPUT_BYTES,
+        output_bytes=output_bytes(precision),
         **profile.matmul_for(precision).arguments(),
     )

@@ -16,10 +16,10 @@ from clusterwright.kernels.columns import Array, Table
 NUMBERS = ("batch_size", "isl", "num_heads", "num_key_value_heads", "head_dim", "window_size")
 WORDS = ("attn_dtype", "kv_cache_dtype")
 
-NAMES = {"bfloat16": "bf16", "float16": "bf16", "fp8": "fp8"}
+NAMES = {"float32": "fp32", "bfloat16": "bf16", "float16": "bf16", "fp8": "fp8"}
 """What tables call the precision of operands and of the cache → what the catalogue calls it."""
 
-CACHE_BYTES = {"bf16": 2.0, "fp8": 1.0}
+CACHE_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp8": 1.0}
 SHARED = ("fill_rows", "start_time", "query_passes", "key_passes", "cache_speedup")
 CELL_PARAMETERS = ("peak_efficiency", "half_length", "window_waste")
 
@@ -49,7 +49,8 @@ def precision(words: tuple[str, ...]) -> str:
 
 def peak(accelerator: Accelerator, precision: str) -> float:
     """Return the dense peak rate of the narrower precision; some engines compute in it. [FLOP/s]"""
-    return peak_rate(accelerator, "fp8" if "fp8" in precision else "bf16")
+    wide = "fp32" if precision == "fp32" else "bf16"
+    return peak_rate(accelerator, "fp8" if "fp8" in precision else wide)
 
 
 def work(table: Table, precision: str) -> tuple[Array, Array]:

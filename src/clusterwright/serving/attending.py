@@ -125,6 +125,7 @@ def _prefill_core(served: Served, core: Core, length: Array) -> Array:
         kv_heads=heads_here(core.num_kv_heads, tp),
         width=0.5 * (core.query_key_dim + core.value_dim),
         window=float(core.window or 0),
+        precision=served.wide,
     )
     if not served.engine.fused_attention:
         seen = np.minimum(keys, core.window) if core.window else keys

@@ -54,7 +54,9 @@ WIDENING = 24.0
 """Instructions that widen a cached 8-bit float on chips without one for it: 14 of cuda_fp8.hpp's
 shifts, masks, comparisons and choices, 1 to take it out of its word, 1 to scale it, and to 32 bits
 and back at a quarter of the rate. [1]"""
-CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0}
+CACHE_BYTES = {"bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp32": 4.0}
+CACHE_KERNELS = {"fp32": "fp32", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "int8": "fp8"}
+"""Precision of the measured kernels that read a cache in a format."""
 BF16 = 2.0
 
 ENVELOPE = ("gemm",)
@@ -107,7 +109,7 @@ class KernelTimes:
         chip: dict[str, Any] = {
             "memory_bandwidth": self.accelerator.memory_bandwidth,
             "element_bytes": form.weight_bytes,
-            "output_bytes": BF16,
+            "output_bytes": max(BF16, form.weight_bytes),
         }
         profile: dict[str, Any] = self.profile.matmul_for(_class_of(form.dense)).arguments()
         m, n, k = (shapes["m"], shapes["n"], shapes["k"])
@@ -120,7 +122,14 @@ class KernelTimes:
         return rows if self._engine.vector else np.minimum(tiled, rows)
 
     def prefill(
-        self, length: Array, *, heads: float, kv_heads: float, width: float, window: float
+        self,
+        length: Array,
+        *,
+        heads: float,
+        kv_heads: float,
+        width: float,
+        window: float,
+        precision: str = "bf16",
     ) -> Array:
         """Causal attention of one prompt; ``width``: of a head, scores and values on average."""
         shapes = _columns(
@@ -131,7 +140,7 @@ class KernelTimes:
             head_dim=width,
             window_size=window,
         )
-        measured = self._measured("attention_prefill", "bf16", Table(shapes))
+        measured = self._measured("attention_prefill", precision, Table(shapes))
         if measured is not None:
             return measured
         return attention_time(
@@ -142,9 +151,9 @@ class KernelTimes:
             num_kv_heads=kv_heads,
             qk_dim=width,
             value_dim=width,
-            peak_flops=self.peak("bf16"),
+            peak_flops=self.peak(precision),
             memory_bandwidth=self.accelerator.memory_bandwidth,
-            element_bytes=BF16,
+            element_bytes=CACHE_BYTES[precision],
             window=window,
             **self.profile.attention_for().forward.arguments(),
         )
@@ -161,7 +170,7 @@ class KernelTimes:
         cache: str,
     ) -> Array:
         """One query of each sequence over its cached keys."""
-        precision = "fp8" if CACHE_BYTES[cache] == 1.0 else "bf16"
+        precision = CACHE_KERNELS[cache]
         shapes = _columns(
             batch_size=batch,
             step=np.maximum(context - 1.0, 0.0),
@@ -181,7 +190,7 @@ class KernelTimes:
             qk_dim=width,
             value_dim=width,
             key_width=2.0 * width,
-            peak_flops=self.peak("bf16"),
+            peak_flops=self.peak("fp32" if precision == "fp32" else "bf16"),
             memory_bandwidth=self.accelerator.memory_bandwidth,
             element_bytes=CACHE_BYTES[cache],
             key_time=self._key_time(2.0 * width * CACHE_BYTES[cache]),

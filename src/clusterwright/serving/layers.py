@@ -16,7 +16,7 @@ import numpy as np
 from clusterwright.inference import Deployment, Format, InferenceEngine
 from clusterwright.links import Links
 from clusterwright.model.records import Block, Experts, Model, heads_here
-from clusterwright.serving.kernel_times import BF16, KernelTimes
+from clusterwright.serving.kernel_times import BF16, CACHE_BYTES, KernelTimes
 
 Array = Any
 
@@ -56,6 +56,16 @@ class Served:
     weights: Format
     expert_weights: Format
     head: Format
+
+    @property
+    def wide(self) -> str:
+        """Format of activations: 16 bits, but for weights in 32."""
+        return "fp32" if self.weights.dense == "fp32" else "bf16"
+
+    @property
+    def element_bytes(self) -> float:
+        """Of an activation. [B]"""
+        return CACHE_BYTES[self.wide]
 
     @property
     def overlapped(self) -> bool:
@@ -113,7 +123,7 @@ def head_costs(served: Served, sequences: Array) -> Costs:
     time = served.kernels.matmul(rows, vocab, float(model.hidden_size), served.head)
     if deployment.tp > 1:
         lines = served.links.gather(float(deployment.tp), 1.0)
-        time = time + lines.time(rows * model.vocab_size * BF16)
+        time = time + lines.time(rows * model.vocab_size * served.element_bytes)
     # Logits are widened, scaled, normalised and searched: passes of 4 bytes over all of them.
     time = time + served.kernels.stream(rows * model.vocab_size * 16.0, kernels=4.0)
     costs.add("head", time, 6.0)
@@ -159,7 +169,8 @@ def _small(served: Served, costs: Costs, block: Block, tokens: Array) -> None:
     inner = (block.mlp.width if block.mlp else 0) / tp
     elements = 2.0 * 3.0 * hidden + width + 3.0 * inner
     kernels = served.engine.small_kernels
-    costs.add("small", served.kernels.stream(tokens * elements * BF16, kernels=kernels), kernels)
+    moved = tokens * elements * served.element_bytes
+    costs.add("small", served.kernels.stream(moved, kernels=kernels), kernels)
 
 
 def _all_reduces(served: Served, costs: Costs, block: Block, tokens: Array) -> None:
@@ -176,7 +187,7 @@ def _all_reduces(served: Served, costs: Costs, block: Block, tokens: Array) -> N
     lines = served.links.own_all_reduce(served.engine.own_all_reduce, float(tp))
     sums = sum(1 for p in block.projections if p.split == "row")
     sums += 1 if block.mlp is not None or block.experts is not None else 0
-    time = sums * lines.time(tokens * served.model.hidden_size * BF16)
+    time = sums * lines.time(tokens * served.model.hidden_size * served.element_bytes)
     costs.add("all_reduce", time, float(sums))
 
 
@@ -214,7 +225,7 @@ def _hops(served: Served, costs: Costs, tokens: Array) -> None:
     if pp == 1:
         return
     lines = served.links.point_to_point(float(served.deployment.tp * served.deployment.dp))
-    time = pp * lines.time(tokens * served.model.hidden_size * BF16)
+    time = pp * lines.time(tokens * served.model.hidden_size * served.element_bytes)
     costs.add("hops", time, float(pp))
 
 
@@ -273,7 +284,9 @@ def _exchanges(served: Served, experts: Experts, tokens: Array) -> tuple[Array, 
     """Tokens of data-parallel ranks to the experts and back: gathered, and sent one by one. [s]"""
     dp, tp = served.deployment.dp, served.deployment.tp
     hidden = float(experts.inputs or served.model.hidden_size)
-    gathered = 2.0 * served.links.gather(float(dp), float(tp)).time(tokens * hidden * BF16)
+    gathered = 2.0 * served.links.gather(float(dp), float(tp)).time(
+        tokens * hidden * served.element_bytes
+    )
     ranks, own = float(dp * tp), tokens / (dp * tp) * hidden
     # 8 bits on the way there, 16 back: a copy for each expert, or one for each node.
     direct = served.links.direct_dispatch(ranks, 1.0)

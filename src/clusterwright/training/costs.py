@@ -144,6 +144,7 @@ class LayerCosts:
 class Job:
     """What all layers share: sizes of the workload as floats.
 
+    ``element_bytes``: of an activation: 4 where products run in 32 bits, else 2. [B]
     ``accumulate_bytes``: traffic per parameter to add a micro-batch's gradient to the sum. [B]
     ``adapter_rank``: rank of low-rank adapters beside every linear layer (0: none). [1]
     ``unpack_bytes``: traffic per parameter to unpack stored weights before a product (0: none). [B]
@@ -156,6 +157,7 @@ class Job:
     dropout: bool
     expert_imbalance: float
     linear_input_bytes: float
+    element_bytes: float
     accumulate_bytes: float
     adapter_rank: float
     unpack_bytes: float

@@ -10,7 +10,7 @@ import numpy as np
 from clusterwright.formulas import memory
 from clusterwright.model.parameters import count_block
 from clusterwright.model.records import Block, Model
-from clusterwright.training.costs import BF16, Work
+from clusterwright.training.costs import Work
 from clusterwright.training.operators import Operators
 
 Array = Any
@@ -107,12 +107,12 @@ def _embedding(model: Model, ops: Operators) -> Work:
     work = Work()
     work.forward.kernels += ops.machine.settings.batch_launches
     shapes = ops.shapes
-    elements = ops.tokens * model.hidden_size
-    ops.stream(work.forward, 3.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
-    ops.stream(work.backward, 4.0 * BF16 * elements / shapes.sequence_shards, kernels=2.0)
+    wire = ops.job.element_bytes * ops.tokens * model.hidden_size
+    ops.stream(work.forward, 3.0 * wire / shapes.sequence_shards, kernels=2.0)
+    ops.stream(work.backward, 4.0 * wire / shapes.sequence_shards, kernels=2.0)
     links, sharded = ops.machine.tensor_links, shapes.sequence_parallel > 0
-    traffic = links.gather(shapes.tp, 1.0).time(BF16 * elements) * (shapes.tp > 1)
-    reduce = links.all_reduce(shapes.tp, 1.0).time(BF16 * elements) * (shapes.tp > 1)
+    traffic = links.gather(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)
+    reduce = links.all_reduce(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)
     work.forward.add("tp", np.where(sharded, traffic, reduce))
     work.backward.add("tp", np.where(shapes.sequence_parallel > 0, traffic, 0.0))
     return work
@@ -135,7 +135,7 @@ def _head(model: Model, ops: Operators) -> Work:
     ops.stream(work.forward, 14.0 * logits * passes, kernels=4.0 * passes)
     ops.stream(work.backward, 8.0 * logits * passes, kernels=2.0 * passes)
     links, sharded = ops.machine.tensor_links, shapes.sequence_parallel > 0
-    wire = BF16 * ops.tokens * model.hidden_size
+    wire = ops.job.element_bytes * ops.tokens * model.hidden_size
     traffic = links.gather(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)
     reduce = links.all_reduce(shapes.tp, 1.0).time(wire) * (shapes.tp > 1)
     work.forward.add("tp", np.where(sharded, traffic, 0.0))

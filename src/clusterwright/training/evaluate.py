@@ -74,6 +74,7 @@ class Evaluator:
             dropout=workload.dropout,
             expert_imbalance=workload.expert_imbalance,
             linear_input_bytes=1.0 if low else 2.0,
+            element_bytes=machine.activation_bytes,
             accumulate_bytes=_accumulate_bytes(machine, workload),
             adapter_rank=0.0 if workload.method == "full" else float(workload.lora_rank),
             unpack_bytes=UNPACK_BYTES if workload.method == "qlora" else 0.0,
@@ -204,8 +205,8 @@ def _host_bytes(block: Block, slots: list[Slot]) -> Array:
 def _accumulate_bytes(machine: Machine, workload: TrainingWorkload) -> float:
     """Traffic per parameter of adding one micro-batch's gradient to the sum. [B]
 
-    A fused product adds in its epilogue (read and write the sum, less the 16-bit result that is
-    not written); otherwise the 16-bit gradient is written, read and added in a pass of its own.
+    A fused product adds in its epilogue (read and write the sum, less the result that is not
+    written); otherwise the gradient is written, read and added in a pass of its own.
     """
-    summed = 2.0 * workload.gradient_bytes
-    return summed - 2.0 if machine.software.fused else summed + 2.0
+    summed, own = 2.0 * workload.gradient_bytes, machine.activation_bytes
+    return summed - own if machine.software.fused else summed + own

@@ -39,10 +39,12 @@ def kept_bytes(ops: Operators, block: Block) -> Kept:
     if block.experts:
         none["experts"] = _expert_bytes(ops, block.experts, shared)
     saved = _saved_by_selective(ops, block)
-    full = ops.tokens * BF16 * job.hidden_size / shapes.sequence_shards
+    # The formulas below count 16-bit activations.
+    wide = job.element_bytes / BF16
+    full = ops.tokens * job.element_bytes * job.hidden_size / shapes.sequence_shards
     return Kept(
-        none=none,
-        selective={name: kept - saved.get(name, zero) for name, kept in none.items()},
+        none={name: wide * kept for name, kept in none.items()},
+        selective={name: wide * (kept - saved.get(name, zero)) for name, kept in none.items()},
         full=np.broadcast_to(full, ops.num_shapes),
     )
 
@@ -81,20 +83,24 @@ def _saved_by_selective(ops: Operators, block: Block) -> dict[str, Array]:
 def exchange_bytes(ops: Operators, block: Block) -> Array:
     """Buffers that a layer's traffic needs while it runs: gathered inputs, keys, routed tokens."""
     job, shapes = ops.job, ops.shapes
-    gathered = ops.tokens * job.hidden_size * BF16 * ((shapes.sequence_shards > 1) * 1.0)
+    gathered = (
+        ops.tokens * job.hidden_size * job.element_bytes * ((shapes.sequence_shards > 1) * 1.0)
+    )
     width = max((c.num_kv_heads * (c.query_key_dim + c.value_dim) for c in block.cores), default=0)
-    keys = ops.tokens * width / shapes.tp * BF16
+    keys = ops.tokens * width / shapes.tp * job.element_bytes
     held = np.where(shapes.scheme == SCHEMES.index("all-gather"), shapes.cp, 2.0)
     total = gathered + keys * held * (shapes.cp > 1)
     if block.experts:
-        routed = ops.routed_tokens(block.experts) * job.hidden_size * BF16
+        routed = ops.routed_tokens(block.experts) * job.hidden_size * job.element_bytes
         total = total + 2.0 * routed * (shapes.ep > 1)
     return total
 
 
 def hop_bytes(ops: Operators) -> Array:
     """Buffers of one pipeline rank for what it receives: an activation and a gradient."""
-    return 2.0 * ops.tokens * ops.job.hidden_size * BF16 / ops.shapes.sequence_shards
+    return (
+        2.0 * ops.tokens * ops.job.hidden_size * ops.job.element_bytes / ops.shapes.sequence_shards
+    )
 
 
 def _mixer_bytes(ops: Operators, block: Block, shared: dict[str, Any]) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from clusterwright.model.records import Block, Experts, Mlp
 from clusterwright.training import traffic
-from clusterwright.training.costs import BF16, PARTS, Cost, LayerCosts, Work
+from clusterwright.training.costs import PARTS, Cost, LayerCosts, Work
 from clusterwright.training.kept import kept_bytes
 from clusterwright.training.mixers import add_mixer
 from clusterwright.training.operators import Operators
@@ -93,7 +93,7 @@ def _add_experts(ops: Operators, experts: Experts, work: Work) -> None:
     # Router scores, top-k, and the permutation of tokens to their experts and back.
     ops.stream(work.forward, own * experts.num_experts * 12.0, kernels=6.0)
     for cost, passes in ((work.forward, 4.0), (work.backward, 6.0)):
-        ops.stream(cost, passes * BF16 * rows * hidden, kernels=passes)
+        ops.stream(cost, passes * ops.job.element_bytes * rows * hidden, kernels=passes)
     for cost, count in zip((work.forward, work.backward), before, strict=True):
         cost.expert_kernels = cost.kernels - count
     if ops.job.flash_attention:

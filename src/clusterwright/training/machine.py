@@ -68,9 +68,15 @@ class Machine:
         self._wide_matmul = self._matmul_parameters(wide)
         self._grouped = self._matmul_parameters(low if self.is_low and low else wide, grouped=True)
         self._element_bytes = ELEMENT_BYTES[precision] if self.is_low else ELEMENT_BYTES[wide]
+        self.activation_bytes = ELEMENT_BYTES[wide]
         in_blocks = precision == "mxfp8" or software.block_scaled
         cast = settings.block_cast_bytes if in_blocks else settings.cast_bytes
         self.cast_bytes_per_element = cast if self.is_low else 0.0
+        library = self.links.library
+        slowdown = library.overlap_slowdown
+        self.overlap_slowdown = settings.overlap_slowdown if slowdown is None else slowdown
+        passes = software.optimizer_passes
+        self.optimizer_passes = settings.optimizer_passes if passes is None else passes
         own = software.reserve_bytes
         self.reserve_bytes = settings.reserve_bytes if own is None else own
 
@@ -117,7 +123,7 @@ class Machine:
     ) -> Array:
         """Time of a matrix product, or of ``groups`` of them with ``rows`` in all. [s]
 
-        ``activations``: both operands are activations and stay in 16 bits.
+        ``activations``: both operands are activations, which are never below 16 bits.
         """
         alone = np.ndim(groups) == 0 and float(groups) == 1.0
         weights = self._matmul if alone else self._grouped
@@ -128,8 +134,8 @@ class Machine:
             num_groups=groups,
             peak_flops=self.attention_peak if activations else self.matmul_peak,
             memory_bandwidth=self.bandwidth,
-            element_bytes=ELEMENT_BYTES["bf16"] if activations else self._element_bytes,
-            output_bytes=ELEMENT_BYTES["bf16"],
+            element_bytes=self.activation_bytes if activations else self._element_bytes,
+            output_bytes=self.activation_bytes,
             **(self._wide_matmul if activations else weights),
         )
 
@@ -140,7 +146,7 @@ class Machine:
         common = {
             "peak_flops": self.attention_peak * share,
             "memory_bandwidth": self.bandwidth,
-            "element_bytes": ELEMENT_BYTES["bf16"],
+            "element_bytes": self.activation_bytes,
         }
         kernel = self.profile.attention_for(self.software.attention_kernel)
         forward, backward = kernel.forward.arguments(), kernel.backward.arguments()

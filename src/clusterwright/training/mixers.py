@@ -8,7 +8,7 @@ import numpy as np
 
 from clusterwright.formulas.flops import scan_flops
 from clusterwright.model.records import Block, Core
-from clusterwright.training.costs import BF16, Work
+from clusterwright.training.costs import Work
 from clusterwright.training.operators import Operators
 from clusterwright.training.traffic import add_context_traffic
 
@@ -131,12 +131,13 @@ def _linear_core(ops: Operators, core: Core, work: Work) -> None:
         cost.add("attention_ideal", factor * flops / ops.machine.attention_peak)
         cost.add("attention_loss", factor * (time - flops / ops.machine.attention_peak))
         elements = ops.tokens * heads * (core.value_dim + core.state_dim)
-        ops.stream(cost, factor * 6.0 * BF16 * elements, kernels=6.0 * factor)
+        ops.stream(cost, factor * 6.0 * ops.job.element_bytes * elements, kernels=6.0 * factor)
 
 
 def _rotary(ops: Operators, core: Core, work: Work) -> None:
     """Rotary embedding of queries and keys, a memory-bound pass."""
     elements = ops.tokens * (core.num_heads + core.num_kv_heads) * core.query_key_dim
     passes = 1.0 if ops.machine.software.fused else ops.machine.settings.unfused_norm_passes
+    num_bytes = 2.0 * ops.job.element_bytes * passes * elements / ops.shapes.tp
     for cost in (work.forward, work.backward):
-        ops.stream(cost, 2.0 * BF16 * passes * elements / ops.shapes.tp, kernels=passes)
+        ops.stream(cost, num_bytes, kernels=passes)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clusterwright.model.records import Experts
-from clusterwright.training.costs import BF16, DEVICE_PARTS, Cost, Job, Shapes, Work
+from clusterwright.training.costs import DEVICE_PARTS, Cost, Job, Shapes, Work
 from clusterwright.training.machine import Machine
 
 Array = Any
@@ -78,9 +78,9 @@ class Operators:
         """Two thin products beside a frozen layer, bound by reading and adding activations."""
         if not self.job.adapter_rank:
             return
-        thin = 2.0 * self.job.adapter_rank
-        self.stream(work.forward, BF16 * rows * (depth + 2.0 * columns + thin), kernels=3.0)
-        self.stream(work.backward, BF16 * rows * (2.0 * depth + columns + thin), kernels=5.0)
+        thin, element = 2.0 * self.job.adapter_rank, self.job.element_bytes
+        self.stream(work.forward, element * rows * (depth + 2.0 * columns + thin), kernels=3.0)
+        self.stream(work.backward, element * rows * (2.0 * depth + columns + thin), kernels=5.0)
 
     def stream(self, cost: Cost, num_bytes: Array, *, kernels: float) -> None:
         """Add memory-bound kernels that move ``num_bytes`` in all."""
@@ -91,22 +91,26 @@ class Operators:
     def norm(self, work: Work) -> Cost:
         """Add a norm and the residual addition beside it; returns the norm alone (recompute)."""
         elements = self.tokens * self.job.hidden_size / self.shapes.sequence_shards
+        element = self.job.element_bytes
         passes = 1.0 if self.machine.software.fused else self.machine.settings.unfused_norm_passes
         norm = Cost()
-        self.stream(norm, 2.0 * BF16 * elements * passes, kernels=passes)
+        self.stream(norm, 2.0 * element * elements * passes, kernels=passes)
         work.forward.merge(norm)
         masks = 2.0 if self.job.dropout else 0.0
-        self.stream(work.forward, (3.0 * BF16 + masks) * elements, kernels=1.0)
-        self.stream(work.backward, (5.0 * BF16 * passes + masks) * elements, kernels=1.0 + passes)
+        self.stream(work.forward, (3.0 * element + masks) * elements, kernels=1.0)
+        self.stream(
+            work.backward, (5.0 * element * passes + masks) * elements, kernels=1.0 + passes
+        )
         return norm
 
     def activation(self, elements: Array, num_up: float, work: Work) -> Cost:
         """The activation function between the matrices; returns it alone (recompute)."""
         passes = 1.0 if self.machine.software.fused else 2.0
         one = Cost()
-        self.stream(one, (num_up + 1.0) * BF16 * elements * passes, kernels=passes)
+        moved = self.job.element_bytes * elements * passes
+        self.stream(one, (num_up + 1.0) * moved, kernels=passes)
         work.forward.merge(one)
-        self.stream(work.backward, (2.0 * num_up + 1.0) * BF16 * elements * passes, kernels=passes)
+        self.stream(work.backward, (2.0 * num_up + 1.0) * moved, kernels=passes)
         return one
 
     def routed_tokens(self, experts: Experts) -> Array:
@@ -122,4 +126,6 @@ class Operators:
         if software.graphs:
             launched = 0.0 if software.graphs_experts else cost.expert_kernels
         issue = launched * self.machine.launch_time
+        if software.launches_itself:
+            return issue
         return np.maximum(0.0, issue - cost.total())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from clusterwright.formulas import flops, pipeline, variation
+from clusterwright.links import Lines
 from clusterwright.training.arrays import largest_of
 from clusterwright.training.block import Block, Slot
 from clusterwright.training.columns import SCHEDULES
@@ -56,7 +58,7 @@ def one_hop_time(block: Block) -> Array:
     tokens = c.micro_batch * block.sequence_length / c.cp
     shared = (c.sequence_parallel > 0) | block.machine.software.scatter_gather
     cut = np.where(shared, c.tp, 1.0)
-    return lines.time(tokens * block.model.hidden_size * 2.0 / cut)
+    return lines.time(tokens * block.model.hidden_size * block.machine.activation_bytes / cut)
 
 
 def hops_overlap(block: Block) -> Array:
@@ -106,25 +108,23 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
         return np.zeros_like(c.tp)
     dense_shards, expert_shards = block.shards()
     links = block.machine.links
-    dense_lines = links.gather(dense_shards, c.tp)
-    expert_lines = links.gather(expert_shards, c.ep * c.etp)
     buckets, pieces = _buckets(block, slot)
     lists = _list_time(block, slot, dense_shards)
 
-    def moved(bytes_per_parameter: float) -> Array:
-        """A reduce-scatter or an all-gather of the rank's parameters, piece by piece."""
+    def moved(bytes_per_parameter: float, lines: Callable[[Array, Array], Lines]) -> Array:
+        """A collective of the rank's parameters, piece by piece."""
         each = bytes_per_parameter / pieces
-        dense = dense_lines.time(slot.dense * each) * (dense_shards > 1)
-        expert = expert_lines.time(slot.expert * each) * (expert_shards > 1)
+        dense = lines(dense_shards, c.tp).time(slot.dense * each) * (dense_shards > 1)
+        expert = lines(expert_shards, c.ep * c.etp).time(slot.expert * each) * (expert_shards > 1)
         return pieces * (dense + expert * (slot.expert > 0))
 
-    reduce, gather = moved(state.gradient), moved(state.gathered)
+    reduce, gather = moved(state.gradient, links.scatter), moved(state.gathered, links.gather)
     # Sharding over fewer ranks than replicate: the shards are reduced across the replicas.
     replicas = np.maximum(1.0, c.dp * c.cp / dense_shards)
     across = links.all_reduce(replicas, c.tp * dense_shards)
     own = slot.dense / dense_shards * state.gradient
     reduce = reduce + pieces * across.time(own / pieces) * (replicas > 1)
-    slowdown = block.machine.settings.overlap_slowdown
+    slowdown = block.machine.overlap_slowdown
     overlap = c.overlap_dp > 0
 
     def shown(traffic: Array, window: Array) -> Array:
@@ -134,14 +134,26 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
 
     backward = slot.backward + block.recompute_time(slot)
     # zero 0 reduces (two passes of the ring); 1 and 2 scatter, update and gather weights.
-    plain = shown(2.0 * reduce, backward)
+    apart = bool(links.library.all_reduce_ring)
+    plain = shown(moved(state.gradient, links.all_reduce) if apart else 2.0 * reduce, backward)
     sharded = shown(reduce, backward) + shown(gather, slot.forward)
     by_stage = np.where(r.zero == 0, plain, sharded + 2.0 * lists)
     # Stage 3 gathers for each pass, and where the framework does for what is run again.
     again = 1.0 + (block.full_share(slot) if block.machine.software.regathers else 0.0)
     every = shown(gather, slot.forward) + shown(again * gather + reduce, backward)
-    every = every + (2.0 + again) * lists
+    every = every + (2.0 + again) * lists + _copy_time(block, slot, pieces, 1.0 + again)
     return np.where(r.zero == 3, block.num_micro * every, by_stage)
+
+
+def _copy_time(block: Block, slot: Slot, pieces: Array, gathers: Array) -> Array:
+    """Copies out of, and into, the buffers of a fully sharded rank's collectives."""
+    copies, state = block.machine.software.sharded_copies, block.state
+    if not copies:
+        return 0.0
+    each = 2.0 * copies * (slot.dense + slot.expert) / pieces
+    gathered = block.machine.memory_time(each * state.gathered, kernels=1.0)
+    reduced = block.machine.memory_time(each * state.gradient, kernels=1.0)
+    return pieces * (gathers * gathered + reduced)
 
 
 def _buckets(block: Block, slot: Slot) -> tuple[Array, Array]:
@@ -177,8 +189,9 @@ def _slot_update_time(block: Block, slot: Slot) -> Array:
     dense = np.where(r.zero >= 1, slot.dense / dense_shards, slot.dense)
     expert = np.where(r.zero >= 1, slot.expert / expert_shards, slot.expert)
     touched = 2.0 * state.optimizer + state.gradient + state.weight
-    passes = block.machine.settings.optimizer_passes * (state.gradient > 0)
+    passes = block.machine.optimizer_passes * (state.gradient > 0)
     num_bytes = (dense + expert) * (touched + passes)
+    num_bytes = num_bytes / block.machine.software.stack.update_share
     on_device = block.machine.memory_time(num_bytes, kernels=1.0)
     if block.subject.workload.optimizer == "muon":
         work = flops.newton_schulz_flops(dense + expert, hidden_size=block.model.hidden_size)

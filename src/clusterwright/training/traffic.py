@@ -8,7 +8,7 @@ import numpy as np
 
 from clusterwright.model.records import Block, Core, Experts
 from clusterwright.training.columns import SCHEMES
-from clusterwright.training.costs import BF16, DEVICE_PARTS, Cost, Work
+from clusterwright.training.costs import DEVICE_PARTS, Cost, Work
 from clusterwright.training.operators import Operators
 
 Array = Any
@@ -19,16 +19,17 @@ def add_context_traffic(ops: Operators, core: Core, work: Work) -> None:
     shapes, links = ops.shapes, ops.machine.links
     if np.all(shapes.cp == 1):
         return
+    element = ops.job.element_bytes
     tokens = shapes.micro_batch * ops.job.sequence_length
     width = core.num_kv_heads * (core.query_key_dim + core.value_dim) / shapes.tp
-    gather = links.gather(shapes.cp, shapes.tp).time(tokens * width * BF16)
+    gather = links.gather(shapes.cp, shapes.tp).time(tokens * width * element)
     ring_out = np.maximum(0.0, gather - work.forward.total(DEVICE_PARTS)) + gather / shapes.cp
     ring_back = (
         np.maximum(0.0, 2.0 * gather - work.backward.total(DEVICE_PARTS)) + gather / shapes.cp
     )
     heads_width = (core.num_heads + core.num_kv_heads) * (core.query_key_dim + core.value_dim)
     # Queries, keys, values and the result: four exchanges.
-    quarter = ops.tokens * heads_width / shapes.tp * BF16 / 4.0
+    quarter = ops.tokens * heads_width / shapes.tp * element / 4.0
     exchange = 4.0 * links.all_to_all(shapes.cp, shapes.tp).time(quarter)
     schemes = [shapes.scheme == index for index in range(len(SCHEMES))]
     many = shapes.cp > 1
@@ -40,12 +41,13 @@ def add_expert_traffic(ops: Operators, experts: Experts, work: Work) -> None:
     """Dispatch and combine: one all-to-all each, forward and work.backward."""
     shapes, links = ops.shapes, ops.machine.links
     tokens = ops.tokens / shapes.tp * ops.job.hidden_size
-    gathered = links.gather(shapes.etp, 1.0).time(tokens * experts.top_k * BF16 * shapes.etp)
+    element = ops.job.element_bytes
+    gathered = links.gather(shapes.etp, 1.0).time(tokens * experts.top_k * element * shapes.etp)
     gather = 2.0 * gathered * (shapes.etp > 1)
     if ops.machine.software.dispatch == "deepep":
         forward, backward = _dispatch(ops, experts, tokens)
     else:
-        sent = tokens * experts.top_k * BF16 * ops.job.expert_imbalance
+        sent = tokens * experts.top_k * element * ops.job.expert_imbalance
         forward = backward = 2.0 * links.all_to_all(shapes.ep, shapes.etp).time(sent)
     work.forward.add("ep", forward * (shapes.ep > 1) + gather)
     work.backward.add("ep", backward * (shapes.ep > 1) + gather)
@@ -63,12 +65,13 @@ def _dispatch(ops: Operators, experts: Experts, elements: Array) -> tuple[Array,
     lines = links.dispatch(
         shapes.ep, shapes.etp, top_k=float(experts.top_k), max_domains=np.minimum(limit, domains)
     )
-    there = ops.machine.software.dispatch_bytes if ops.machine.is_low else BF16
+    element = ops.job.element_bytes
+    there = ops.machine.software.dispatch_bytes if ops.machine.is_low else element
     one_way = elements * ops.job.expert_imbalance
-    # Gradients of the combine go out, and those of the dispatch come back, in 16 bits.
+    # Gradients of the combine go out, and those of the dispatch come back, as activations are.
     return (
-        lines.time(one_way * there) + lines.time(one_way * BF16),
-        2.0 * lines.time(one_way * BF16),
+        lines.time(one_way * there) + lines.time(one_way * element),
+        2.0 * lines.time(one_way * element),
     )
 
 
@@ -80,7 +83,7 @@ def add_tensor_traffic(ops: Operators, block: Block, work: Work) -> None:
         halves += 1.0
     if np.all(shapes.tp == 1) or halves == 0.0:
         return
-    wire = ops.tokens * ops.job.hidden_size * BF16
+    wire = ops.tokens * ops.job.hidden_size * ops.job.element_bytes
     gather = links.gather(shapes.tp, 1.0).time(wire)
     sharded = shapes.sequence_parallel > 0
     once = np.where(sharded, 2.0 * gather, links.all_reduce(shapes.tp, 1.0).time(wire))
@@ -111,7 +114,7 @@ def overlap_tensor_traffic(ops: Operators, cost: Cost) -> None:
     traffic = cost.parts.get("tp", 0.0)
     products = cost.total(("matmul_ideal", "matmul_loss"))
     hidden = np.minimum(traffic - traffic / shapes.tp, products)
-    shown = traffic - hidden * (1.0 - ops.machine.settings.overlap_slowdown)
+    shown = traffic - hidden * (1.0 - ops.machine.overlap_slowdown)
     cost.parts["tp"] = np.where(on, shown, traffic)
 
 
@@ -122,5 +125,5 @@ def overlap_expert_traffic(ops: Operators, cost: Cost) -> None:
         return
     traffic = cost.parts.get("ep", 0.0)
     hidden = np.minimum(traffic, cost.total(DEVICE_PARTS))
-    shown = traffic - hidden * (1.0 - ops.machine.settings.overlap_slowdown)
+    shown = traffic - hidden * (1.0 - ops.machine.overlap_slowdown)
     cost.parts["ep"] = np.where(on, shown, traffic)

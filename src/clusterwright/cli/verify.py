@@ -1,0 +1,64 @@
+"""``clusterwright verify``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from clusterwright.asking import catalogue_with
+from clusterwright.cli.options import Whole, write, write_json
+
+
+def verify(
+    *,
+    catalogue: Annotated[tuple[Path, ...], Parameter(negative=())],
+    machine: str = "",
+    cases: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=True)] = (),
+    processes: Whole | None = None,
+    repeats: Whole = 4,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Run small training and inference steps here, and print predicted against measured.
+
+    Parameters
+    ----------
+    catalogue
+        The file that `calibrate measure` wrote on this machine.
+    machine
+        Which machine of it, where there are several.
+    cases
+        Cases by name, or all of a way: data, fsdp, tensor, pipeline, decode, prefill [default: the
+        ten that ship].
+    processes
+        That train together: as many as were measured.
+    repeats
+        Steps of each case, after warming up, in each of two turns.
+    json
+        Print everything as JSON.
+    """
+    from clusterwright.report.verify_text import verification_text
+    from clusterwright.verify.api import verify_machine
+
+    facts = catalogue_with(catalogue)
+    found = verify_machine(
+        facts,
+        machine=machine,
+        cases=cases,
+        processes=processes,
+        repeats=repeats,
+        watch=_show,
+    )
+    _show("")
+    if json:
+        write_json(found)
+    else:
+        write(verification_text(found))
+
+
+def _show(case: str) -> None:
+    """Name on the terminal what runs now; nothing where nobody looks."""
+    if sys.stderr.isatty():
+        print(f"\r{case}\033[K", end="", file=sys.stderr, flush=True)

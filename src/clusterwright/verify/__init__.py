@@ -1,0 +1,1 @@
+"""Predictions held against real small runs on this machine: training under torchrun, decoding."""

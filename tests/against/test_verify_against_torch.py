@@ -1,0 +1,49 @@
+"""This machine, measured roughly and verified: predictions stay near what PyTorch really takes.
+
+A test runs beside others on machines that others share, where the same product takes half as long
+again from one minute to the next. The median over the ten cases on a quiet machine is reported by
+`clusterwright verify`; here predictions must be right within a factor that noise does not reach,
+and that a missing term (traffic, an optimizer, half of the layers) does.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from clusterwright.asking import catalogue_with
+from clusterwright.calibrate.measure.api import measure_machine
+from clusterwright.errors import InputError
+from clusterwright.verify.api import verify_machine
+
+torch = pytest.importorskip("torch")
+pytestmark = [pytest.mark.against, pytest.mark.slow]
+
+FACTOR = 1.6
+MEASURED = ("data-narrow", "fsdp-narrow", "tensor-wide", "pipeline-deep", "decode-deep")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("measured") / "here.toml"
+    measure_machine(path, name="here", device="cpu", processes=2, minutes=3.0, quick=True)
+    return path
+
+
+def test_a_second_run_measures_little_and_says_the_same_machine(path):
+    journal = path.with_suffix(".journal.jsonl")
+    before = journal.read_bytes()
+    again = measure_machine(path, name="here", device="cpu", processes=2, minutes=0.0, quick=True)
+    assert journal.read_bytes() == before
+    assert again.toml == path.read_text()
+
+
+def test_a_journal_of_another_precision_is_refused(path):
+    with pytest.raises(InputError, match="precision: fp32, now bf16"):
+        measure_machine(path, device="cpu", processes=2, precision="bf16", quick=True)
+
+
+def test_steps_take_what_is_predicted(path):
+    found = verify_machine(catalogue_with([path]), cases=MEASURED, repeats=2)
+    ratios = {one.case.name: round(one.ratio, 2) for one in found.cases}
+    print(ratios, f"median error {found.median:.1%}")
+    assert all(1.0 / FACTOR < ratio < FACTOR for ratio in ratios.values()), ratios

@@ -1,0 +1,169 @@
+"""Verification without PyTorch: what is run, what is predicted, what is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+import pytest
+from measured_cases import MACHINE, imagined
+
+from clusterwright.asking import catalogue_with
+from clusterwright.calibrate.measure.entry import entry_of
+from clusterwright.cli import main
+from clusterwright.errors import InputError
+from clusterwright.facts import shipped
+from clusterwright.model.parameters import count_parameters
+from clusterwright.report.verify_text import entry_text, verification_text
+from clusterwright.verify.api import Verification, Verified, verify_machine
+from clusterwright.verify.cases import CASES, TRAINING, chosen_cases
+from clusterwright.verify.predicting import machine_of, predict
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("own") / "imagined.toml"
+    entry = entry_of(MACHINE, imagined(), name="imagined", checked="2026-11-22")
+    path.write_text(entry.toml, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def machine(path):
+    return machine_of(catalogue_with([path]))
+
+
+def test_the_ten_are_every_way_twice():
+    assert sorted(case.way for case in CASES) == sorted([*TRAINING, "decode"] * 2)
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_planner_reads_the_model_that_is_run(case):
+    shape = case.shape
+    width = shape.hidden // shape.heads
+    attention = 2 * shape.hidden * width * (shape.heads + shape.kv_heads)
+    layer = attention + 3 * shape.hidden * shape.inner + 2 * shape.hidden
+    ends = 2 * shape.vocabulary * shape.hidden + shape.hidden
+    assert count_parameters(case.model()).total == shape.layers * layer + ends
+
+
+@pytest.mark.parametrize("case", chosen_cases(("data", "fsdp", "tensor", "pipeline", "prefill")))
+def test_no_case_is_predicted_quicker_than_its_products_at_the_peak(case, machine):
+    chip = machine.catalogue.accelerator("imagined")
+    ranks = machine.processes if case.trains else 1
+    weights = count_parameters(case.model()).total - case.shape.vocabulary * case.shape.hidden
+    tokens = case.batch * case.length
+    head = case.shape.vocabulary * case.shape.hidden
+    flops = 6.0 * weights * tokens if case.trains else 2.0 * (weights - head) * tokens
+    assert predict(case, machine).seconds > flops / ranks / chip.peaks["fp32"]
+
+
+@pytest.mark.parametrize("case", chosen_cases(("decode",)))
+def test_no_token_is_decoded_quicker_than_its_weights_are_read(case, machine):
+    chip = machine.catalogue.accelerator("imagined")
+    weights = count_parameters(case.model()).total - case.shape.vocabulary * case.shape.hidden
+    assert predict(case, machine).seconds > 4.0 * weights / chip.memory_bandwidth
+
+
+def test_parts_of_a_prediction_are_its_whole(machine):
+    for case in CASES:
+        found = predict(case, machine)
+        assert sum(found.parts.values()) == pytest.approx(found.seconds), case.name
+
+
+def test_a_misspelt_case_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean data-narrow"):
+        chosen_cases(("data-narow",))
+
+
+def test_cases_are_chosen_by_way_once():
+    assert [case.name for case in chosen_cases(("decode", "decode-deep"))] == [
+        "decode-deep",
+        "decode-grouped",
+    ]
+
+
+def test_a_catalogue_without_a_measured_machine_is_refused():
+    with pytest.raises(InputError, match=r"no measured machine.*calibrate measure"):
+        machine_of(shipped())
+
+
+def test_a_machine_that_the_file_does_not_have_is_refused(path):
+    with pytest.raises(InputError, match="no machine called 'other': it has imagined"):
+        machine_of(catalogue_with([path]), "other")
+
+
+class Processor:
+    """As much of PyTorch as is asked before anything runs."""
+
+    __version__ = "2.13.0"
+
+    class cuda:  # noqa: N801 - PyTorch's name
+        @staticmethod
+        def is_available():
+            return False
+
+        @staticmethod
+        def device_count():
+            return 0
+
+
+@pytest.fixture
+def torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", Processor)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+def test_another_machines_file_is_refused(torch, path):
+    with pytest.raises(InputError, match="was measured on 'Imagined processor', but this is"):
+        verify_machine(catalogue_with([path]))
+
+
+def test_too_few_cores_are_refused(torch, path, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    with pytest.raises(InputError, match="--processes is 2, but must be 1 to 1"):
+        verify_machine(catalogue_with([path]))
+
+
+def test_a_gpu_that_is_not_there_is_refused(torch, capsys, tmp_path):
+    out = str(tmp_path / "my.toml")
+    assert main(["calibrate", "measure", "--device", "cuda", "--out", out]) == 2
+    assert "PyTorch sees no GPU here" in capsys.readouterr().err
+
+
+def test_more_processes_than_cores_are_refused(torch, capsys, tmp_path):
+    out = str(tmp_path / "my.toml")
+    assert main(["calibrate", "measure", "--processes", "3", "--out", out]) == 2
+    assert "must be 1 to 2: there are 2 cores" in capsys.readouterr().err
+
+
+def test_the_tables_say_what_was_found(machine):
+    case = CASES[0]
+    one = Verified(
+        case=case, predicted=1.1, measured=1.0, ratio=1.1, parts={"ideal": 1.1}, steps=(1.0,)
+    )
+    found = Verification(
+        machine="imagined",
+        processor="Imagined processor",
+        processes=2,
+        threads=1,
+        cases=(one,),
+        median=one.error,
+    )
+    text = verification_text(found)
+    assert "1100 ms" in text
+    assert "1.10" in text
+    assert "median error 10.0 % over 1 cases" in text
+
+
+def test_what_was_measured_is_told_with_its_errors():
+    entry = entry_of(MACHINE, imagined(quick=True), name="imagined", checked="2026-11-22")
+    text = entry_text(entry)
+    assert "imagined: 2 x Imagined processor" in text
+    assert "attention backward" in text
+
+
+def test_what_is_measured_becomes_json(machine):
+    entry = entry_of(MACHINE, imagined(quick=True), name="imagined", checked="2026-11-22")
+    assert msgspec.json.decode(msgspec.json.encode(entry))["name"] == "imagined"
