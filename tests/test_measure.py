@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import msgspec
@@ -26,6 +28,7 @@ from clusterwright.calibrate.measure.entry import entry_of
 from clusterwright.calibrate.measure.fits import rows_of
 from clusterwright.calibrate.measure.journal import Journal, Measured
 from clusterwright.calibrate.measure.launching import launch
+from clusterwright.calibrate.measure.program import alive
 from clusterwright.calibrate.measure.tasks import Task, sweep
 from clusterwright.calibrate.measure.timing import settle
 from clusterwright.cli import main
@@ -141,7 +144,7 @@ class TestJournal:
             (b"my notes\n", "no journal"),
             (b"", "no journal"),
             (b'{"version": 99, "machine": {}}\n', "version 99"),
-            (b'{"version": 1, "machine": {}}\n', "broken"),
+            (b'{"version": 2, "machine": {}}\n', "broken"),
         ],
     )
     def test_another_file_is_refused(self, journal, content, said):
@@ -255,6 +258,13 @@ class TestRefusals:
         with pytest.raises(InputError, match=r"No module named .*see"):
             launch("clusterwright.no_such", tmp_path, processes=1, threads=1, log=log)
         assert log.exists()
+
+
+def test_a_sweep_ends_with_whoever_began_it():
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    assert alive(os.getpid())
+    assert not alive(child.pid)
 
 
 def test_times_are_written_with_enough_digits(entry):

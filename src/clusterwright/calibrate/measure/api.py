@@ -17,7 +17,7 @@ from clusterwright.calibrate.measure.launching import launch
 from clusterwright.calibrate.measure.machine import DeviceKind, MachineFacts, describe
 from clusterwright.calibrate.measure.program import Order
 from clusterwright.calibrate.measure.tasks import sweep
-from clusterwright.errors import InputError
+from clusterwright.errors import InputError, TableError
 from clusterwright.facts import shipped
 
 PROGRAM = "clusterwright.calibrate.measure.program"
@@ -89,13 +89,20 @@ def measure_machine(
             precision=machine.precision,
             threads=threads,
             minutes=minutes,
+            parent=os.getpid(),
             journal=str(journal.path),
             tasks=left,
         )
         _run(order, machine, target, done=len(tasks) - len(left), of=len(tasks), watch=watch)
     head, found = journal.read()
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
-    entry = entry_of(head.machine, tuple(found.values()), name=name, checked=today)
+    try:
+        entry = entry_of(head.machine, tuple(found.values()), name=name, checked=today)
+    except TableError as error:
+        raise InputError(
+            f"{len(found)} of {len(tasks)} tasks are too few to make an entry of ({error}): run it "
+            f"again with more --minutes, it goes on where it was"
+        ) from None
     target.write_text(entry.toml, encoding="utf-8")
     return entry
 

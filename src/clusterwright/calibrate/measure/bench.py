@@ -31,6 +31,8 @@ def import_torch() -> Any:  # noqa: ANN401 - the module
     return torch
 
 
+PARTING = 0.5
+"""Until the slowest process has read its last message. [s]"""
 RETRIES = 3
 LEAST_SHARE = 0.96
 """Of a core that a thread at work has when no other program takes turns with it. [1]"""
@@ -111,8 +113,11 @@ class Bench:
             self.torch.distributed.init_process_group(backend)
 
     def leave(self) -> None:
-        """Part from the other processes."""
+        """Part from the other processes, when all have come to their end."""
         if self.processes > 1:
+            self.torch.distributed.barrier()
+            # Gloo aborts a process that still reads what the others have closed already.
+            time.sleep(PARTING)
             self.torch.distributed.destroy_process_group()
 
 

@@ -12,7 +12,7 @@ from clusterwright.calibrate.measure.timing import Timing
 from clusterwright.errors import InputError
 from clusterwright.records import Record
 
-VERSION = 1
+VERSION = 2
 """Of what lines mean and how things are timed; a journal of another version is not gone on with."""
 
 

@@ -86,7 +86,7 @@ def describe(
             units=threads,
             clock=clock,
             power=_rapl_limit(),
-            versions=versions | {"system": platform.release()},
+            versions=versions | {"system": platform.system()},
             **common,
         )
     found = torch.cuda.get_device_properties(0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
 
@@ -29,19 +31,42 @@ def run_of(task: Task, bench: Bench) -> tuple[Run, float]:
 
 
 def _product(task: Task, bench: Bench) -> tuple[Run, float]:
-    """Products as a linear layer makes them, its weights cold."""
+    """Products as a training step makes them.
+
+    What was made just before is warm (the input of a layer, the gradient of its output), what lies
+    longer is cold: weights, and the inputs that the forward pass has left for the gradients of
+    weights. Results go where nothing was written lately.
+    """
     m, n, k = (int(task.sizes[name]) for name in "mnk")
     functional = bench.torch.nn.functional
-    if task.way == "tn":  # gradient of weights: both operands are activations
-        left, right = bench.tensor(k, m), bench.tensor(k, n)
-        return lambda: left.t() @ right, 1.0
-    shape = (n, k) if task.way == "nt" else (k, n)
-    copies = int(min(MOST_COPIES, max(1.0, COLD_BYTES / (n * k * bench.element_bytes))))
-    weights = cycle([bench.tensor(*shape) for _ in range(copies)])
+    if task.way == "tn":
+        warm, cold = bench.tensor(k, m), _in_turn(bench, k, n)
+        return _kept(lambda: warm.t() @ next(cold), m * n * bench.element_bytes), 1.0
     rows = bench.tensor(m, k)
     if task.way == "nt":
-        return lambda: functional.linear(rows, next(weights)), 1.0
-    return lambda: rows @ next(weights), 1.0
+        weights = _in_turn(bench, n, k)
+        return _kept(
+            lambda: functional.linear(rows, next(weights)), m * n * bench.element_bytes
+        ), 1.0
+    weights = _in_turn(bench, k, n)
+    return _kept(lambda: rows @ next(weights), m * n * bench.element_bytes), 1.0
+
+
+def _copies(num_bytes: float) -> int:
+    """How many tensors of a size fill the caches and more."""
+    return int(min(MOST_COPIES, max(1.0, COLD_BYTES / num_bytes)))
+
+
+def _in_turn(bench: Bench, *shape: int) -> Iterator[Any]:
+    """Tensors of a shape, so many that each is cold when its turn comes again."""
+    copies = _copies(math.prod(shape) * bench.element_bytes)
+    return cycle([bench.tensor(*shape) for _ in range(copies)])
+
+
+def _kept(run: Run, num_bytes: float) -> Run:
+    """The same, with results held for a while: the next ones are written elsewhere."""
+    held: deque[Any] = deque(maxlen=_copies(num_bytes))
+    return lambda: held.append(run())
 
 
 def _attention(task: Task, bench: Bench) -> tuple[Run, float]:
@@ -59,7 +84,8 @@ def _attention(task: Task, bench: Bench) -> tuple[Run, float]:
         return attend(query, key, value, is_causal=True, enable_gqa=grouped)
 
     if not backward:
-        return forward, 1.0
+        held = math.prod(shape) * bench.element_bytes
+        return _kept(forward, held), 1.0
     result = forward()
     gradient = bench.torch.ones_like(result)
     inputs = (query, key, value)
@@ -74,15 +100,12 @@ def _decode(task: Task, bench: Bench) -> tuple[Run, float]:
     size = {name: int(value) for name, value in task.sizes.items()}
     query = bench.tensor(size["batch"], size["heads"], 1, size["width"])
     shape = (size["batch"], size["kv_heads"], size["keys"], size["width"])
-    each = 2 * bench.element_bytes * size["batch"] * size["kv_heads"] * size["keys"] * size["width"]
-    copies = int(min(MOST_COPIES, max(1.0, COLD_BYTES / each)))
-    caches = cycle([(bench.tensor(*shape), bench.tensor(*shape)) for _ in range(copies)])
+    keys, values = _in_turn(bench, *shape), _in_turn(bench, *shape)
     attend = bench.torch.nn.functional.scaled_dot_product_attention
     grouped = size["heads"] != size["kv_heads"]
 
     def run() -> None:
-        key, value = next(caches)
-        attend(query, key, value, enable_gqa=grouped)
+        attend(query, next(keys), next(values), enable_gqa=grouped)
 
     return run, 1.0
 
@@ -102,7 +125,11 @@ def _operator(task: Task, bench: Bench) -> tuple[Run, float]:
         return decode_operators(bench, tokens, width, between=task.way == "layer"), 1.0
     inputs, forward = LAYER_OPERATORS[task.way](bench, tokens, width)
     gradient = bench.torch.ones_like(forward())
-    return lambda: bench.torch.autograd.grad(forward(), inputs, gradient), 1.0
+    both = _kept(
+        lambda: bench.torch.autograd.grad(forward(), inputs, gradient),
+        gradient.numel() * bench.element_bytes if gradient.ndim else inputs[0].nbytes,
+    )
+    return both, 1.0
 
 
 def _host(task: Task, bench: Bench) -> tuple[Run, float]:

@@ -22,13 +22,15 @@ from clusterwright.records import Record
 class Order(Record, frozen=True, kw_only=True):
     """What the processes are told: where to measure what, until when.
 
-    ``minutes``: after which no further task is begun.
+    ``minutes``: after which no further task is begun; nor is one when ``parent``, the process that
+    gave the order, is no more.
     """
 
     device: DeviceKind
     precision: str
     threads: int
     minutes: float
+    parent: int
     journal: str
     tasks: tuple[Task, ...]
 
@@ -43,13 +45,23 @@ def main(path: str) -> None:
     bench.join()
     journal, end = Journal(Path(order.journal)), time.monotonic() + 60.0 * order.minutes
     for task in order.tasks:
-        if bench.slowest(time.monotonic() - end) > 0.0:
+        over = time.monotonic() > end or not alive(order.parent)
+        if bench.slowest(float(over)) > 0.0:
             break
         timing = measure(task, bench)
         if rank == 0:
             journal.add(Measured(task=task, timing=timing))
         gc.collect()
     bench.leave()
+
+
+def alive(process: int) -> bool:
+    """Tell whether a process of this user runs; one that was killed takes its sweep with it."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def measure(task: Task, bench: Bench) -> Timing:
