@@ -58,8 +58,8 @@ def _notes(parts: tuple[Part, ...], options: Options) -> tuple[str, ...]:
         )
     if any(part.replicas > 1 for part in parts):
         notes.append(
-            "Every replica answers at a host of its own choosing (squeue says which): "
-            "put a router before them"
+            "Every replica answers at a host of Slurm's choosing: squeue says which, and a router "
+            "before them must be told"
         )
     return tuple(notes)
 
