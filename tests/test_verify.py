@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import msgspec
@@ -15,9 +16,11 @@ from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.verify_text import entry_text, verification_text
-from clusterwright.verify.api import Verification, Verified, verify_machine
+from clusterwright.verify import program
+from clusterwright.verify.api import Verification, Verified, verified, verify_machine
 from clusterwright.verify.cases import CASES, TRAINING, chosen_cases
-from clusterwright.verify.predicting import machine_of, predict
+from clusterwright.verify.predicting import Prediction, machine_of, predict
+from clusterwright.verify.program import Result
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +144,13 @@ def test_more_processes_than_cores_are_refused(torch, capsys, tmp_path):
 def test_the_tables_say_what_was_found(machine):
     case = CASES[0]
     one = Verified(
-        case=case, predicted=1.1, measured=1.0, ratio=1.1, parts={"ideal": 1.1}, steps=(1.0,)
+        case=case,
+        predicted=1.1,
+        measured=1.0,
+        ratio=1.1,
+        disturbed=True,
+        parts={"ideal": 1.1},
+        steps=(1.0,),
     )
     found = Verification(
         machine="imagined",
@@ -155,6 +164,28 @@ def test_the_tables_say_what_was_found(machine):
     assert "1100 ms" in text
     assert "1.10" in text
     assert "median error 10.0 % over 1 cases" in text
+    assert f"other programs took the cores all the time of {case.name}" in text
+
+
+def test_steps_left_in_peace_count_before_quicker_ones_of_others():
+    case = CASES[0]
+    turns = [
+        Result(case=case.name, seconds=(2.0, 2.0), disturbed=(True, True)),
+        Result(case=case.name, seconds=(3.0, 9.0), disturbed=(False, True)),
+    ]
+    one = verified(case, Prediction(3.3, {}), turns)
+    assert (one.measured, one.disturbed) == (3.0, False)
+    assert one.ratio == pytest.approx(1.1)
+    all_of_them = verified(case, Prediction(3.3, {}), turns[:1])
+    assert (all_of_them.measured, all_of_them.disturbed) == (2.0, True)
+
+
+def test_the_time_that_all_have_used_grows(monkeypatch, tmp_path):
+    stat = tmp_path / "stat"
+    monkeypatch.setattr(program, "STAT", stat)
+    assert program.used_time() == 0.0
+    stat.write_text("cpu  100 10 20 4000 5 0 10 60 0 0\ncpu0 1 1 1\n")
+    assert program.used_time() == pytest.approx(200 / os.sysconf("SC_CLK_TCK"))
 
 
 def test_what_was_measured_is_told_with_its_errors():

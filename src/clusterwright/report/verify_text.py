@@ -49,6 +49,9 @@ def verification_text(found: Verification) -> str:
         "",
         f"median error {percent(found.median)} over {len(found.cases)} cases",
     ]
+    disturbed = [one.case.name for one in found.cases if one.disturbed]
+    if disturbed:
+        lines.append(f"other programs took the cores all the time of {', '.join(disturbed)}")
     return "\n".join(lines) + "\n"
 
 

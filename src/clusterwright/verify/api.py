@@ -35,13 +35,15 @@ class Verified(Record, frozen=True, kw_only=True):
     """One case: what was predicted, and what was measured.
 
     ``measured``: the lower quartile of the quicker turn's steps. [s] ``ratio``: predicted over
-    measured. [1] ``parts``: of the prediction. [s] ``steps``: every repeated step. [s]
+    measured. [1] ``disturbed``: whether other programs ran during all of them. ``parts``: of the
+    prediction. [s] ``steps``: every repeated step. [s]
     """
 
     case: Case
     predicted: float
     measured: float
     ratio: float
+    disturbed: bool
     parts: dict[str, float]
     steps: tuple[float, ...]
 
@@ -103,7 +105,7 @@ def verify_machine(
         if part:
             for name, result in _measured(found, part, repeats, alone=alone, watch=watch).items():
                 measured[name].append(result)
-    rows = tuple(_verified(case, predictions[case.name], measured[case.name]) for case in wanted)
+    rows = tuple(verified(case, predictions[case.name], measured[case.name]) for case in wanted)
     return Verification(
         machine=found.name,
         processor=found.processor,
@@ -187,13 +189,20 @@ def _measured(
     return {one.case: one for one in found}
 
 
-def _verified(case: Case, predicted: Prediction, measured: list[Result]) -> Verified:
-    quickest = min(quartile(list(one.seconds), 0.25) for one in measured)
+def verified(case: Case, predicted: Prediction, measured: list[Result]) -> Verified:
+    """Hold a prediction against turns of steps; those left in peace count before all others."""
+    peaceful = [
+        [time for time, busy in zip(one.seconds, one.disturbed, strict=True) if not busy]
+        for one in measured
+    ]
+    turns = [turn for turn in peaceful if turn] or [list(one.seconds) for one in measured]
+    quickest = min(quartile(turn, 0.25) for turn in turns)
     return Verified(
         case=case,
         predicted=predicted.seconds,
         measured=quickest,
         ratio=predicted.seconds / quickest,
+        disturbed=not any(peaceful),
         parts=predicted.parts,
         steps=tuple(second for one in measured for second in one.seconds),
     )

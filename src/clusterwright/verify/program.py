@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -19,8 +20,11 @@ from clusterwright.verify.decoding import measured_step
 from clusterwright.verify.training import step_of
 
 WARM = 2
-LONGEST = 10.0
+LONGEST = 15.0
 """Seconds after which a case is not repeated any more."""
+OTHERS = 0.04
+"""Share of all cores from which on others have disturbed a step. [1]"""
+STAT = Path("/proc/stat")
 
 
 class Order(Record, frozen=True, kw_only=True):
@@ -35,10 +39,11 @@ class Order(Record, frozen=True, kw_only=True):
 
 
 class Result(Record, frozen=True, kw_only=True):
-    """A line: one case, and the seconds of each repeated step."""
+    """A line: one case, the seconds of each repeated step, and which of them others disturbed."""
 
     case: str
     seconds: tuple[float, ...]
+    disturbed: tuple[bool, ...]
 
 
 def main(path: str) -> None:
@@ -51,29 +56,78 @@ def main(path: str) -> None:
     warnings.filterwarnings("ignore")  # of PyTorch's own parts at each other
     bench.join()
     for case in order.cases:
-        seconds = _seconds(case, bench, order.repeats)
+        result = (
+            _trained(case, bench, order.repeats)
+            if case.trains
+            else _inferred(case, bench, order.repeats)
+        )
         if rank == 0:
             with Path(order.results).open("ab") as file:
-                line = Result(case=case.name, seconds=tuple(seconds))
-                file.write(msgspec.json.encode(line) + b"\n")
+                file.write(msgspec.json.encode(result) + b"\n")
         gc.collect()
     bench.leave()
 
 
-def _seconds(case: Case, bench: Bench, repeats: int) -> list[float]:
-    if not case.trains:
-        return measured_step(case, bench, repeats)
+def _trained(case: Case, bench: Bench, repeats: int) -> Result:
+    """Repeat a step until so many were left in peace, or for as long as a case may take."""
     step = step_of(case, bench)
     for _ in range(WARM):
         step()
     found: list[float] = []
+    disturbed: list[bool] = []
     end = time.monotonic() + LONGEST
-    for _ in range(repeats):
+    while disturbed.count(False) < repeats:
         if found and bench.slowest(time.monotonic() - end) > 0.0:
             break
-        bench.slowest(0.0)  # all begin together
-        found.append(bench.slowest(bench.seconds(step, 1)))
-    return found
+        with Watch(bench) as watch:
+            bench.slowest(0.0)  # all begin together
+            found.append(bench.slowest(bench.seconds(step, 1)))
+        disturbed.append(watch.disturbed)
+    return Result(case=case.name, seconds=tuple(found), disturbed=tuple(disturbed))
+
+
+def _inferred(case: Case, bench: Bench, repeats: int) -> Result:
+    """Decode, or take prompts, repeatedly; single tokens are too short to watch each."""
+    with Watch(bench) as watch:
+        found = measured_step(case, bench, repeats)
+    disturbed = (watch.disturbed,) * len(found)
+    return Result(case=case.name, seconds=tuple(found), disturbed=disturbed)
+
+
+class Watch:
+    """Whether other programs, or other guests of the same host, took the cores meanwhile.
+
+    Parameters
+    ----------
+    bench
+        This process's device, which knows the other processes.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.disturbed = False
+
+    def __enter__(self) -> Self:
+        """Note what was used so far."""
+        self._start, self._own, self._all = time.monotonic(), time.process_time(), used_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Compare what all have used since with what these processes have."""
+        lasted, own = time.monotonic() - self._start, time.process_time() - self._own
+        others = used_time() - self._all - self.bench.summed(own)
+        share = others / (lasted * (os.cpu_count() or 1))
+        self.disturbed = self.bench.slowest(share) > OTHERS
+
+
+def used_time() -> float:
+    """Time that all cores were busy or kept waiting since they were started; 0: not known. [s]"""
+    try:
+        line = STAT.read_text(encoding="ascii").partition("\n")[0]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _waiting, irq, soft, stolen = map(float, line.split()[1:9])
+    return (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 RANKS = (("RANK", "0"), ("WORLD_SIZE", "1"))

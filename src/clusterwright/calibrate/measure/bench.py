@@ -33,7 +33,7 @@ def import_torch() -> Any:  # noqa: ANN401 - the module
 
 PARTING = 0.5
 """Until the slowest process has read its last message. [s]"""
-RETRIES = 3
+TRIES = 2
 LEAST_SHARE = 0.96
 """Of a core that a thread at work has when no other program takes turns with it. [1]"""
 
@@ -106,6 +106,14 @@ class Bench:
         dist.all_reduce(box, op=dist.ReduceOp.MAX)
         return float(box[0])
 
+    def summed(self, value: float) -> float:
+        """Return the sum of the processes' values."""
+        if self.processes == 1:
+            return value
+        box = self.torch.tensor([value], dtype=self.torch.float64)
+        self.torch.distributed.all_reduce(box)
+        return float(box[0])
+
     def join(self) -> None:
         """Meet the other processes: gloo for processors, NCCL beside it for GPUs."""
         if self.processes > 1:
@@ -134,7 +142,7 @@ class Sampler:
         What is timed.
     watched
         Whether a process that waits is one that others have taken the core from: true of what
-        computes. Such a sample is taken again, a few times, and counted as ``disturbed`` where that
+        computes. Such a sample is taken again, and counted as ``disturbed`` where that
         does not help.
     """
 
@@ -145,7 +153,7 @@ class Sampler:
 
     def __call__(self, runs: int) -> float:
         """Return seconds of so many runs in a row."""
-        for _ in range(RETRIES):
+        for _ in range(TRIES):
             before = time.process_time()
             own = self.bench.seconds(self.run, runs)
             had = (time.process_time() - before) / max(own, 1e-9)

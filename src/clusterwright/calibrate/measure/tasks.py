@@ -100,14 +100,15 @@ def sweep(*, processes: int, large: bool = False, quick: bool = False) -> tuple[
     large
         For a device with much memory and speed.
     quick
-        Only what a quick sweep measures.
+        Only what a quick sweep measures, once.
     """
     found = [*_products(large), *_attention(large), *_decoding(), *_streams(large), *_operators()]
     found += [*_host(), *_optimizer(large)]
     if processes > 1:
         found += _collectives()
     chosen = [task for task in found if task.quick or not quick]
-    again = [msgspec.structs.replace(task, turn=turn) for turn in TURNS for task in chosen]
+    turns = TURNS[:1] if quick else TURNS
+    again = [msgspec.structs.replace(task, turn=turn) for turn in turns for task in chosen]
     return tuple(sorted(again, key=lambda task: (task.turn, not task.quick, _shuffled(task.key))))
 
 
