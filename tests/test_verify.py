@@ -152,18 +152,20 @@ def test_the_tables_say_what_was_found(machine):
         parts={"ideal": 1.1},
         steps=(1.0,),
     )
+    other = msgspec.structs.replace(one, predicted=0.98, ratio=0.98, disturbed=False)
     found = Verification(
         machine="imagined",
         processor="Imagined processor",
         processes=2,
         threads=1,
-        cases=(one,),
-        median=one.error,
+        cases=(one, other),
+        median=0.06,
     )
     text = verification_text(found)
     assert "1100 ms" in text
     assert "1.10" in text
-    assert "median error 10.0 % over 1 cases" in text
+    assert "median error 6.0 % over 2 cases" in text
+    assert "median error 2.0 % over the 1 left in peace" in text
     assert f"other programs took the cores all the time of {case.name}" in text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from clusterwright.aligned import aligned, percent
 from clusterwright.calibrate.measure.entry import Entry
 from clusterwright.units import format_quantity
@@ -52,6 +54,9 @@ def verification_text(found: Verification) -> str:
     disturbed = [one.case.name for one in found.cases if one.disturbed]
     if disturbed:
         lines.append(f"other programs took the cores all the time of {', '.join(disturbed)}")
+        left = [one.error for one in found.cases if not one.disturbed]
+        if left:
+            lines.append(f"median error {percent(median(left))} over the {len(left)} left in peace")
     return "\n".join(lines) + "\n"
 
 

@@ -164,6 +164,7 @@ def _measured(
             precision=machine.precision,
             threads=machine.threads,
             repeats=repeats,
+            parent=os.getpid(),
             results=str(Path(folder) / "results.jsonl"),
             cases=cases,
         )

@@ -14,6 +14,7 @@ import msgspec
 
 from clusterwright.calibrate.measure.bench import Bench
 from clusterwright.calibrate.measure.machine import DeviceKind
+from clusterwright.calibrate.measure.program import alive
 from clusterwright.records import Record
 from clusterwright.verify.cases import Case
 from clusterwright.verify.decoding import measured_step
@@ -28,12 +29,13 @@ STAT = Path("/proc/stat")
 
 
 class Order(Record, frozen=True, kw_only=True):
-    """What the processes are told: which cases to run, how often, where to write."""
+    """What the processes are told: which cases to run, how often, where to write, and for whom."""
 
     device: DeviceKind
     precision: str
     threads: int
     repeats: int
+    parent: int
     results: str
     cases: tuple[Case, ...]
 
@@ -56,6 +58,8 @@ def main(path: str) -> None:
     warnings.filterwarnings("ignore")  # of PyTorch's own parts at each other
     bench.join()
     for case in order.cases:
+        if bench.slowest(float(not alive(order.parent))) > 0.0:
+            break
         result = (
             _trained(case, bench, order.repeats)
             if case.trains
