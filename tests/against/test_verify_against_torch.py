@@ -2,8 +2,8 @@
 
 A test runs on machines that others share, where the same product takes half as long again from one
 minute to the next, and twice as long while another program has one of the cores. The median over
-the ten cases is reported by `clusterwright verify`; here the median of what was left in peace must be
-right within a factor that noise does not reach, and that a unit or a pass taken wrongly does.
+the ten cases is reported by `clusterwright verify`; here the median of what was left in peace must
+be right within a factor that noise does not reach, and that a unit or a pass taken wrongly does.
 """
 
 from __future__ import annotations
