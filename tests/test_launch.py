@@ -17,12 +17,13 @@ from clusterwright.facts import shipped
 from clusterwright.launch.api import launch_plan
 from clusterwright.launch.architecture import architecture_of
 from clusterwright.launch.folder import MARK, write_launch
-from clusterwright.launch.job import host_size, training_job
+from clusterwright.launch.job import training_job
 from clusterwright.launch.megatron import layout
 from clusterwright.launch.records import Ask, Launch, Options
 from clusterwright.launch.shell import NEEDED, VARIABLE, array, asked, exports, quoted
 from clusterwright.planner import load_plan, plan_training
 from clusterwright.saving import save_plan
+from clusterwright.site.machine import host_size
 from clusterwright.training.plan import TrainingPlan
 
 
@@ -177,7 +178,7 @@ def test_all_that_a_tool_cannot_do_is_said_at_once(plan: TrainingPlan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "size"), [("h100", 8), ("gb200", 4), ("gb300", 4), ("a100", 8)]
+    ("accelerator", "size"), [("h100", 8), ("gb200", 4), ("gb300", 4), ("a100", 8), ("tpu-v5p", 4)]
 )
 def test_a_rack_is_as_many_hosts_as_it_has_systems(accelerator: str, size: int) -> None:
     assert host_size(shipped().any_cluster(accelerator, 144), shipped()) == size

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from clusterwright.asking import ask_training, find_model
+from clusterwright.asking import ask_training
 from clusterwright.asking_account import run_site, with_account
+from clusterwright.asking_model import find_model
 from clusterwright.asking_prices import SiteOptions
 from clusterwright.cli import main
 from clusterwright.errors import InputError

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import msgspec
 
-from clusterwright.asking import find_model, quantity_of, whole_number
+from clusterwright.asking import quantity_of, whole_number
 from clusterwright.asking_load import time_of
+from clusterwright.asking_model import find_model
 from clusterwright.buildout.machine import power_of, rack_of
 from clusterwright.buildout.model import LAST, NEEDED
 from clusterwright.buildout.plan import CLOCKS, BuildQuestion, Training

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from clusterwright.asking import find_cluster, find_model, quantity_of, whole_number
+from clusterwright.asking import find_cluster, quantity_of, whole_number
+from clusterwright.asking_model import find_model
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped, usual
@@ -20,7 +21,7 @@ from clusterwright.hardware import Cluster
 from clusterwright.model.parameters import count_parameters
 from clusterwright.model.records import Model
 from clusterwright.planner import load_plan
-from clusterwright.site.machine import node_size_of
+from clusterwright.site.machine import host_size
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.uncertain import Input, from_interval, known, scaled
 from clusterwright.units import format_count, parse
@@ -29,7 +30,6 @@ USUAL_PARAMETERS = 405e9
 """Of a model that nobody names: the largest that is published with all that failed on the way."""
 FILLED = 0.5
 """Share of the memory that the state of such a model takes at most."""
-LARGEST_HOST = 16
 """Accelerators of one host at most; what the catalogue calls a node and is larger has several."""
 WATCHED = "30d"
 TIMES = {
@@ -128,7 +128,7 @@ def ask_run(
         if times.get(option) is not None:
             inputs[name] = known(quantity_of(str(times[option]), "s", f"--{option}"), "s")
     span, watched = _span(plan, days, work, assumed)
-    node, kept = _host_size(cluster, facts), _tier(tier)
+    node, kept = min(count, host_size(cluster, facts)), _tier(tier)
     whole = elastic or kept == "replica"
     if seed < 0:
         raise InputError(f"--seed is {seed}, but must be zero or more")
@@ -160,7 +160,7 @@ def failures_of(
     """
     size = float(count_parameters(model).total)
     inputs, causes = _inputs(cluster, size, rate, catalogue, option="--failure-rate")
-    node = _host_size(cluster, catalogue)
+    node = min(cluster.count, host_size(cluster, catalogue))
     return RunQuestion(
         machine=cluster.name,
         accelerators=cluster.count,
@@ -222,12 +222,6 @@ def _machine(
         )
     count = None if accelerators is None else whole_number(accelerators, "--accelerators")
     return find_cluster(target, accelerator, count, catalogue)
-
-
-def _host_size(cluster: Cluster, catalogue: Catalogue) -> int:
-    """Accelerators of one host: what fails, and is exchanged, together."""
-    size = node_size_of(cluster, catalogue)
-    return size if size <= LARGEST_HOST else round(usual(catalogue, "run-host").value)
 
 
 def _size(

@@ -7,8 +7,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from clusterwright.asking import find_config, find_model, whole_number
+from clusterwright.asking import whole_number
 from clusterwright.asking_load import make_load
+from clusterwright.asking_model import find_config, find_model
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.device import HELD, Device
 from clusterwright.errors import InputError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, get_args
 
-from clusterwright.asking import find_model
 from clusterwright.asking_load import time_of
+from clusterwright.asking_model import find_model
 from clusterwright.asking_sites import ask_inner_steps, ask_method, ask_sites
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError

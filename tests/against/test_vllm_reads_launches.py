@@ -20,7 +20,7 @@ from serving_launch_cases import (
     wide,
 )
 
-from clusterwright.asking import find_config
+from clusterwright.asking_model import find_config
 from clusterwright.facts import shipped
 from clusterwright.inference import Deployment
 from clusterwright.launch import engine

@@ -10,7 +10,7 @@ import msgspec
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError, nearest_names
 from clusterwright.facts import shipped
-from clusterwright.launch.job import host_size, training_job
+from clusterwright.launch.job import training_job
 from clusterwright.launch.naming import check_name
 from clusterwright.launch.places import PLACES, check_starts, check_used, folder_of, place_named
 from clusterwright.launch.readme import readme
@@ -121,8 +121,7 @@ def _training_parts(
             hosts=job.hosts,
             per_host=job.per_host,
             device=job.device,
-            whole=bool(options.per_host)
-            or job.per_host == host_size(plan.question.cluster, catalogue),
+            whole=job.whole,
         ),
     )
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
-from clusterwright.hardware import Cluster
 from clusterwright.records import Record
+from clusterwright.site.machine import host_size
 from clusterwright.strategy import Strategy
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.training.stages import dealing_of
 from clusterwright.workload import TrainingWorkload
-
-USUAL_HOST = 8
-"""Accelerators of a host where nobody says more."""
 
 DEVICES = {"NVIDIA": "nvidia.com/gpu", "AMD": "amd.com/gpu", "Intel": "habana.ai/gaudi"}
 """What Kubernetes calls a vendor's accelerators, by its device plugin."""
@@ -21,13 +18,15 @@ DEVICES = {"NVIDIA": "nvidia.com/gpu", "AMD": "amd.com/gpu", "Intel": "habana.ai
 class TrainingJob(Record, frozen=True, kw_only=True):
     """One training run on its hosts.
 
-    ``hosts`` of ``per_host`` accelerators are all that the strategy uses. ``chunks``: layers of
-    each pipeline chunk in the model's order; ``head_chunk``: which one holds the loss head.
+    ``hosts`` of ``per_host`` accelerators are all that the strategy uses, ``whole``: and nobody
+    else has a part of a host. ``chunks``: layers of each pipeline chunk in the model's order;
+    ``head_chunk``: which one holds the loss head.
     """
 
     plan: TrainingPlan
     hosts: int
     per_host: int
+    whole: bool
     chunks: tuple[int, ...]
     head_chunk: int
 
@@ -72,7 +71,8 @@ def training_job(plan: TrainingPlan, catalogue: Catalogue, *, per_host: int = 0)
     """
     question, strategy = plan.question, plan.best.strategy
     count = strategy.accelerators
-    size = per_host or min(count, host_size(question.cluster, catalogue))
+    host = per_host or host_size(question.cluster, catalogue)
+    size = per_host or min(count, host)
     if size < 1 or count % size:
         raise InputError(
             f"{count:,} accelerators do not fill hosts of {size}: give --per-host a divisor of "
@@ -88,20 +88,7 @@ def training_job(plan: TrainingPlan, catalogue: Catalogue, *, per_host: int = 0)
         plan=plan,
         hosts=count // size,
         per_host=size,
+        whole=size == host,
         chunks=tuple(int(size) for size in sizes),
         head_chunk=int(head),
     )
-
-
-def host_size(cluster: Cluster, catalogue: Catalogue) -> int:
-    """Accelerators that share one operating system.
-
-    The node of the catalogue's cluster, or the usual one of its accelerator, by its number of
-    hosts; else the scale-up domain, at most `USUAL_HOST`.
-    """
-    for kind, name in (("clusters", cluster.id), ("accelerators", cluster.accelerator.id)):
-        entry = catalogue.entries(kind).get(name)
-        if entry is not None and entry.text("node"):
-            node = catalogue.entry("nodes", entry.text("node")).data
-            return max(1, int(node["accelerators"]) // int(node.get("hosts") or 1))
-    return max(1, min(USUAL_HOST, cluster.levels[0].size))

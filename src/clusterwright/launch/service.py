@@ -8,7 +8,7 @@ from importlib import import_module
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
 from clusterwright.inference import Deployment
-from clusterwright.launch.job import DEVICES, host_size
+from clusterwright.launch.job import DEVICES
 from clusterwright.launch.records import Options, Part
 from clusterwright.planner_serving import server_of
 from clusterwright.records import Record
@@ -16,6 +16,7 @@ from clusterwright.serving.capacity import Memory
 from clusterwright.serving.loads import longest
 from clusterwright.serving.plan import ServingPlan, ServingQuestion
 from clusterwright.serving.server import Pool, Server
+from clusterwright.site.machine import host_size
 
 BLOCK = 64
 """Tokens to whole ones of which the room for a request is rounded."""

@@ -15,6 +15,8 @@ from clusterwright.uncertain import Input, known, weighted
 
 USUAL_NODE = 8
 """Accelerators of a node where nobody says."""
+LARGEST_HOST = 16
+"""Accelerators of the largest hosts; what holds more is a rack, or a pod, of several."""
 DRAWN = known(1.0, why="its power is what it draws")
 """Share of a device's power that it draws while a model runs."""
 
@@ -120,11 +122,26 @@ def joined(cluster: Cluster, parts: Sequence[Machine]) -> Machine:
     )
 
 
+def host_size(cluster: Cluster, catalogue: Catalogue) -> int:
+    """Accelerators that share one operating system: they fail, and are launched, together.
+
+    The node's by the number of its hosts, where that is known. A cluster may be less than a host.
+    """
+    nodes = _nodes(cluster, catalogue)
+    hosts = int(nodes[0].data.get("hosts") or 1) if nodes else 1
+    size = _node_size(cluster, nodes) // hosts
+    return max(1, size) if size <= LARGEST_HOST else round(usual(catalogue, "run-host").value)
+
+
 def node_size_of(cluster: Cluster, catalogue: Catalogue) -> int:
     """Accelerators that go with one node of a cluster."""
-    nodes = _nodes(cluster, catalogue)
-    size = int(nodes[0].data["accelerators"]) if nodes else min(USUAL_NODE, cluster.levels[0].size)
-    return max(1, min(size, cluster.count))
+    return max(1, min(_node_size(cluster, _nodes(cluster, catalogue)), cluster.count))
+
+
+def _node_size(cluster: Cluster, nodes: Sequence[Entry]) -> int:
+    if nodes:
+        return int(nodes[0].data["accelerators"])
+    return min(USUAL_NODE, cluster.levels[0].size)
 
 
 def _nodes(cluster: Cluster, catalogue: Catalogue) -> list[Entry]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from clusterwright.asking import find_model, quantity_of, whole_number
+from clusterwright.asking import quantity_of, whole_number
 from clusterwright.asking_load import rate_of
+from clusterwright.asking_model import find_model
 from clusterwright.asking_serving import price_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
