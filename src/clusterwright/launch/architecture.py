@@ -33,7 +33,8 @@ class Mixture(Record, frozen=True, kw_only=True):
     ``shared_width``: summed over the experts that every token uses. ``dense_first``: layers without
     experts before the others; ``every``: one layer in so many has experts. ``score``: what the
     router makes of its outputs; ``normalised``: whether the chosen weights are made to sum to one.
-    ``bias``: whether a learned bias balances the router.
+    ``bias``: whether a learned bias balances the router; ``balance``: the weight of the loss that
+    does so besides.
     """
 
     num_experts: int
@@ -48,6 +49,7 @@ class Mixture(Record, frozen=True, kw_only=True):
     top_groups: int
     scale: float
     bias: bool
+    balance: float
     shared_gate: bool
 
 
@@ -96,6 +98,12 @@ USUAL_EPSILON = {
     "qwen2_moe": 1e-6,
 } | dict.fromkeys(LATENT, 1e-6)
 """Defaults of the family's class in transformers, where they are not 1e-5."""
+
+BALANCE = {True: "aux_loss_alpha", False: "router_aux_loss_coef"}
+"""What DeepSeek's family, and the others, call the weight of the loss that balances experts."""
+USUAL_BALANCE = dict.fromkeys(("deepseek_v3", "kimi_k2"), 1e-4)
+"""As DeepSeek-V3 was trained (arXiv 2412.19437, section 4.2); for others the default of the
+family's class in transformers."""
 
 
 class _Keys:
@@ -234,5 +242,6 @@ def _mixture(keys: _Keys) -> Mixture | None:
         top_groups=int(config.get("topk_group") or 1),
         scale=float(keys.get("routed_scaling_factor", 2.5 if newest else 1.0, say=newest)),
         bias=newest,
+        balance=float(keys.get(BALANCE[family in LATENT], USUAL_BALANCE.get(family, 1e-3))),
         shared_gate=family == "qwen2_moe",
     )

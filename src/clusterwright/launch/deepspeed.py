@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterwright.errors import InputError
+from clusterwright.launch.customary import BETAS, CLIP, WEIGHT_DECAY, customary_note
 from clusterwright.launch.deepspeed_script import SCRIPT
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
@@ -24,8 +25,8 @@ OWN_CODE = (
 """Families of the catalogue that transformers has no decoder of: they bring code of their own."""
 
 OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "adam": ("AdamW", {"betas": [0.9, 0.95], "weight_decay": 0.1}),
-    "muon": ("Muon", {"weight_decay": 0.1}),
+    "adam": ("AdamW", {"betas": list(BETAS), "weight_decay": WEIGHT_DECAY}),
+    "muon": ("Muon", {"weight_decay": WEIGHT_DECAY}),
     "sgd": ("SGD", {}),
 }
 """Names that DeepSpeed knows, or looks up in ``torch.optim``."""
@@ -64,7 +65,7 @@ def program(job: TrainingJob) -> Program:
             *(LaunchFile(path=path, text=_json(data)) for path, data in files.items()),
         ),
         asks=tuple(_asks(job)),
-        notes=tuple(notes(job)),
+        notes=(*notes(job), customary_note(job.workload.optimizer)),
     )
 
 
@@ -186,7 +187,7 @@ def settings(job: TrainingJob) -> dict[str, Any]:
         "zero_optimization": sharding(job),
         "optimizer": {"type": name, "params": parameters},
         "scheduler": {"type": "WarmupCosineLR", "params": {"total_num_steps": job.steps or 100}},
-        "gradient_clipping": 1.0,
+        "gradient_clipping": CLIP,
         "steps_per_print": 1,
         "wall_clock_breakdown": True,
         "flops_profiler": {"enabled": True, "profile_step": 10, "detailed": False},

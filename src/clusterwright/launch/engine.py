@@ -178,6 +178,16 @@ def quantised_already(replica: Replica) -> bool:
     return bool(replica.question.config.get("quantization_config"))
 
 
+def online(replica: Replica, narrowed: Mapping[str, str]) -> str | None:
+    """How a 16-bit checkpoint is narrowed as it loads; None: it is taken as it is.
+
+    ``narrowed``: formats that the tool makes by itself, and what it calls them.
+    """
+    if mixed(replica) or quantised_already(replica):
+        return None
+    return narrowed.get(replica.deployment.weights)
+
+
 def model_ask(replica: Replica, *, online: bool) -> Ask:
     """The checkpoint: in the plan's format, or in 16 bits where the tool narrows it by itself."""
     d, name = replica.deployment, replica.question.model.name

@@ -7,17 +7,16 @@ own `parse_args` and `validate_args` read the result in ``tests/against``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
 from clusterwright.errors import InputError
 from clusterwright.launch.architecture import Architecture, architecture_of
+from clusterwright.launch.customary import BETAS, CLIP, WEIGHT_DECAY, customary_note
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
 from clusterwright.launch.saving import saving
 from clusterwright.launch.shell import array
 
 VERSION = "megatron-core 0.19.2"
-IMAGE = "nvcr.io/nvidia/pytorch:25.06-py3"
 Words = list[str]
 
 SCHEMES = {"all-gather": "all_gather", "ring": "p2p", "all-to-all": "a2a"}
@@ -56,8 +55,7 @@ def program(job: TrainingJob) -> Program:
         files=(LaunchFile(path="arguments.sh", text=array("ARGUMENTS", words) + "\n"),),
         environment=environment(job),
         asks=asks,
-        image=IMAGE,
-        notes=tuple(notes(architecture)),
+        notes=(*notes(architecture), customary_note(job.workload.optimizer)),
     )
 
 
@@ -144,13 +142,7 @@ def layout(job: TrainingJob) -> str:
         if index == last:
             stage += "m" * mtp + "L"
         stages.append(stage)
-    return "|".join(_folded(stages))
-
-
-def _folded(stages: list[str]) -> Iterator[str]:
-    """Equal chunks next to each other, written once: ``(t*2|)*3`` would hide how many there are."""
-    for stage, same in groupby(stages):
-        yield from [stage] * len(list(same))
+    return "|".join(stages)
 
 
 def _network(model: Architecture) -> Words:
@@ -227,7 +219,7 @@ def _mixture(job: TrainingJob, model: Architecture) -> Words:
         words += ["--moe-router-load-balancing-type", "seq_aux_loss"]
     else:
         words += ["--moe-router-load-balancing-type", "aux_loss"]
-    words += ["--moe-aux-loss-coeff", "1e-3" if not experts.bias else "1e-4"]
+    words += ["--moe-aux-loss-coeff", f"{experts.balance:g}"]
     words += ["--expert-model-parallel-size", str(s.ep)]
     words += ["--expert-tensor-parallel-size", str(s.etp)]
     return words + _dispatcher(job)
@@ -294,7 +286,7 @@ def _optimizer(job: TrainingJob) -> Words:
     s, w = job.strategy, job.workload
     words = ["--optimizer", w.optimizer]
     if w.optimizer == "adam":
-        words += ["--adam-beta1", "0.9", "--adam-beta2", "0.95"]
+        words += ["--adam-beta1", f"{BETAS[0]:g}", "--adam-beta2", f"{BETAS[1]:g}"]
     if w.gradient_bytes == 2.0 and w.precision not in ("fp32", "tf32", "fp16"):
         words += ["--grad-reduce-in-bf16"]
     if s.zero >= 1:
@@ -319,7 +311,9 @@ def _optimizer(job: TrainingJob) -> Words:
             if "--use-precision-aware-optimizer" in words
             else ["--use-precision-aware-optimizer"]
         )
-    return [*words, "--lr", "${LR}", "--min-lr", "${MIN_LR}", "--clip-grad", "1.0"]
+    if w.optimizer != "sgd":
+        words += ["--weight-decay", f"{WEIGHT_DECAY:g}"]
+    return [*words, "--lr", "${LR}", "--min-lr", "${MIN_LR}", "--clip-grad", f"{CLIP:g}"]
 
 
 def _recompute(job: TrainingJob) -> Words:

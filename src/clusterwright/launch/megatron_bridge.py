@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterwright.errors import InputError
+from clusterwright.launch.customary import customary_note
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.megatron import environment, layout
 from clusterwright.launch.megatron_bridge_script import script
@@ -70,7 +71,7 @@ def program(job: TrainingJob) -> Program:
         ),
         environment=environment(job),
         asks=tuple(_asks(job)),
-        notes=tuple(notes(job)),
+        notes=(*notes(job), customary_note(job.workload.optimizer)),
     )
 
 

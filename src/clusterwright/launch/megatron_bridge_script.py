@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from clusterwright.launch.customary import BETAS, CLIP, WEIGHT_DECAY
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.megatron import SCHEMES, SHARDING, STATES
 from clusterwright.launch.python import Code, call, function, written
@@ -239,11 +240,13 @@ def _optimizer(job: TrainingJob) -> Code:
         "optimizer": ("dist_muon" if s.zero else "muon") if muon else w.optimizer,
         "lr": Code('float(os.environ["LR"])'),
         "min_lr": Code('float(os.environ["MIN_LR"])'),
-        "clip_grad": 1.0,
+        "clip_grad": CLIP,
         "use_distributed_optimizer": s.zero > 0 and not muon,
     }
     if w.optimizer == "adam":
-        fields |= {"adam_beta1": 0.9, "adam_beta2": 0.95, "weight_decay": 0.1}
+        fields |= {"adam_beta1": BETAS[0], "adam_beta2": BETAS[1]}
+    if w.optimizer != "sgd":
+        fields["weight_decay"] = WEIGHT_DECAY
     if w.state_bytes != 4.0 or s.offload == "optimizer":
         states = Code(DTYPES[STATES[w.state_bytes]])
         fields |= {"use_precision_aware_optimizer": True}

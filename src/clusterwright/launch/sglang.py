@@ -51,7 +51,7 @@ def program(replica: Replica) -> Program:
             LaunchFile(path="serve.yaml", text=yaml(settings(replica), about=about)),
             LaunchFile(path="arguments.sh", text=engine.arguments_text(words, _lines(replica))),
         ),
-        asks=engine.asks(replica, online=_online(replica) is not None, port=PORT),
+        asks=engine.asks(replica, online=engine.online(replica, ONLINE) is not None, port=PORT),
         image=IMAGE,
         notes=tuple(notes(replica)),
         port=PORT,
@@ -84,7 +84,7 @@ def settings(replica: Replica) -> Table:
         {
             "served-model-name": replica.question.model.name,
             "dtype": engine.sixteen(replica),
-            "quantization": _online(replica),
+            "quantization": engine.online(replica, ONLINE),
             "tp-size": d.tp * d.dp,
             "pp-size": d.pp,
             "attn-dp-size": d.dp if d.dp > 1 else None,
@@ -109,13 +109,6 @@ def _mixes(replica: Replica) -> bool:
     """Whether prompts and decoding share a step, where it can do so."""
     d = replica.deployment
     return replica.question.engine.mixed and not d.drafted and replica.pool.role == "both"
-
-
-def _online(replica: Replica) -> str | None:
-    """How a 16-bit checkpoint is narrowed as it loads; None: it is taken as it is."""
-    if engine.mixed(replica) or engine.quantised_already(replica):
-        return None
-    return ONLINE.get(replica.deployment.weights)
 
 
 def _overlap(replica: Replica) -> Table:
@@ -178,7 +171,7 @@ def _lines(replica: Replica) -> list[str]:
 def notes(replica: Replica) -> Iterator[str]:
     """What differs from the plan, and what a person should look at."""
     yield from engine.notes(replica, "SGLang", ("sglang",))
-    yield from engine.narrowing_notes(replica, _online(replica))
+    yield from engine.narrowing_notes(replica, engine.online(replica, ONLINE))
     d = replica.deployment
     if replica.question.engine.mixed and d.drafted:
         yield "While it speculates, prompts and decoding do not share a step: prompts go first"

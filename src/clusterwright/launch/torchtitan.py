@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from clusterwright.errors import InputError
 from clusterwright.launch.architecture import Architecture, architecture_of
+from clusterwright.launch.customary import customary_note
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
 from clusterwright.launch.saving import saving
@@ -52,7 +53,7 @@ def program(job: TrainingJob) -> Program:
             Ask(variable="WARMUP", what="steps to reach it", default="200"),
             Ask(variable="PROFILE_EVERY", what="steps between profiles", default="1000"),
         ),
-        notes=tuple(notes(job, model)),
+        notes=(*notes(job, model), customary_note(job.workload.optimizer)),
     )
 
 

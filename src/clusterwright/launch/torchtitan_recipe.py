@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusterwright.launch.architecture import Architecture
+from clusterwright.launch.customary import BETAS, CLIP, LAST, WEIGHT_DECAY
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.python import Code, call, function
 from clusterwright.launch.torchtitan_model import FAMILIES, builders, imports
@@ -141,7 +142,7 @@ def _train(job: TrainingJob, model: Architecture) -> str:
             {
                 "warmup_steps": Code('int(os.environ["WARMUP"])'),
                 "decay_type": "cosine",
-                "min_lr_factor": 0.1,
+                "min_lr_factor": LAST,
             },
         ),
         "training": call("TrainingConfig", _training(job)),
@@ -172,7 +173,9 @@ def _train(job: TrainingJob, model: Architecture) -> str:
 
 
 def _optimizer(job: TrainingJob) -> Code:
-    arguments = Code('{"lr": float(os.environ["LR"]), "betas": (0.9, 0.95), "weight_decay": 0.1}')
+    arguments = Code(
+        f'{{"lr": float(os.environ["LR"]), "betas": {BETAS}, "weight_decay": {WEIGHT_DECAY}}}'
+    )
     group = call(
         "ParamGroupConfig",
         {"pattern": ".*", "optimizer_name": "AdamW", "optimizer_kwargs": arguments},
@@ -196,7 +199,7 @@ def _training(job: TrainingJob) -> dict[str, Any]:
         "global_batch_size": w.global_batch,
         "seq_len": w.sequence_length,
         "steps": job.steps or 100,
-        "max_norm": 1.0,
+        "max_norm": CLIP,
         "mixed_precision_param": "float32" if w.precision == "fp32" else "bfloat16",
         "mixed_precision_reduce": "float32",
         "disable_cuda_graphs": not graphs,

@@ -56,7 +56,7 @@ def program(replica: Replica) -> Program:
             LaunchFile(path="serve.yaml", text=text),
             LaunchFile(path="arguments.sh", text=engine.arguments_text(words, _lines(replica))),
         ),
-        asks=engine.asks(replica, online=_online(replica) is not None, port=PORT),
+        asks=engine.asks(replica, online=engine.online(replica, ONLINE) is not None, port=PORT),
         image=IMAGE,
         notes=tuple(notes(replica)),
         port=PORT,
@@ -98,7 +98,7 @@ def settings(replica: Replica) -> Table:
         {
             "served-model-name": replica.question.model.name,
             "dtype": engine.sixteen(replica),
-            "quantization": _online(replica),
+            "quantization": engine.online(replica, ONLINE),
             "tensor-parallel-size": d.tp,
             "pipeline-parallel-size": d.pp,
             "data-parallel-size": d.dp if d.dp > 1 else None,
@@ -116,13 +116,6 @@ def settings(replica: Replica) -> Table:
             **_handover(replica),
         }
     )
-
-
-def _online(replica: Replica) -> str | None:
-    """How a 16-bit checkpoint is narrowed as it loads; None: it is taken as it is."""
-    if engine.mixed(replica) or engine.quantised_already(replica):
-        return None
-    return ONLINE.get(replica.deployment.weights)
 
 
 def _overlap(replica: Replica) -> Table:
@@ -191,7 +184,9 @@ def _lines(replica: Replica) -> list[str]:
 def notes(replica: Replica) -> Iterator[str]:
     """What differs from the plan, and what a person should look at."""
     yield from engine.notes(replica, "vLLM", ("vllm",))
-    yield from engine.narrowing_notes(replica, _online(replica), block="fp8_per_block")
+    yield from engine.narrowing_notes(
+        replica, engine.online(replica, ONLINE), block="fp8_per_block"
+    )
     vendor = replica.question.cluster.accelerator.vendor
     if vendor in PLUGINS:
         yield f"Accelerators of {vendor} need its plugin {PLUGINS[vendor]} beside vLLM"
