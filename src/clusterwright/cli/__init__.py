@@ -10,12 +10,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from clusterwright.errors import ClusterwrightError, nearest_names
+from clusterwright.errors import ClusterwrightError, InputError, nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cyclopts import UnknownCommandError
+
+    from clusterwright.cli.answers import Answer
 
 USAGE = 2
 INTERRUPTED = 130
@@ -31,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Words after ``clusterwright``; None takes those of the process.
     """
     try:
-        code = _run(sys.argv[1:] if arguments is None else list(arguments))
+        answer = ask(sys.argv[1:] if arguments is None else arguments)
+        if answer is not None:
+            _show(answer)
         sys.stdout.flush()
     except ClusterwrightError as error:
         return _refuse(str(error), error.exit_code)
@@ -45,34 +49,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.filename is None:
             return _stop_writing(error)
         return _refuse(f"cannot use {str(error.filename)!r}: {error.strerror}", USAGE)
-    return code
+    return 0 if answer is None else answer.code
 
 
-def _run(words: list[str]) -> int:
-    """Parse, load the one command that was asked for, run it."""
+def ask(words: Sequence[str]) -> Answer | None:
+    """Run one command and return what it found, without printing it.
+
+    Parameters
+    ----------
+    words
+        As after ``clusterwright``. Those that print by themselves, ``--help`` and the tables of
+        the catalogue, return None.
+
+    Raises
+    ------
+    InputError
+        The words cannot be read as a command.
+    ClusterwrightError
+        Whatever the command refuses.
+    """
     from cyclopts import CycloptsError, UnknownCommandError, UnusedCliTokensError
 
+    from clusterwright.cli.answers import Answer
     from clusterwright.cli.tree import build
 
     try:
-        code = build()(
-            words,
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_int_as_exit_code_else_zero",
+        found = build()(
+            list(words), exit_on_error=False, print_error=False, result_action="return_value"
         )
     except UnknownCommandError as error:
         # Its own message would import every command to look for a near one.
-        return _refuse(_unknown_command(error), USAGE)
+        raise InputError(_unknown_command(error)) from None
     except UnusedCliTokensError as error:
         left = " ".join(error.unused_tokens or ())
-        return _refuse(f"nothing takes the word {left!r} here; see --help", USAGE)
+        raise InputError(f"nothing takes the word {left!r} here; see --help") from None
     except CycloptsError as error:
-        return _refuse(" ".join(str(error).split()), USAGE)
+        raise InputError(" ".join(str(error).split())) from None
     except ImportError as error:
         # A lazy command wraps what its import raised; the cause is what a person can mend.
         raise error.__cause__ or error from None
-    return int(code)
+    return found if isinstance(found, Answer) else None
+
+
+def _show(answer: Answer) -> None:
+    from clusterwright.cli.answers import show  # no command needs it before it has an answer
+
+    show(answer)
 
 
 def _unknown_command(error: UnknownCommandError) -> str:

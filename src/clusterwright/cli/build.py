@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_build import ask_build, ask_growing
-from clusterwright.cli.options import Share, Whole, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import Share, Whole
 from clusterwright.errors import InputError
 from clusterwright.planner_build import plan_build
 from clusterwright.report.build_text import build_text
@@ -41,7 +42,7 @@ def build(
     grow_every: str = "7d",
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """How long a cluster takes to build: the longest path, and accelerators month by month.
 
     Parameters
@@ -128,7 +129,4 @@ def build(
         catalogue=facts,
     )
     plan = plan_build(question, then=then)
-    if json:
-        write_json(plan)
-    else:
-        write(build_text(plan))
+    return Answer(plan, lambda: build_text(plan), json=json)

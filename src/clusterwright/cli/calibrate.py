@@ -11,10 +11,10 @@ from cyclopts import App, Parameter
 from clusterwright.asking import catalogue_with
 from clusterwright.calibrate import residuals, writing
 from clusterwright.calibrate.api import fit_kernels
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.calibrate_measure import measure_command
 from clusterwright.cli.calibrate_runs import intervals_command, stacks_command
 from clusterwright.cli.calibrate_serving import serving_command
-from clusterwright.cli.options import write, write_json
 
 app = App(
     name="calibrate",
@@ -38,7 +38,7 @@ def fit_command(
     report: Path | None = None,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Fit the parameters of a kind of kernel, by engine and precision, to measured times.
 
     Parameters
@@ -72,7 +72,4 @@ def fit_command(
         out.write_text(toml, encoding="utf-8")
     if report:
         report.write_text(text, encoding="utf-8")
-    if json:
-        write_json(found.residuals)
-    else:
-        write(text)
+    return Answer(found.residuals, lambda: text, json=json)

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import Whole
 
 
 def measure_command(
@@ -21,7 +22,7 @@ def measure_command(
     minutes: float = 15.0,
     quick: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Measure this machine with PyTorch: products, attention, memory, collectives, the framework.
 
     Stopped or killed, it goes on where it was when it is run again.
@@ -58,10 +59,11 @@ def measure_command(
         quick=quick,
         watch=_show,
     )
-    if json:
-        write_json(found)
-    else:
-        write(entry_text(found) + f"\nwritten to {out}: use it with --catalogue {out}\n")
+    return Answer(
+        found,
+        lambda: entry_text(found) + f"\nwritten to {out}: use it with --catalogue {out}\n",
+        json=json,
+    )
 
 
 def _show(done: int, total: int) -> None:

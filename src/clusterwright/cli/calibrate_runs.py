@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.calibrate import intervals, recording, stacks
-from clusterwright.cli.options import write, write_json
+from clusterwright.cli.answers import Answer
 from clusterwright.software import Stack
 from clusterwright.training.api import estimate_training
 from clusterwright.validation.runs import default_runs_path, read_runs
@@ -32,7 +32,7 @@ def stacks_command(
     out: Path | None = None,
     catalogue: Files = (),
     json: Json = False,
-) -> None:
+) -> Answer:
     """Fit what the hardware cannot explain of each framework's speed, on many runs at once.
 
     Parameters
@@ -57,10 +57,7 @@ def stacks_command(
     if out:
         toml = recording.stacks_as_toml(found, source=_source(runs), checked=_today())
         out.write_text(toml, encoding="utf-8")
-    if json:
-        write_json(found)
-    else:
-        write(recording.stacks_as_text(found))
+    return Answer(found, lambda: recording.stacks_as_text(found), json=json)
 
 
 def intervals_command(
@@ -70,7 +67,7 @@ def intervals_command(
     out: Path | None = None,
     catalogue: Files = (),
     json: Json = False,
-) -> None:
+) -> Answer:
     """Set the 80 % intervals from the residuals of runs, by what makes them differ.
 
     Parameters
@@ -93,10 +90,11 @@ def intervals_command(
         toml = recording.intervals_as_toml(found, source=_source(runs), checked=_today())
         out.write_text(toml, encoding="utf-8")
     checks = intervals.coverage_of(residuals)
-    if json:
-        write_json({"intervals": found, "coverage": checks})
-    else:
-        write(recording.intervals_as_text(found, checks))
+    return Answer(
+        {"intervals": found, "coverage": checks},
+        lambda: recording.intervals_as_text(found, checks),
+        json=json,
+    )
 
 
 def _tell(name: str, loss: float, _stack: Stack) -> None:

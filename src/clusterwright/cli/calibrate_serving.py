@@ -13,7 +13,7 @@ from clusterwright.asking import catalogue_with
 from clusterwright.calibrate.serving import fit_serving
 from clusterwright.calibrate.serving_intervals import fit_serving_intervals, serving_residuals
 from clusterwright.calibrate.serving_writing import intervals_as_toml, stacks_as_toml
-from clusterwright.cli.options import write
+from clusterwright.cli.answers import Answer
 from clusterwright.errors import InputError
 from clusterwright.validation.serving.questions import ServeLookup
 from clusterwright.validation.serving.rows import read_serve_runs
@@ -28,7 +28,7 @@ def serving_command(
     stacks: Path | None = None,
     intervals: Path | None = None,
     catalogue: Files = (),
-) -> None:
+) -> Answer:
     """Fit what kernels cannot explain of inference engines, or set the intervals, on measured runs.
 
     Of each source a tenth is fitted on, and another sets the intervals; the rest is left to judge.
@@ -50,14 +50,16 @@ def serving_command(
     known = ServeLookup(catalogue_with(catalogue))
     rows = read_serve_runs(runs)
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    said: dict[str, str] = {}
     if stacks is not None:
         entries = fit_serving(rows, known, _tell)
         stacks.write_text(stacks_as_toml(entries, checked=today), encoding="utf-8")
-        write(f"{len(entries)} engines fitted: {stacks}\n")
+        said[f"{len(entries)} engines fitted"] = str(stacks)
     if intervals is not None:
         groups = fit_serving_intervals(serving_residuals(rows, known))
         intervals.write_text(intervals_as_toml(groups, checked=today), encoding="utf-8")
-        write(f"{len(groups)} intervals set: {intervals}\n")
+        said[f"{len(groups)} intervals set"] = str(intervals)
+    return Answer(said, lambda: "".join(f"{what}: {path}\n" for what, path in said.items()))
 
 
 def _tell(line: str) -> None:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.claims.checking import check_claims
-from clusterwright.cli.options import write, write_json
+from clusterwright.cli.answers import Answer
 from clusterwright.report.claims_text import claim_text, claims_text
 
 
@@ -21,7 +21,7 @@ def claims(
     document: str = "",
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Compute again what press, vendors and keynotes claim, and say whether it holds.
 
     Parameters
@@ -37,10 +37,7 @@ def claims(
     """
     found = check_claims(catalogue_with(catalogue), name=name, document=document, tell=_tell)
     _tell("")
-    if json:
-        write_json(found)
-    else:
-        write(claim_text(found[0]) if name else claims_text(found))
+    return Answer(found, lambda: claim_text(found[0]) if name else claims_text(found), json=json)
 
 
 def _tell(claim: str) -> None:

@@ -9,8 +9,9 @@ from cyclopts import Parameter
 from clusterwright.asking import ask_training, catalogue_with, whole_number
 from clusterwright.asking_account import with_account
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.location_options import LocationOptions
-from clusterwright.cli.options import JobOptions, write, write_json
+from clusterwright.cli.options import JobOptions
 from clusterwright.errors import ClusterwrightError, InputError, UnknownNameError
 from clusterwright.planner import plan_training
 from clusterwright.report.comparing import By, comparison_text, ranked
@@ -31,7 +32,7 @@ def train(
     by: By = "time",
     catalogue: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Plan the same training run on several machines and put the best plans side by side.
 
     Parameters
@@ -88,12 +89,9 @@ def train(
         raise worst
     order = ranked(plans, by)
     names, plans = [names[i] for i in order], [plans[i] for i in order]
-    if json:
-        write_json({"machines": names, "plans": plans, "refused": refused})
-        return
-    write(comparison_text(names, plans, by))
-    for name, why in refused:
-        write(f"  {name}: {why}")
+    value = {"machines": names, "plans": plans, "refused": refused}
+    left = "".join(f"  {name}: {why}\n" for name, why in refused)
+    return Answer(value, lambda: comparison_text(names, plans, by) + left, json=json)
 
 
 def _place(name: str, facts: Catalogue) -> dict[str, Any]:

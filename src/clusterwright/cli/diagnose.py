@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.cli.options import write, write_json
+from clusterwright.cli.answers import Answer
 from clusterwright.errors import InputError
 from clusterwright.observe.adding import add_run
 from clusterwright.observe.api import diagnose as run_diagnosis
@@ -25,7 +25,7 @@ def diagnose(
     name: str | None = None,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Read a run's logs and say what differs from its plan, why, and what to try next.
 
     Parameters
@@ -59,9 +59,4 @@ def diagnose(
     planned = load_any_plan(plan) if plan else None
     found = run_diagnosis(logs, plan=planned, model=model, accelerator=accelerator, catalogue=facts)
     added = add_run(found, planned, add_to, name=name) if add_to else ""
-    if json:
-        write_json(found)
-        return
-    write(diagnosis_text(found))
-    if added:
-        write("\n" + added)
+    return Answer(found, lambda: diagnosis_text(found) + (added and "\n" + added), json=json)

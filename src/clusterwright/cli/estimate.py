@@ -7,12 +7,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.options import (
     JobOptions,
     MachineOptions,
     StrategyOptions,
-    write,
-    write_json,
 )
 from clusterwright.planner import estimate_question
 from clusterwright.report.text import estimate_text
@@ -31,7 +30,7 @@ def train(
     job: JobOptions = JOB,
     machine: MachineOptions = MACHINE,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Time, memory and losses of one given training strategy.
 
     Parameters
@@ -44,7 +43,6 @@ def train(
     facts = catalogue_with(machine.catalogue)
     question = ask_training(model, catalogue=facts, **machine.place(), **job.workload())
     estimate = estimate_question(question, **vars(strategy))
-    if json:
-        write_json(estimate)
-    else:
-        write(estimate_text(question, estimate))
+    return Answer(
+        estimate, lambda: estimate_text(question, estimate), json=json, seen={"question": question}
+    )

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_run import ask_run
-from clusterwright.cli.options import Share, Whole, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import Share, Whole
 from clusterwright.fleet.outlook import look_ahead
 from clusterwright.report.run_text import outlook_text
 
@@ -40,7 +41,7 @@ def fleet(
     seed: Whole = 0,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Say what failures leave of a long run's time: goodput, lost time, checkpoints, spares.
 
     Parameters
@@ -118,7 +119,4 @@ def fleet(
         catalogue=catalogue_with(catalogue),
     )
     outlook = look_ahead(question)
-    if json:
-        write_json(outlook)
-    else:
-        write(outlook_text(outlook))
+    return Answer(outlook, lambda: outlook_text(outlook), json=json)

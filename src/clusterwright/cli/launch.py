@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import Whole
 from clusterwright.launch.api import launch_plan
 from clusterwright.launch.folder import write_launch
 from clusterwright.launch.records import Options
@@ -36,7 +37,7 @@ def launch(
     overwrite: Flag = False,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Flag = False,
-) -> None:
+) -> Answer:
     """Write the files that start a plan on a real tool, and what to expect of it.
 
     Parameters
@@ -88,7 +89,4 @@ def launch(
         load_any_plan(plan), to=to, on=on, options=options, catalogue=catalogue_with(catalogue)
     )
     write_launch(made, folder, overwrite=overwrite)
-    if json:
-        write_json(made)
-    else:
-        write(launch_text(made, folder))
+    return Answer(made, lambda: launch_text(made, folder), json=json)

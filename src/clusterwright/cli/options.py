@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-import msgspec
 from cyclopts import Parameter
 
 from clusterwright.errors import InputError
@@ -267,16 +266,3 @@ def show_progress(done: int, total: int) -> None:
     end = "\r" + " " * 40 + "\r" if done == total else ""
     sys.stderr.write(f"\r{done:,} of {total:,} runs{end}")
     sys.stderr.flush()
-
-
-def write(text: str) -> None:
-    """Print a result."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
-
-
-def write_json(value: object) -> None:
-    """Print a result as JSON, indented when a person looks."""
-    encoded = msgspec.json.encode(value, order="deterministic")
-    if sys.stdout.isatty():
-        encoded = msgspec.json.format(encoded, indent=2)
-    sys.stdout.write(encoded.decode() + "\n")

@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
 from clusterwright.asking_account import with_account
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.location_options import LocationOptions
-from clusterwright.cli.options import JobOptions, MachineOptions, write, write_json
+from clusterwright.cli.options import JobOptions, MachineOptions
 from clusterwright.cli.sites_options import SitesOptions
 from clusterwright.errors import InputError
 from clusterwright.planner import plan_training
@@ -42,7 +43,7 @@ def train(
     pin: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     save: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Find the best strategy that fits for a training run.
 
     Parameters
@@ -76,8 +77,7 @@ def train(
         limited["failure_rate"] = failure_rate
         _refuse_beside_sites(place, limited)
         choices = {"objective": objective, "pins": parse_pins(pin), **job.workload()}
-        _train_over_sites(model, machine, sites, choices, json=json)
-        return
+        return _train_over_sites(model, machine, sites, choices, json=json)
     limits = ask_limits(budget=budget, deadline=deadline, power=power, sure=sure)
     where = machine.place()
     if limits.any and machine.accelerator and machine.accelerators is None:
@@ -101,10 +101,7 @@ def train(
         text = plan_text(plan)
     if save:
         save_plan(plan, save)
-    if json:
-        write_json(plan)
-    else:
-        write(text)
+    return Answer(plan, lambda: text, json=json)
 
 
 def _refuse_beside_sites(place: LocationOptions, limited: dict[str, Any]) -> None:
@@ -125,7 +122,7 @@ def _train_over_sites(
     choices: dict[str, Any],
     *,
     json: bool,
-) -> None:
+) -> Answer:
     """The same over several sites."""
     from clusterwright.planner_sites import plan_sites
     from clusterwright.report.sites_text import sites_text
@@ -141,7 +138,4 @@ def _train_over_sites(
         **sites.given(),
         **choices,
     )
-    if json:
-        write_json(plan)
-    else:
-        write(sites_text(plan))
+    return Answer(plan, lambda: sites_text(plan), json=json)

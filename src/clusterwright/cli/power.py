@@ -8,8 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.location_options import LocationOptions
-from clusterwright.cli.options import Share, Whole, write, write_json
+from clusterwright.cli.options import Share, Whole
 from clusterwright.planner import load_plan
 from clusterwright.planner_power import SECONDS, power_over_time
 from clusterwright.report.power_text import job_words, power_text
@@ -32,7 +33,7 @@ def power(
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     csv: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Follow the power of a planned job from one iteration to the next.
 
     Parameters
@@ -72,7 +73,9 @@ def power(
     )
     if csv:
         write_columns(csv, {"time_s": trace.times, "power_w": trace.power})
-    if json:
-        write_json(report)
-    else:
-        write(f"{job_words(job)}\n\n{power_text(report, trace)}")
+    return Answer(
+        report,
+        lambda: f"{job_words(job)}\n\n{power_text(report, trace)}",
+        json=json,
+        seen={"trace": trace, "plan": job},
+    )

@@ -7,11 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from clusterwright.cli.options import write, write_json
+from clusterwright.cli.answers import Answer
 from clusterwright.saving import saved_kind
 
+DIFFERS = 1
 
-def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+
+def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = False) -> Answer:
     """Compute a saved plan again and tell whether it is the same; exit code 1 when it is not.
 
     Parameters
@@ -22,12 +24,8 @@ def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fal
         Print the plan as it is computed now, as JSON.
     """
     text, same, fresh, version = (_serving if saved_kind(path) == "serving" else _training)(path)
-    if json:
-        write_json(fresh)
-    else:
-        write(text)
-        write("\n" + (f"same bytes as saved ({version})" if same else f"differs from {version}"))
-    return 0 if same else 1
+    end = f"same bytes as saved ({version})" if same else f"differs from {version}"
+    return Answer(fresh, lambda: f"{text}\n{end}\n", json=json, code=0 if same else DIFFERS)
 
 
 def _training(path: Path) -> tuple[str, bool, object, str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.cli.options import write, write_json
+from clusterwright.cli.answers import Answer
 from clusterwright.errors import InputError
 from clusterwright.planner_scorecard import score
 from clusterwright.report.scorecard_text import scorecard_text
@@ -21,7 +21,7 @@ def scorecard(
     price: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     catalogue: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Evaluate accelerators by operators, by jobs and as a whole; count fleets in H100s.
 
     Parameters
@@ -49,10 +49,7 @@ def scorecard(
         prices=_prices(price),
         catalogue=catalogue_with(catalogue),
     )
-    if json:
-        write_json(card)
-    else:
-        write(scorecard_text(card))
+    return Answer(card, lambda: scorecard_text(card), json=json)
 
 
 def _prices(given: tuple[str, ...]) -> dict[str, str]:

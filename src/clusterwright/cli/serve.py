@@ -11,8 +11,8 @@ from clusterwright.asking import catalogue_with
 from clusterwright.asking_load import make_service
 from clusterwright.asking_service import with_service_account
 from clusterwright.asking_serving import ask_serving, offered, played_plan
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.location_options import LocationOptions
-from clusterwright.cli.options import write, write_json
 from clusterwright.cli.serving_options import (
     CutOptions,
     LoadOptions,
@@ -57,7 +57,7 @@ def plan(
     reuse: bool = True,
     save: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Find replicas, cuts and formats that keep a promise under a load for the least.
 
     Parameters
@@ -93,10 +93,7 @@ def plan(
     )
     if save:
         save_plan(found, save)
-    if json:
-        write_json(found)
-    else:
-        write(plan_text(found))
+    return Answer(found, lambda: plan_text(found), json=json)
 
 
 def estimate(
@@ -111,7 +108,7 @@ def estimate(
     plan: Path | None = None,
     offload: str | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Play requests through one given deployment: latencies, rates, the parts of a step.
 
     Parameters
@@ -158,10 +155,9 @@ def estimate(
             question, found, offered(offload, question, price=place.price, catalogue=facts),
             catalogue=facts,
         )  # fmt: skip
-    if json:
-        write_json(found)
-    else:
-        write(estimate_text(question, found))
+    return Answer(
+        found, lambda: estimate_text(question, found), json=json, seen={"question": question}
+    )
 
 
 def compare(
@@ -174,7 +170,7 @@ def compare(
     site: LocationOptions = SITE,
     by: By = "accelerators",
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Plan the same load on several kinds of accelerators and put the best plans side by side.
 
     Parameters
@@ -205,7 +201,6 @@ def compare(
     if not plans:
         raise InfeasibleError("; ".join(f"{name}: {why}" for name, why in refused))
     plans.sort(key=lambda plan: least(plan, by))
-    if json:
-        write_json({"plans": plans, "refused": refused})
-    else:
-        write(comparison_text(plans, refused))
+    return Answer(
+        {"plans": plans, "refused": refused}, lambda: comparison_text(plans, refused), json=json
+    )

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_serving import ask_serving, price_of
-from clusterwright.cli.options import Share, Whole, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import Share, Whole
 from clusterwright.cli.serving_options import LoadOptions, PlaceOptions, TuneOptions
 from clusterwright.errors import InputError
 from clusterwright.planner_serving_fleet import ask_fleet, plan_fleet, plan_measured
@@ -38,7 +39,7 @@ def plan(
     place: PlaceOptions = PLACE,
     tune: TuneOptions = TUNE,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Size a whole service: regions, peaks, headroom, spares; by a plan, a measured rate, or both.
 
     Parameters
@@ -99,7 +100,4 @@ def plan(
         power = chip.board_power if chip else None
         price = price_of(place.price)
         found.append(plan_measured(question, measured, size=replica, power=power, price=price))
-    if json:
-        write_json(found)
-    else:
-        write(fleet_text(found))
+    return Answer(found, lambda: fleet_text(found), json=json)

@@ -8,12 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import ask_training, catalogue_with
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.options import (
     JobOptions,
     MachineOptions,
     PlayedOptions,
-    write,
-    write_json,
 )
 from clusterwright.engines.torch_table import write_table
 from clusterwright.errors import InputError
@@ -36,7 +35,7 @@ def train(
     timeline: Path | None = None,
     schedule_csv: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Play one training step out, operation by operation.
 
     Parameters
@@ -62,10 +61,12 @@ def train(
         write_trace(played, trace)
     if timeline:
         write_timeline(question, played, timeline)
-    if json:
-        write_json(played.report)
-    else:
-        write(simulation_text(question, played))
+    return Answer(
+        played.report,
+        lambda: simulation_text(question, played),
+        json=json,
+        seen={"question": question, "played": played},
+    )
 
 
 def _check_files(**files: Path | None) -> None:

@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.asking_site import ask_site
+from clusterwright.cli.answers import Answer
 from clusterwright.cli.location_options import FabricOptions, LocationOptions
-from clusterwright.cli.options import write, write_json
 from clusterwright.planner import load_plan
 from clusterwright.planner_power import power_over_time
 from clusterwright.report.power_text import power_text
@@ -30,7 +30,7 @@ def site(
     fabric: FabricOptions = FABRIC,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Say what a machine's building draws, costs and emits, and of what its network consists.
 
     Parameters
@@ -55,10 +55,8 @@ def site(
         catalogue=facts,
     )
     outlook = look_at_site(question)
-    if json:
-        write_json(outlook)
-        return
-    write(site_text(outlook))
-    if target is not None and Path(target).is_file():
-        seen = power_over_time(load_plan(Path(target)), options=options, catalogue=facts)
-        write("\nWhat the grid sees of it, one step after the other\n" + power_text(*seen))
+    if json or target is None or not Path(target).is_file():
+        return Answer(outlook, lambda: site_text(outlook), json=json)
+    report, trace = power_over_time(load_plan(Path(target)), options=options, catalogue=facts)
+    power = "\nWhat the grid sees of it, one step after the other\n" + power_text(report, trace)
+    return Answer(outlook, lambda: site_text(outlook) + power)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import Whole
 from clusterwright.report.sweep_text import begun_text, left_text, progress_words, summary_text
 from clusterwright.sweep.designs import Table
 from clusterwright.sweep.exporting import check_target, export_csv
@@ -32,7 +33,7 @@ def sweep(
     csv: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> int:
+) -> Answer:
     """Ask one kind of question many times over: a grid, a Monte-Carlo study or a Sobol' design.
 
     Parameters
@@ -58,8 +59,7 @@ def sweep(
     """
     asked = read_study(study)
     if dry_run:
-        write(begun_text(asked, Table(asked)))
-        return 0
+        return Answer(None, lambda: begun_text(asked, Table(asked)))
     if csv is not None:
         check_target(csv)
     target = out or study.with_suffix(".sqlite")
@@ -76,11 +76,9 @@ def sweep(
         found = summed(store)
         if csv is not None:
             export_csv(store, csv)
-        if json:
-            write_json(found)
-        else:
-            write(summary_text(found, asked) + left_text(found, target))
-    return FAILED if found.failed or found.broke else 0
+    code = FAILED if found.failed or found.broke else 0
+    words = summary_text(found, asked) + left_text(found, target)
+    return Answer(found, lambda: words, json=json, code=code)
 
 
 def _tell(progress: Progress | None) -> None:

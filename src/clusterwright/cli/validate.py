@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.catalogue.store import Catalogue
-from clusterwright.cli.options import show_progress, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import show_progress
 from clusterwright.errors import InputError
 from clusterwright.kernels.kinds import KernelKind
 from clusterwright.validation import collective_rows, kernel_rows, output
@@ -27,7 +28,7 @@ def validate(
     page: Path | None = None,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Predict measured training or serving runs, kernels or collectives, and compare.
 
     Parameters
@@ -50,25 +51,20 @@ def validate(
             raise InputError(
                 "collectives are compared in a printed table: leave out --out, --json, --page"
             )
-        write(collective_rows.report(runs, facts))
-        return
+        words = collective_rows.report(runs, facts)
+        return Answer(None, lambda: words)
     if runs is not None and is_serving_file(runs):
-        _validate_serving(runs, facts, out=out, page=page, json=json)
-        return
+        return _validate_serving(runs, facts, out=out, page=page, json=json)
     kind = kernel_rows.kernels_kind(runs) if runs else None
     if runs and kind:
-        _validate_kernels(runs, kind, facts, out=out or page, json=json)
-        return
+        return _validate_kernels(runs, kind, facts, out=out or page, json=json)
     if page:
         found = _written(page, runs, facts)
     else:
         found = run_validation(runs, catalogue=facts, watch=show_progress)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
-    if json:
-        write_json(output.as_json(found.score))
-    else:
-        write(output.as_text(found.results))
+    return Answer(output.as_json(found.score), lambda: output.as_text(found.results), json=json)
 
 
 def _written(folder: Path, runs: Path | None, facts: Catalogue) -> Validation:
@@ -80,7 +76,7 @@ def _written(folder: Path, runs: Path | None, facts: Catalogue) -> Validation:
 
 def _validate_serving(
     table: Path, facts: Catalogue, *, out: Path | None, page: Path | None, json: bool
-) -> None:
+) -> Answer:
     """Predict a table of serving runs."""
     if page:
         raise InputError("--page is for training runs; serving runs print a table, --out or --json")
@@ -88,24 +84,18 @@ def _validate_serving(
     if out:
         out.write_text(scoring.as_csv(results), encoding="utf-8")
     tallies = picks.tallies_of(picks.choices_of(read_serve_runs(table), results))
-    if json:
-        write_json({**scoring.as_json(results), "picks": picks.as_json(tallies)})
-        return
-    write(scoring.as_text(results))
-    if tallies:
-        write("\n".join(("", *picks.as_lines(tallies))))
+    value = {**scoring.as_json(results), "picks": picks.as_json(tallies)}
+    left = "\n".join(("", *picks.as_lines(tallies))) if tallies else ""
+    return Answer(value, lambda: scoring.as_text(results) + left, json=json)
 
 
 def _validate_kernels(
     table: Path, kind: KernelKind, facts: Catalogue, *, out: Path | None, json: bool
-) -> None:
+) -> Answer:
     """Score a table of kernels by accelerator, precision and kind."""
     if out:
         raise InputError(
             "--out and --page are for runs; a table of kernels prints its groups, or --json"
         )
     groups = kernel_rows.score_kernels(table, kind, catalogue=facts)
-    if json:
-        write_json(groups)
-    else:
-        write(kernel_rows.as_text(groups))
+    return Answer(groups, lambda: kernel_rows.as_text(groups), json=json)

@@ -9,7 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
-from clusterwright.cli.options import Whole, write, write_json
+from clusterwright.cli.answers import Answer
+from clusterwright.cli.options import Whole
 
 
 def verify(
@@ -20,7 +21,7 @@ def verify(
     processes: Whole | None = None,
     repeats: Whole = 4,
     json: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
+) -> Answer:
     """Run small training and inference steps here, and print predicted against measured.
 
     Parameters
@@ -52,10 +53,7 @@ def verify(
         watch=_show,
     )
     _show("")
-    if json:
-        write_json(found)
-    else:
-        write(verification_text(found))
+    return Answer(found, lambda: verification_text(found), json=json)
 
 
 def _show(case: str) -> None:
