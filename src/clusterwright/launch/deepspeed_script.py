@@ -107,6 +107,19 @@ def loss_of(engine, batch: dict, group):
     return sum(parts) / count.clamp(min=1)
 
 
+def save(engine, job: dict, rank: int) -> None:
+    """Write a checkpoint; only then let go of those that are too old to be needed."""
+    import shutil
+
+    folder = Path(os.environ["CHECKPOINTS"])
+    engine.save_checkpoint(str(folder))
+    if rank == 0:
+        found = [path for path in folder.glob("global_step*") if path.is_dir()]
+        found.sort(key=lambda path: int(path.name.removeprefix("global_step")))
+        for path in found[: -job["checkpoints_kept"]]:
+            shutil.rmtree(path)
+
+
 def main() -> None:
     """Train."""
     import deepspeed
@@ -158,10 +171,16 @@ def main() -> None:
     while engine.global_steps < job["steps"]:
         done = engine.global_steps
         batch = {key: value.to(engine.device) for key, value in next(feed).items()}
-        engine.backward(loss_of(engine, batch, group))
+        loss = loss_of(engine, batch, group)
+        engine.backward(loss)
         engine.step()
-        if engine.global_steps > done and engine.global_steps % every == 0:
-            engine.save_checkpoint(os.environ["CHECKPOINTS"])
+        if engine.global_steps == done:
+            continue
+        if rank == 0:
+            where = f"step {engine.global_steps} of {job['steps']}"
+            print(f"{where}: loss {float(loss):.4f}", flush=True)
+        if engine.global_steps % every == 0 or engine.global_steps == job["steps"]:
+            save(engine, job, rank)
 
 
 if __name__ == "__main__":
