@@ -113,6 +113,8 @@ def test_the_readme_says_what_to_expect_and_when_to_worry(made: Launch) -> None:
         "GiB",
         "Worry",
         "DATA_PATH",
+        "whole run, 476,838 steps, without failures",
+        "goes on from its newest checkpoint",
     ):
         assert words in text
 

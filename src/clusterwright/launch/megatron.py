@@ -67,7 +67,7 @@ def program(job: TrainingJob) -> Program:
         files=(LaunchFile(path="arguments.sh", text=array("ARGUMENTS", words) + RETAIN),),
         environment=environment(job),
         asks=asks,
-        notes=(*notes(architecture), *customary_notes(job)),
+        notes=(*notes(job, architecture), *customary_notes(job)),
     )
 
 
@@ -351,8 +351,10 @@ def _surroundings(job: TrainingJob, model: Architecture) -> Words:
     return words
 
 
-def notes(model: Architecture) -> Iterator[str]:
+def notes(job: TrainingJob, model: Architecture) -> Iterator[str]:
     """What differs from the plan, and what a person should look at."""
+    if model.mixture is not None and "deepep" in _dispatcher(job):
+        yield "Tokens reach experts by DeepEP, a library that must be installed besides"
     if model.assumed:
         yield (
             f"The configuration does not say {', '.join(model.assumed)}: that is the family's "

@@ -9,7 +9,7 @@ import json
 from importlib.resources import files as resources
 
 from clusterwright.errors import InputError
-from clusterwright.launch.places import Placed, asked_of, folder_of, said
+from clusterwright.launch.places import Placed, asked_of, first_port, folder_of, said
 from clusterwright.launch.records import LaunchFile, Options, Part
 from clusterwright.launch.yaml import yaml
 
@@ -76,6 +76,6 @@ def _laid_out(part: Part, parts: tuple[Part, ...]) -> dict[str, str | int | bool
         "hosts": part.hosts,
         "per_host": part.per_host,
         "resource": RESOURCES[part.device],
-        "port": part.program.port,
+        "port": first_port(part, parts) if part.program.port else 0,
         "shared": not part.whole,
     }
