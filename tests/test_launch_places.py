@@ -190,6 +190,7 @@ def test_pools_that_may_share_a_host_answer_at_ports_of_their_own() -> None:
     assert "PORT=$((8000 + ${" in text(made, "prefill.sbatch")
     assert "PORT=$((8003 + ${" in text(made, "decode.sbatch")
     assert any("8000 (prefill) and 8003 (decode)" in note for note in made.notes)
+    assert any("each pod by its own address" in note for note in placed("kubernetes", *pools).notes)
     layout = json.loads(text(placed("ray", *pools), "layout.json"))
     assert [part["port"] for part in layout] == [8000, 8003]
 

@@ -217,7 +217,12 @@ def _notes(parts: tuple[Part, ...], options: Options) -> tuple[str, ...]:
         notes.append("The cluster must have JobSet's controller (jobset.sigs.k8s.io)")
     if any(part.program.port and part.hosts > 1 for part in parts):
         notes.append("The cluster must have LeaderWorkerSet's controller (lws.sigs.k8s.io)")
-    if any(part.hosts > 1 for part in parts):
+    if len(parts) > 1:
+        notes.append(
+            "The router runs in the cluster and is told each pod by its own address, which "
+            "kubectl get pods -o wide says: a Service would send it to any of them"
+        )
+    if any(part.hosts > 1 for part in parts) or len(parts) > 1:
         notes.append(
             "How pods reach the fast network (RDMA devices, annotations, NCCL variables) is the "
             "cluster's own: add it to the pod templates, or NCCL falls back to TCP"
