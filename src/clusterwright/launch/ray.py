@@ -55,8 +55,8 @@ def _notes(parts: tuple[Part, ...]) -> tuple[str, ...]:
     ]
     if any(part.program.port for part in parts):
         notes.append(
-            "A replica that fails is not started again, and nothing spreads requests over them: "
-            "put a router before them, or launch them --on kubernetes"
+            "A replica that fails is not started again (launch --on kubernetes for that); the "
+            "job's log says where each answers, which a router before them must be told"
         )
     else:
         notes.append("A run that fails ends the job: submit it again, under another id")
