@@ -13,6 +13,7 @@ from clusterwright.errors import InputError, TableError
 from clusterwright.model.records import Model
 from clusterwright.observe.against_serving import nearest, per_token
 from clusterwright.observe.api import Diagnosis
+from clusterwright.observe.doubts import IMPOSSIBLE, OTHER_ACCELERATOR
 from clusterwright.observe.records import ServingRun
 from clusterwright.observe.steady import pace_of
 from clusterwright.saved_plans import Plan
@@ -22,6 +23,8 @@ from clusterwright.training.plan import TrainingPlan
 from clusterwright.validation.runs import COLUMNS as TRAIN_COLUMNS
 from clusterwright.validation.serving.rows import COLUMNS as SERVE_COLUMNS
 
+NOT_OF_IT = (IMPOSSIBLE, OTHER_ACCELERATOR)
+"""Causes for which a row would hold another run's configuration."""
 LEAST_STEPS = 5
 """Steady steps of which a row is made at least."""
 
@@ -32,7 +35,8 @@ def add_run(found: Diagnosis, plan: Plan | None, path: Path, *, name: str | None
     Raises
     ------
     InputError
-        There is no plan to take the configuration from, or too few steps to be a measurement.
+        There is no plan to take the configuration from, it is another run's, or there are too few
+        steps to be a measurement.
     TableError
         The file is another table, or has a run of that name.
     """
@@ -42,6 +46,9 @@ def add_run(found: Diagnosis, plan: Plan | None, path: Path, *, name: str | None
             "tell a part"
         )
     title = name or re.sub(r"[^\w.-]+", "-", Path(found.paths[0]).stem) or "run"
+    wrong = next((one for one in found.findings if one.cause in NOT_OF_IT), None)
+    if wrong:
+        raise InputError(f"nothing was added: {wrong.title} ({wrong.evidence})")
     if isinstance(plan, TrainingPlan):
         columns, rows = TRAIN_COLUMNS, [_training_row(found, plan, title)]
     else:
