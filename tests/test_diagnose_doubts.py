@@ -17,9 +17,12 @@ from doctored_runs import (
 )
 
 from clusterwright.errors import InputError
+from clusterwright.facts import shipped
 from clusterwright.observe.adding import add_run
 from clusterwright.observe.api import diagnose
 from clusterwright.report.diagnosis_text import diagnosis_text
+from clusterwright.validation.lookup import Lookup
+from clusterwright.validation.runs import read_runs
 
 
 def megatron_text(**planted):
@@ -57,6 +60,15 @@ def test_another_accelerator_than_planned_is_named_first_and_is_no_measurement(t
     assert "NVIDIA A100-SXM4-80GB, the plan is for NVIDIA H100" in found.findings[0].evidence
     with pytest.raises(InputError, match="another accelerator than planned"):
         add_run(found, sharded_plan(), tmp_path / "runs.csv", name=None)
+
+
+def test_an_added_run_counts_for_the_framework_of_its_day(tmp_path):
+    log = written(tmp_path, "train.log", megatron_text())
+    table = tmp_path / "runs.csv"
+    add_run(diagnose([log], plan=training_plan()), training_plan(), table, name=None)
+    (run,) = read_runs(table)
+    assert run.date == "2026-03-01"
+    assert Lookup(shipped()).software_of(run, "NVIDIA").id == "megatron-core"
 
 
 def test_a_run_that_ran_out_of_memory_says_so_before_all_else(tmp_path):
@@ -99,6 +111,23 @@ def test_stages_of_a_pipeline_are_no_straggler_without_a_plan(tmp_path):
     )
     (found,) = diagnose([alone]).findings
     assert found.sure == "strong"
+
+
+def test_one_timer_of_all_passes_holds_the_waiting_of_the_pipeline(tmp_path):
+    """As with ``--timing-log-level 1``, which ``launch`` writes."""
+
+    def level_1(name, **planted):
+        text = megatron_log(training_plan(), Spent(training_plan(), **planted))
+        within = ("forward-compute", "backward-compute", "batch-generator")
+        kept = [line for line in text.splitlines() if not line.strip().startswith(within)]
+        return diagnose([written(tmp_path, name, "\n".join(kept))], plan=training_plan())
+
+    assert level_1("planned.log").verdict == "as planned"
+    assert level_1("planned.log").findings == ()
+    slow = level_1("slow.log", slow=1.5).findings[0]
+    assert (slow.cause, slow.sure) == ("kernels", "some")
+    assert "waiting within them" in slow.evidence
+    assert "--timing-log-level 2" in slow.advice
 
 
 def test_faster_than_planned_is_not_called_within_what_the_plan_is_sure_of(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import math
 import re
@@ -14,7 +15,7 @@ from clusterwright.model.records import Model
 from clusterwright.observe.against_serving import nearest, per_token
 from clusterwright.observe.api import Diagnosis
 from clusterwright.observe.doubts import IMPOSSIBLE, OTHER_ACCELERATOR
-from clusterwright.observe.records import ServingRun
+from clusterwright.observe.records import ServingRun, TrainingRun
 from clusterwright.observe.steady import pace_of
 from clusterwright.saved_plans import Plan
 from clusterwright.saving import write_text
@@ -130,6 +131,7 @@ def _training_row(found: Diagnosis, plan: TrainingPlan, title: str) -> dict[str,
         "id": title,
         "source": f"{found.tool} log, {title}",
         "url_or_path": Path(found.paths[0]).name,
+        "date": _day(found.run),
         "seq_len": told.sequence_length or job.sequence_length,
         "accelerator": cluster.accelerator.name,
         "n_accel": used,
@@ -148,6 +150,16 @@ def _training_row(found: Diagnosis, plan: TrainingPlan, title: str) -> dict[str,
         "notes": f"median of {steps} steady steps; settings that the log does not tell are planned",
         "config_complete": 1,
     }
+
+
+def _day(run: TrainingRun) -> str:
+    """The day of the last step, or today where a log has no times: frameworks change by the year.
+
+    A row without one would count as a run of a framework's first years.
+    """
+    known = [time for time in run.clock if math.isfinite(time)]
+    day = dt.datetime.fromtimestamp(known[-1], dt.UTC) if known else dt.datetime.now(dt.UTC)
+    return day.date().isoformat()
 
 
 def _shape(model: Model) -> dict[str, Any]:

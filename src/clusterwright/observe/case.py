@@ -41,7 +41,7 @@ class TrainingCase(Record, frozen=True, kw_only=True):
         """An expected group of terms; 0 without a plan. [s]"""
         if self.target is None or self.split is None:
             return 0.0
-        return planned_split(self.target.expected, self.split.by).get(name, 0.0)
+        return planned_split(self.target.expected, self.split).get(name, 0.0)
 
     @property
     def pace_ratio(self) -> float:

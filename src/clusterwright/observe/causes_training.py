@@ -80,14 +80,17 @@ def kernels(case: TrainingCase) -> Finding | None:
     within = "; the plan is no surer than that of its own kernels" if unsure else ""
     what = "forward and backward passes" if split.by == "timers" else "kernels"
     who = "even on the fastest rank" if split.ranks > 1 else "on the one rank that is seen"
+    if split.whole:
+        what, who = "forward and backward passes, and waiting within them,", "together"
     return _finding(
-        case, "kernels", "slow kernels", more,
+        case, "kernels", "slow kernels" + (", or waiting for ranks" if split.whole else ""), more,
         f"{what} take {format_time(split.compute)} {who}, {format_time(usual)} was expected"
         f"{detail}{drift}{within}",
         "compare clocks, power limit and temperature with the vendor's (nvidia-smi -q -d "
         "PERFORMANCE); check that fused attention and compiled kernels are on; measure this "
-        "machine with clusterwright calibrate",
-        "little" if unsure else "strong",
+        "machine with clusterwright calibrate"
+        if not split.whole else "log timers of each (Megatron-LM: --timing-log-level 2)",
+        "little" if unsure else "some" if split.whole else "strong",
     )  # fmt: skip
 
 
