@@ -92,6 +92,13 @@ def test_a_quick_sweep_of_one_gpu_tells_of_products_of_few_rows_too():
     assert "threads each" not in entry_text(found)
 
 
+def test_a_gpus_cache_is_read_back_as_its_kernels_were_fitted_with_it(tmp_path):
+    gpu = msgspec.structs.replace(MACHINE, device="cuda", processes=1, cache_bytes=60e6)
+    path = tmp_path / "gpu.toml"
+    path.write_text(entry_of(gpu, imagined(processes=1), name="gpu", checked=DAY).toml)
+    assert catalogue_with([path]).cluster("gpu").accelerator.cache_bytes == 60e6
+
+
 def test_what_another_launcher_has_said_is_not_passed_on(monkeypatch):
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("WORLD_SIZE", "8")
