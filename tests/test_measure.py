@@ -24,7 +24,8 @@ from measured_cases import (
 )
 
 from clusterwright.asking import catalogue_with
-from clusterwright.calibrate.measure.api import check_target, measure_machine
+from clusterwright.calibrate.measure import api as measure_api
+from clusterwright.calibrate.measure.api import check_name, check_target, measure_machine
 from clusterwright.calibrate.measure.entry import entry_of
 from clusterwright.calibrate.measure.fits import rows_of
 from clusterwright.calibrate.measure.journal import Journal, Measured
@@ -97,6 +98,21 @@ def test_a_gpus_cache_is_read_back_as_its_kernels_were_fitted_with_it(tmp_path):
     path = tmp_path / "gpu.toml"
     path.write_text(entry_of(gpu, imagined(processes=1), name="gpu", checked=DAY).toml)
     assert catalogue_with([path]).cluster("gpu").accelerator.cache_bytes == 60e6
+
+
+@pytest.mark.parametrize("name", ["h100-sxm", "nv-h100-sxm"])
+def test_a_name_that_would_hide_one_of_the_catalogue_is_refused(name):
+    with pytest.raises(InputError, match="which the catalogue has already"):
+        check_name(name)
+
+
+def test_a_stopped_sweep_says_that_it_goes_on(monkeypatch, tmp_path, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure_api, "measure_machine", stopped)
+    assert main(["calibrate", "measure", "--out", str(tmp_path / "my.toml")]) == 130
+    assert "stopped; the same command goes on" in capsys.readouterr().err
 
 
 def test_what_another_launcher_has_said_is_not_passed_on(monkeypatch):

@@ -144,7 +144,8 @@ def check_name(name: str) -> None:
             f"--name is {name!r}: give lower-case letters, digits, '-' and '.', such as my-machine"
         )
     for kind in ("accelerators", "clusters", "efficiency", "software", "inference"):
-        if name in shipped().entries(kind):
+        taken = shipped().entries(kind).values()
+        if any(name in (one.id, *(alias.lower() for alias in one.aliases)) for one in taken):
             raise InputError(f"--name is {name!r}, which the catalogue has already: give another")
 
 
