@@ -49,16 +49,20 @@ def measure_command(
     from clusterwright.calibrate.measure.api import measure_machine
     from clusterwright.report.verify_text import entry_text
 
-    found = measure_machine(
-        out,
-        name=name,
-        device=device,
-        processes=processes,
-        precision=precision,
-        minutes=minutes,
-        quick=quick,
-        watch=_show,
-    )
+    try:
+        found = measure_machine(
+            out,
+            name=name,
+            device=device,
+            processes=processes,
+            precision=precision,
+            minutes=minutes,
+            quick=quick,
+            watch=_show,
+        )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        raise
     return Answer(
         found,
         lambda: entry_text(found) + f"\nwritten to {out}: use it with --catalogue {out}\n",
