@@ -21,13 +21,18 @@ torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.against, pytest.mark.slow]
 
 FACTOR = 2.0
+MINUTES = 12.0
+"""A quiet machine takes two; one whose cores are taken is given up."""
 MEASURED = ("data-narrow", "fsdp-narrow", "tensor-wide", "pipeline-deep", "decode-deep")
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     path = tmp_path_factory.mktemp("measured") / "here.toml"
-    measure_machine(path, name="here", device="cpu", processes=2, minutes=4.0, quick=True)
+    try:
+        measure_machine(path, name="here", device="cpu", processes=2, minutes=MINUTES, quick=True)
+    except InputError as error:
+        pytest.skip(f"too busy a machine to measure in {MINUTES:g} minutes: {error}")
     return path
 
 
