@@ -134,6 +134,11 @@ COMMANDS = (
         "Ask one kind of question many times over, on all cores or a Ray cluster.",
     ),
     Command(
+        "web",
+        "clusterwright.cli.web:web",
+        "Serve all of this as pages on this machine, with pictures.",
+    ),
+    Command(
         "replay",
         "clusterwright.cli.replay:replay",
         "Compute a saved plan again and tell whether it is the same.",

@@ -1,0 +1,116 @@
+"""The server: what is asked goes to a worker, what was answered lately is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from clusterwright.report.pictures.theme import config
+from clusterwright.web.guarding import LOOPBACK, Guard
+from clusterwright.web.pool import BusyError, Limits, LostError, Pool
+from clusterwright.web.wire import Form, Reply, Task
+
+STATIC = Path(__file__).parent / "static"
+KEPT = 128
+"""Answers that are kept."""
+GONE, BUSY, LOST = 499, 503, 504
+
+
+class Answers:
+    """Questions answered by the pool; the last ones are remembered, the same are asked once."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.pool = Pool(limits)
+        self._kept: OrderedDict[Task, Reply] = OrderedDict()
+
+    async def of(self, task: Task) -> Reply:
+        """The reply to a task."""
+        if task in self._kept:
+            self._kept.move_to_end(task)
+            return self._kept[task]
+        reply = await self.pool.ask(task)
+        self._kept[task] = reply
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return reply
+
+
+def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK) -> Starlette:
+    """Put the server together.
+
+    Parameters
+    ----------
+    limits
+        Workers, waiting questions, seconds of one.
+    hosts
+        Names and addresses under which it answers.
+    """
+    answers = Answers(limits or Limits())
+    themes = {"light": config(dark=False), "dark": config(dark=True)}
+
+    async def ask(request: Request) -> Response:
+        return await _answered(request, answers)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        starting = asyncio.create_task(answers.pool.start())
+        yield
+        starting.cancel()
+        answers.pool.stop()
+
+    app = Starlette(
+        routes=[
+            Route("/", lambda _: RedirectResponse("/plan/train")),
+            Route("/themes.json", lambda _: JSONResponse(themes)),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/{path:path}", ask),
+        ],
+        lifespan=lifespan,
+    )
+    app.add_middleware(Guard, hosts=hosts)
+    return app
+
+
+async def _answered(request: Request, answers: Answers) -> Response:
+    """One page, or its data; if nobody waits for it any more, its worker is stopped."""
+    working = asyncio.create_task(answers.of(task_of(request)))
+    leaving = asyncio.create_task(_gone(request))
+    await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+    leaving.cancel()
+    if not working.done():
+        working.cancel()
+        return Response(status_code=GONE)
+    try:
+        reply = working.result()
+    except BusyError as error:
+        return PlainTextResponse(f"{error}\n", BUSY, {"retry-after": "1"})
+    except LostError as error:
+        return PlainTextResponse(f"{error}\n", LOST)
+    headers = {"vary": "HX-Request", "cache-control": "no-cache"}
+    return Response(reply.body, reply.status, headers, reply.media)
+
+
+async def _gone(request: Request) -> None:
+    """Wait until whoever asked has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def task_of(request: Request) -> Task:
+    """What a request asks."""
+    path = "/" + request.path_params["path"].strip("/")
+    query = tuple((str(name), str(value)) for name, value in request.query_params.multi_items())
+    form: Form = "fragment" if request.headers.get("hx-request") else "page"
+    for ending in ("json", "columns"):
+        if path.endswith(f".{ending}"):
+            path, form = path.removesuffix(f".{ending}"), "json" if ending == "json" else "columns"
+    return Task(path=path, query=query, form=form)

@@ -1,0 +1,129 @@
+"""From the query of an address to the words of a command, and from a refusal to its field."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from clusterwright.errors import InputError, UnknownNameError, nearest_names
+from clusterwright.web.forms import Field, Form
+
+Query = Sequence[tuple[str, str]]
+
+LONGEST = 400
+"""Letters of one value."""
+MOST = 64
+"""Values of one query."""
+FILES = (".json", ".toml", ".csv", ".gz", ".jsonl", ".parquet", ".sqlite")
+_OPTION = re.compile(r"--[a-z][a-z0-9-]*")
+
+
+def words_of(form: Form, query: Query) -> list[str]:
+    """Make the words of a command of a query; empty values are not said.
+
+    Raises
+    ------
+    InputError
+        A field that is not there, a value that is too long, or a path outside the folder.
+    """
+    fields = form.fields
+    said = [(name, value.strip()) for name, value in query if value.strip()]
+    if len(said) > MOST:
+        raise InputError(f"{len(said)} values are more than the {MOST} that a page takes")
+    ahead: list[str] = []
+    options: list[str] = []
+    for name, value in said:
+        if name not in fields:
+            near = nearest_names(name, fields, count=1)
+            raise InputError(f"no field is called {name[:LONGEST]!r}{_did_you(near)}")
+        check_value(name, value)
+        field = fields[name]
+        if field.option:
+            options += _option(field, value)
+        else:
+            ahead += _split(value) if field.several else [value]
+    # After two dashes a word that begins with one is a name like any other.
+    return [*form.words, *options, *(["--", *ahead] if ahead else [])]
+
+
+def _did_you(near: Sequence[str]) -> str:
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def check_value(name: str, value: str) -> None:
+    """Refuse what no command should be handed from a page.
+
+    Raises
+    ------
+    InputError
+        Too long, not printable, or the path of a file outside the folder that is served.
+    """
+    if len(value) > LONGEST:
+        raise InputError(f"{name} has {len(value):,} letters, but can have {LONGEST} at most")
+    if not value.isprintable():
+        raise InputError(f"{name} has letters that cannot be printed")
+    for word in _split(value):
+        if _is_outside(word):
+            raise InputError(f"{name} is {word!r}, but must lie in the folder that is served")
+
+
+def _is_outside(word: str) -> bool:
+    """Whether a word names a file that is not below the working folder, in any system's way."""
+    for path in (PurePosixPath(word), PureWindowsPath(word)):
+        if path.is_absolute() or path.drive or ".." in path.parts:
+            return True
+    if word.startswith("~") or "://" in word:
+        return True
+    path = Path(word)
+    if not (path.exists() or word.lower().endswith(FILES)):
+        return False
+    return not path.resolve().is_relative_to(Path.cwd().resolve())
+
+
+def _option(field: Field, value: str) -> Iterator[str]:
+    if field.flag:
+        if value not in ("true", "on", "1", "false", "off", "0"):
+            raise InputError(f"{field.option} is {value!r}, but must be true or false")
+        if value in ("true", "on", "1"):
+            yield field.option
+    elif field.choices == ("true", "false"):
+        if value not in field.choices:
+            raise InputError(f"{field.option} is {value!r}, but must be true or false")
+        yield field.option if value == "true" else f"--no-{field.option[2:]}"
+    elif field.several:
+        yield from (f"{field.option}={word}" for word in _split(value))
+    else:
+        yield f"{field.option}={value}"
+
+
+def _split(value: str) -> list[str]:
+    """Words between spaces; those in quotes are one."""
+    try:
+        return shlex.split(value)
+    except ValueError:
+        return value.split()
+
+
+def command_of(words: Iterable[str]) -> str:
+    """The same question as one types it in a shell.
+
+    >>> command_of(["plan", "train", "--accelerators=64", "--", "llama-3.1-8b"])
+    'clusterwright plan train llama-3.1-8b --accelerators 64'
+    """
+    left, _, right = " ".join(shlex.quote(word) for word in words).partition(" -- ")
+    command, *options = left.split(" --")
+    plain = [option.replace("=", " ", 1) for option in options]
+    return " --".join([f"clusterwright {command} {right}".rstrip(), *plain])
+
+
+def field_of(form: Form, error: Exception) -> str:
+    """The field that a refusal is about; "" where it is about none, or about several."""
+    fields = form.fields
+    if isinstance(error, UnknownNameError):
+        for field in fields.values():
+            if field.names == error.listed or field.names.rstrip("s") == error.kind:
+                return field.name
+    named = [word[2:] for word in _OPTION.findall(str(error))]
+    return next((name for name in named if name in fields), "")

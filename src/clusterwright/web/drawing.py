@@ -1,0 +1,38 @@
+"""Templates, and what they may call."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from clusterwright.web.names import names_of
+from clusterwright.web.view import address
+
+
+@cache
+def environment() -> Environment:
+    """The templates; everything that is put into them is escaped."""
+    made = Environment(
+        loader=PackageLoader("clusterwright.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["data"] = data
+    made.globals.update(address=address, names_of=names_of)
+    return made
+
+
+def data(value: object) -> Markup:
+    """JSON that may stand inside of a page: nothing in it can end the element around it.
+
+    >>> data({"name": "</script>"})
+    Markup('{"name":"\\\\u003c/script>"}')
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return Markup(safe)  # noqa: S704 - the line above makes it safe

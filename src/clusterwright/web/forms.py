@@ -1,0 +1,148 @@
+"""The fields of a page, read from the options of its command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from clusterwright.cli.tree import build
+from clusterwright.records import Record
+
+if TYPE_CHECKING:
+    from cyclopts import App, Argument
+
+FILES = ("catalogue", "requests", "save")
+"""Options that name files, whatever their type."""
+
+NAMES = {
+    "model": "models",
+    "train": "models",
+    "draft": "models",
+    "cluster": "clusters",
+    "target": "clusters",
+    "accelerator": "accelerators",
+    "machines": "accelerators",
+    "names": "accelerators",
+    "baseline": "accelerators",
+    "software": "software",
+    "engine": "inference",
+    "device": "devices",
+    "region": "regions",
+    "cooling": "cooling",
+    "scenario": "scenarios",
+}
+"""Field → kind of the catalogue whose names it takes."""
+
+OTHERS = "More"
+_DEFAULT = re.compile(r"\s*\[default: (.*?)\]", re.DOTALL)
+_EXAMPLE = re.compile(r"such as (?:--[a-z-]+ )?(?:\"([^\"]+)\"|([^\s,;()\"]+))")
+_SEVERAL = re.compile(r"\s*\((?:and )?may be repeated\)")
+
+
+class Field(Record, frozen=True, kw_only=True):
+    """One field of a form.
+
+    ``name``: its key in the address. ``option``: its name on the command line, "" where it has
+    none. ``usual``: what is taken when nothing is said, ``example``: what may be said; both in
+    words. ``names``: kind of the catalogue whose names it takes, "" if of none.
+    """
+
+    name: str
+    option: str
+    help: str
+    usual: str = ""
+    example: str = ""
+    choices: tuple[str, ...] = ()
+    flag: bool = False
+    several: bool = False
+    required: bool = False
+    names: str = ""
+
+    @property
+    def label(self) -> str:
+        """What stands before it."""
+        return self.name.replace("-", " ")
+
+
+class Group(Record, frozen=True, kw_only=True):
+    """Fields that stand together, under a heading."""
+
+    title: str
+    fields: tuple[Field, ...]
+
+
+class Form(Record, frozen=True, kw_only=True):
+    """All fields of a command, named by its words."""
+
+    words: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """By their names."""
+        return {field.name: field for group in self.groups for field in group.fields}
+
+
+@cache
+def form_of(words: tuple[str, ...], hidden: tuple[str, ...] = ()) -> Form:
+    """Read a command's options.
+
+    What names files of the server, and how the answer is printed, has no field; nor has what is
+    ``hidden``.
+    """
+    app: Any = build()
+    for word in words:
+        app = app[word]
+    return Form(words=words, groups=tuple(_groups(app, hidden)))
+
+
+def _groups(app: App, hidden: tuple[str, ...]) -> Iterator[Group]:
+    arguments = list(app.assemble_argument_collection(parse_docstring=True))
+    grouped = {child.name for argument in arguments for child in argument.children}
+    alone = [one for one in arguments if not one.children and one.name not in grouped]
+    ahead = [one for one in alone if not one.name.startswith("--")]
+    others = [one for one in alone if one.name.startswith("--")]
+    yield from _group("", ahead, hidden)
+    for argument in arguments:
+        if argument.children:
+            title = (argument.hint.__doc__ or OTHERS).splitlines()[0].rstrip(".")
+            yield from _group(title, list(argument.children), hidden)
+    yield from _group(OTHERS, others, hidden)
+
+
+def _group(title: str, arguments: list[Argument], hidden: tuple[str, ...]) -> Iterator[Group]:
+    fields = [_field(one) for one in arguments if one.name != "--json" and not _is_file(one.hint)]
+    if shown := tuple(field for field in fields if field.name not in (*hidden, *FILES)):
+        yield Group(title=title, fields=shown)
+
+
+def _is_file(hint: Any) -> bool:  # noqa: ANN401 - any annotation
+    return hint is Path or any(_is_file(part) for part in get_args(hint))
+
+
+def _field(argument: Argument) -> Field:
+    positional = not argument.name.startswith("--")
+    name = argument.field_info.name.replace("_", "-") if positional else argument.name[2:]
+    said = " ".join((argument.parameter.help or "").split())
+    usual = _DEFAULT.search(said)
+    plain = _SEVERAL.sub("", _DEFAULT.sub("", said))
+    example = _EXAMPLE.search(plain)
+    default = argument.field_info.default
+    flag = argument.hint is bool
+    choices = tuple(str(one) for one in argument.get_choices() or ())
+    stated = isinstance(default, str | int | float) and default != "" and not flag
+    return Field(
+        name=name,
+        option="" if positional else argument.name,
+        help=plain,
+        usual=usual[1] if usual else str(default) if stated else "",
+        example=(example[1] or example[2]).rstrip(".:") if example else "",
+        choices=("true", "false") if flag and default is True else choices,
+        flag=flag and default is not True,
+        several=bool(get_args(argument.hint)) and "tuple" in str(argument.hint),
+        required=bool(argument.required),
+        names=NAMES.get(name, ""),
+    )

@@ -1,0 +1,116 @@
+"""A few workers, and the questions that wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+
+from clusterwright.errors import ClusterwrightError
+from clusterwright.records import Record
+from clusterwright.web.wire import MESSAGES, PREFIX, Progress, Reply, Task, packed
+
+
+class BusyError(ClusterwrightError):
+    """So many questions wait that another would wait too long."""
+
+
+class LostError(ClusterwrightError):
+    """A worker died, or was stopped since it took too long."""
+
+
+class Limits(Record, frozen=True, kw_only=True):
+    """``workers``: at once; ``waiting``: questions at most; ``seconds``: that one may take. [s]"""
+
+    workers: int = 2
+    waiting: int = 200
+    seconds: float = 120.0
+
+
+class Pool:
+    """Workers that are started once, and anew when one is lost."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._idle: asyncio.Queue[Process | None] = asyncio.Queue()
+        self._all: set[Process] = set()
+        self._waiting = 0
+        for _ in range(limits.workers):
+            self._idle.put_nowait(None)
+
+    async def start(self) -> None:
+        """Start the workers, so that the first question need not wait for one."""
+        for _ in range(self.limits.workers):
+            self._idle.get_nowait()
+            self._idle.put_nowait(await self._started())
+
+    def stop(self) -> None:
+        """Stop all of them."""
+        for process in self._all:
+            if process.returncode is None:
+                process.kill()
+
+    async def ask(self, task: Task, *, tell: Callable[[Progress], None] | None = None) -> Reply:
+        """Have a task answered; cancelling this stops its worker.
+
+        Raises
+        ------
+        BusyError
+            Too many wait.
+        LostError
+            The worker died, or took too long.
+        """
+        if self._waiting >= self.limits.waiting:
+            raise BusyError("too many questions wait to be answered: ask again in a moment")
+        self._waiting += 1
+        try:
+            worker = await self._idle.get()
+        finally:
+            self._waiting -= 1
+        try:
+            worker = worker if worker and worker.returncode is None else await self._started()
+            async with asyncio.timeout(self.limits.seconds):
+                reply = await _converse(worker, task, tell)
+        except BaseException as error:
+            self._lose(worker)
+            self._idle.put_nowait(None)
+            if isinstance(error, TimeoutError):
+                words = f"this takes more than {self.limits.seconds:.0f} s, and was stopped"
+                raise LostError(f"{words}: ask the command line, or for less") from None
+            if isinstance(error, asyncio.IncompleteReadError | ConnectionError):
+                words = "what answered this died, perhaps for want of memory"
+                raise LostError(f"{words}: ask the command line, or for less") from None
+            raise
+        self._idle.put_nowait(worker)
+        return reply
+
+    async def _started(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "clusterwright.web.worker", stdin=PIPE, stdout=PIPE
+        )
+        self._all.add(process)
+        return process
+
+    def _lose(self, worker: Process | None) -> None:
+        if worker is not None:
+            self._all.discard(worker)
+            if worker.returncode is None:
+                worker.kill()
+
+
+async def _converse(
+    worker: Process, task: Task, tell: Callable[[Progress], None] | None
+) -> Reply:
+    """Send the task, and read until its reply."""
+    assert worker.stdin is not None and worker.stdout is not None  # noqa: S101, PT018 - both are pipes
+    worker.stdin.write(packed(task))
+    await worker.stdin.drain()
+    while True:
+        head = await worker.stdout.readexactly(PREFIX)
+        body = await worker.stdout.readexactly(int.from_bytes(head, "big"))
+        message = MESSAGES.decode(body)
+        if isinstance(message, Reply):
+            return message
+        if tell is not None:
+            tell(message)

@@ -1,0 +1,45 @@
+// What a page does beyond HTML: pictures are drawn, refusals are put beside their fields.
+
+import { drawAll } from "./pictures.js";
+
+// Options that are left empty are not part of an address.
+document.addEventListener("htmx:configRequest", (event) => {
+  const said = event.detail.formData;
+  for (const [name, value] of [...said.entries()]) {
+    if (typeof value === "string" && value.trim() === "") said.delete(name);
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  for (const field of event.target.elements) {
+    if (field.name && field.value === "") field.disabled = true;
+  }
+  setTimeout(() => {
+    for (const field of event.target.elements) field.disabled = false;
+  });
+});
+
+function beside(root) {
+  for (const old of document.querySelectorAll(".field [aria-invalid]")) {
+    old.removeAttribute("aria-invalid");
+  }
+  for (const old of document.querySelectorAll(".wrong")) old.textContent = "";
+  const refused = root.querySelector(".refused[data-field]");
+  const name = refused?.dataset.field;
+  if (!name) return;
+  const field = document.getElementById(`field-${name}`);
+  const place = document.getElementById(`wrong-${name}`);
+  if (!field || !place) return;
+  field.setAttribute("aria-invalid", "true");
+  place.textContent = refused.textContent;
+  field.closest("details")?.setAttribute("open", "");
+}
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  beside(event.detail.target);
+  drawAll(event.detail.target);
+});
+// The address holds the whole state: going back asks for it again.
+window.addEventListener("popstate", () => location.reload());
+
+drawAll(document);
