@@ -15,13 +15,12 @@ class Example(Record, frozen=True, kw_only=True):
 class Page(Record, frozen=True, kw_only=True):
     """One page.
 
-    ``words``: of its command. ``view``: the function that says what of an answer is shown, as
+    Its path is that of its command: ``/plan/train`` is ``clusterwright plan train``. ``view``: the function that says what of an answer is shown, as
     ``module:name`` in `clusterwright.web.views`. ``open``: fields that are seen at once; the others
     wait under their headings. ``hidden``: options that a page has no use for.
     """
 
     path: str
-    words: tuple[str, ...]
     title: str
     about: str
     view: str
@@ -29,41 +28,242 @@ class Page(Record, frozen=True, kw_only=True):
     examples: tuple[Example, ...] = ()
     hidden: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Of its command."""
+        return tuple(self.path[1:].split("/"))
 
-COLOSSUS = {"model": "llama-3.1-405b", "cluster": "xai-colossus-1", "tokens": "15T"}
-META = {
-    "model": "llama-3.1-405b",
-    "cluster": "meta-24k",
-    "accelerators": "16384",
-    "tokens": "15.6T",
-}
+
+META = {"model": "llama-3.1-405b", "cluster": "meta-24k"}
+META_RUN = {**META, "accelerators": "16384", "tokens": "15.6T"}
+COLOSSUS = {"model": "gpt-4-class-1.8t", "cluster": "colossus1-b", "tokens": "13T"}
+CHAT = {"rate": "20/s", "input": "1000", "output": "300", "ttft": "1s", "tpot": "50ms"}
+SEARCH = {"rate": "320k/s", "input": "512", "output": "128", "accelerator": "a100"}
+PHONE = {"device": "metavertu-2", "weights": "q4-k-m", "input": "512", "output": "128"}
+ENFLAME = {"target": "enflame-1280", "region": "shanghai", "pue": "1.1"}
 
 PAGES = (
     Page(
         path="/plan/train",
-        words=("plan", "train"),
         title="Plan training",
         about="The fastest strategy that fits for a training run, and why.",
         view="training:plan",
         open=("model", "cluster", "accelerator", "accelerators", "tokens", "precision"),
         examples=(
-            Example(title="Meta's 16,384 H100", query=META),
-            Example(title="100,000 H100 of Colossus", query=COLOSSUS),
+            Example(title="Llama 3.1 405B on Meta's 16,384 H100", query=META_RUN),
+            Example(title="GPT-4's size on Colossus", query=COLOSSUS),
+            Example(
+                title="The same on 2,000 Blackwell",
+                query={**COLOSSUS, "cluster": "blackwell-2000"},
+            ),
+            Example(
+                title="Eight GPUs, an 8B model",
+                query={
+                    "model": "llama-3.1-8b",
+                    "accelerator": "h100",
+                    "accelerators": "8",
+                    "tokens": "1B",
+                    "method": "lora",
+                },
+            ),
         ),
         hidden=("sites", "outer", "inner-steps", "exchange", "stay"),
     ),
     Page(
-        path="/estimate/train",
-        words=("estimate", "train"),
-        title="One estimate",
-        about="Time, memory and losses of one given training strategy.",
-        view="training:estimate",
-        open=("model", "cluster", "accelerator", "accelerators", "tp", "pp", "zero", "micro-batch"),
+        path="/plan/serve",
+        title="Plan serving",
+        about="Replicas, cuts and formats that keep a promise to users for the least.",
+        view="words:plain",
+        open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot"),
         examples=(
             Example(
-                title="Llama 3.1 405B as Meta ran it",
-                query={**META, "tp": "8", "pp": "16", "batch-tokens": "16M"},
+                title="Llama 3.1 70B for a chat",
+                query={"model": "llama-3.1-70b", "accelerator": "h100", **CHAT},
             ),
+            Example(
+                title="DeepSeek V3, 500 requests a second",
+                query={"model": "deepseek-v3", "accelerator": "h200", **CHAT, "rate": "500/s"},
+            ),
+            Example(title="A search engine's queries", query={"model": "llama-2-70b", **SEARCH}),
+        ),
+    ),
+    Page(
+        path="/estimate/train",
+        title="One training step",
+        about="Time, memory and losses of one given training strategy.",
+        view="training:estimate",
+        open=("model", "cluster", "accelerator", "accelerators", "tp", "pp", "vpp", "zero"),
+        examples=(
+            Example(
+                title="Llama 3.1 405B, tp 8, pp 16",
+                query={**META, "accelerators": "16384", "tp": "8", "pp": "16", "vpp": "8"},
+            ),
+        ),
+    ),
+    Page(
+        path="/simulate/train",
+        title="A step played out",
+        about="One training step, operation by operation, on every pipeline rank.",
+        view="words:plain",
+        open=("model", "accelerator", "accelerators", "tp", "pp", "vpp", "schedule"),
+        examples=(
+            Example(
+                title="Llama 3.1 70B, interleaved over 8 stages",
+                query={
+                    "model": "llama-3.1-70b",
+                    "accelerator": "h100",
+                    "accelerators": "64",
+                    "tp": "4",
+                    "pp": "8",
+                    "vpp": "2",
+                    "schedule": "interleaved",
+                },
+            ),
+        ),
+    ),
+    Page(
+        path="/estimate/serve",
+        title="One deployment",
+        about="Latencies, rates and the parts of a step of one given deployment.",
+        view="words:plain",
+        open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "tp", "replicas"),
+        examples=(
+            Example(
+                title="Llama 3.1 70B, tp 8",
+                query={"model": "llama-3.1-70b", "accelerator": "h100", **CHAT, "tp": "8"},
+            ),
+            Example(title="The phone", query={"model": "llama-3.2-1b", **PHONE}),
+        ),
+    ),
+    Page(
+        path="/compare/train",
+        title="Compare for training",
+        about="The same training run on several machines.",
+        view="words:plain",
+        open=("model", "machines", "tokens", "by"),
+        examples=(
+            Example(
+                title="2,000 Blackwell against 8,000 Hopper",
+                query={
+                    "model": "gpt-4-class-1.8t",
+                    "machines": "blackwell-2000 hopper-8000",
+                    "tokens": "13T",
+                },
+            ),
+            Example(
+                title="Six accelerators, 1,024 of each",
+                query={
+                    "model": "llama-3.1-70b",
+                    "machines": "h100 h200 b200 mi300x mi355x ascend-910b2",
+                    "accelerators": "1024",
+                    "tokens": "15T",
+                },
+            ),
+        ),
+    ),
+    Page(
+        path="/compare/serve",
+        title="Compare for serving",
+        about="The same traffic on several kinds of accelerators.",
+        view="words:plain",
+        open=("model", "machines", "rate", "input", "output", "ttft", "tpot", "by"),
+        examples=(
+            Example(
+                title="Four accelerators, one chat",
+                query={"model": "llama-3.1-70b", "machines": "h100 h200 b200 mi300x", **CHAT},
+            ),
+        ),
+    ),
+    Page(
+        path="/plan/fleet",
+        title="A whole service",
+        about="Regions, peaks, headroom and spares of a service.",
+        view="words:plain",
+        open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "regions"),
+        examples=(
+            Example(
+                title="Three regions, one of which may be lost",
+                query={
+                    "model": "llama-3.1-70b",
+                    "accelerator": "h100",
+                    **CHAT,
+                    "rate": "2000/s",
+                    "regions": "3",
+                    "lose-region": "true",
+                },
+            ),
+        ),
+    ),
+    Page(
+        path="/fleet",
+        title="A long run",
+        about="What failures leave of a long run's time: goodput, checkpoints, spares.",
+        view="words:plain",
+        open=("target", "accelerator", "accelerators", "model", "days", "spares"),
+        examples=(
+            Example(
+                title="54 days on 16,384 H100",
+                query={
+                    "target": "meta-24k",
+                    "accelerators": "16384",
+                    "model": "llama-3.1-405b",
+                    "days": "54d",
+                },
+            ),
+        ),
+    ),
+    Page(
+        path="/site",
+        title="A site",
+        about="What a machine's building draws, costs and emits, and of what its network consists.",
+        view="words:plain",
+        open=("target", "accelerator", "accelerators", "region", "cooling", "pue"),
+        examples=(
+            Example(title="Colossus in Memphis", query={"target": "colossus1-b"}),
+            Example(title="1,280 cards at PUE 1.1", query=ENFLAME),
+        ),
+    ),
+    Page(
+        path="/build",
+        title="A build-out",
+        about="How long a cluster takes to build: the longest path, accelerators month by month.",
+        view="words:plain",
+        open=("cluster", "path", "bridge", "start", "then"),
+        examples=(
+            Example(
+                title="Colossus, 122 days and twice as many",
+                query={
+                    "cluster": "colossus1-b",
+                    "path": "retrofit",
+                    "bridge": "turbines,batteries",
+                    "then": "200000",
+                },
+            ),
+        ),
+    ),
+    Page(
+        path="/scorecard",
+        title="Scorecard",
+        about="Accelerators in three layers, operators, jobs, and all together; fleets in H100s.",
+        view="words:plain",
+        open=("names", "baseline"),
+        examples=(
+            Example(
+                title="Eight accelerators of six vendors",
+                query={"names": "h100 h200 b200 mi300x mi355x ascend-910b2 tpu-v5p gaudi3"},
+            ),
+            Example(title="Meta's fleet of 2024 in H100s", query={"names": "350000xh100"}),
+        ),
+    ),
+    Page(
+        path="/claims",
+        title="Claims",
+        about="What press, vendors and keynotes say of machines, computed again.",
+        view="words:plain",
+        open=("name", "document"),
+        examples=(
+            Example(title="4.1 million A100", query={"name": "A03"}),
+            Example(title="All of one keynote", query={"document": "marathon"}),
         ),
     ),
 )
