@@ -125,5 +125,7 @@ def field_of(form: Form, error: Exception) -> str:
         for field in fields.values():
             if field.names == error.listed or field.names.rstrip("s") == error.kind:
                 return field.name
-    named = [word[2:] for word in _OPTION.findall(str(error))]
-    return next((name for name in named if name in fields), "")
+    words = str(error)
+    named = [word[2:] for word in _OPTION.findall(words)]
+    first = words.partition(" ")[0].rstrip(":")
+    return next((name for name in (*named, first) if name in fields), "")

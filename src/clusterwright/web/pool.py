@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
@@ -21,33 +22,48 @@ class LostError(ClusterwrightError):
 
 
 class Limits(Record, frozen=True, kw_only=True):
-    """``workers``: at once; ``waiting``: questions at most; ``seconds``: that one may take. [s]"""
+    """What the workers may take.
+
+    ``workers``: at once. ``waiting``: questions at most. ``seconds``: for one question. [s]
+    ``memory``: of all workers while nothing is asked; one that would hold more ends. [B]
+    """
 
     workers: int = 2
     waiting: int = 200
     seconds: float = 120.0
+    memory: int = 200_000_000
+
+
+LEAN = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+"""glibc gives memory back after a large question, which it would otherwise keep."""
+
+
+TOO_MUCH = 1.15
+"""Of the memory of all: a single worker that holds more ends."""
 
 
 class Pool:
-    """Workers that are started once, and anew when one is lost."""
+    """Workers that are started when they are needed, and anew when one is lost.
+
+    The one that answered last is asked first, so that a single person needs only one.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._idle: asyncio.Queue[Process | None] = asyncio.Queue()
-        self._all: set[Process] = set()
+        self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
+        self._holds: dict[Process, int] = {}
         self._waiting = 0
         for _ in range(limits.workers):
             self._idle.put_nowait(None)
 
     async def start(self) -> None:
-        """Start the workers, so that the first question need not wait for one."""
-        for _ in range(self.limits.workers):
-            self._idle.get_nowait()
-            self._idle.put_nowait(await self._started())
+        """Start one worker, so that the first question need not wait for it."""
+        slot = await self._idle.get()
+        self._idle.put_nowait(slot or await self._started())
 
     def stop(self) -> None:
         """Stop all of them."""
-        for process in self._all:
+        for process in self._holds:
             if process.returncode is None:
                 process.kill()
 
@@ -82,19 +98,33 @@ class Pool:
                 words = "what answered this died, perhaps for want of memory"
                 raise LostError(f"{words}: ask the command line, or for less") from None
             raise
-        self._idle.put_nowait(worker)
+        self._holds[worker] = reply.memory
+        if self._is_too_much(reply.memory):
+            self._lose(worker)
+            self._idle.put_nowait(None)
+        else:
+            self._idle.put_nowait(worker)
         return reply
+
+    def _is_too_much(self, held: int) -> bool:
+        """Whether a worker that holds so much should end, now that it has answered."""
+        alone = len(self._holds) == 1
+        most = TOO_MUCH * self.limits.memory if alone else self.limits.memory
+        return sum(self._holds.values()) > most and (alone or not self._waiting) and held > 0
 
     async def _started(self) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "clusterwright.web.worker", stdin=PIPE, stdout=PIPE
+            *(sys.executable, "-m", "clusterwright.web.worker"),
+            stdin=PIPE,
+            stdout=PIPE,
+            env={**os.environ, **LEAN},
         )
-        self._all.add(process)
+        self._holds[process] = 0
         return process
 
     def _lose(self, worker: Process | None) -> None:
         if worker is not None:
-            self._all.discard(worker)
+            self._holds.pop(worker, None)
             if worker.returncode is None:
                 worker.kill()
 

@@ -29,11 +29,12 @@ class Progress(Record, frozen=True, kw_only=True, tag="progress"):
 
 
 class Reply(Record, frozen=True, kw_only=True, tag="reply"):
-    """An answer, ready to be sent."""
+    """An answer, ready to be sent; ``memory``: what its worker holds now (0: not known). [B]"""
 
     status: int
     media: str
     body: bytes
+    memory: int = 0
 
 
 Message = Progress | Reply

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from clusterwright.web.answering import answer
 from clusterwright.web.wire import packed, read_task
@@ -16,9 +21,26 @@ from clusterwright.web.wire import packed, read_task
 def main() -> None:
     """Answer until the server goes away."""
     pipe = _own_output()
+    _warm()
     while (task := read_task(sys.stdin.buffer)) is not None:
-        pipe.write(packed(answer(task)))
+        reply = msgspec.structs.replace(answer(task), memory=_memory())
+        pipe.write(packed(reply))
         pipe.flush()
+
+
+def _warm() -> None:
+    """Load the compiler of event loops, which a first question would wait for."""
+    with suppress(ImportError):
+        import_module("numba")
+
+
+def _memory() -> int:
+    """Resident bytes of this process, where the system tells; else 0."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _own_output() -> BinaryIO:
