@@ -211,7 +211,7 @@ def _legend(colours: Colours) -> Spec:
         "orient": "top",
         "direction": "horizontal",
         "columns": 3,
-        "columnPadding": 14,
+        "columnPadding": 12,
         "labelColor": colours.text,
         "labelFontSize": 12,
         "labelLimit": 120,
