@@ -214,7 +214,7 @@ def _legend(colours: Colours) -> Spec:
         "columnPadding": 12,
         "labelColor": colours.text,
         "labelFontSize": 12,
-        "labelLimit": 120,
+        "labelLimit": 160,
         "labelOffset": 4,
         "offset": 26,  # the title of a vertical axis lies below it
         "rowPadding": 3,
