@@ -114,8 +114,9 @@ def timeline_words(played: Played) -> str:
             f"Rank {most} works longest, {shares[most]:.1%} of the pipeline's time, "
             f"rank {least} shortest, {shares[least]:.1%}; the rest is waiting."
         )
+    name = line.schedule.name
     return (
-        f"{line.schedule.name} on {ranks:,} pipeline rank{'s' if ranks > 1 else ''}: "
+        f"{name[:1].upper()}{name[1:]} on {ranks:,} pipeline rank{'s' if ranks > 1 else ''}: "
         f"{len(line.schedule):,} operations in {format_time(line.makespan)}, then {TAIL_NAME} "
         f"for {format_time(played.tail_time)}. {work}"
     )
