@@ -71,7 +71,7 @@ class Timeline {
     const legend = make("ul", "timeline-legend", bar);
     for (const kind of step.used) make("li", `timeline-key timeline-kind-${kind}`, legend, step.kinds[kind]);
     make("li", "timeline-key timeline-tail", legend, step.tail);
-    make("li", "timeline-key timeline-memory", legend, "activations kept");
+    this.memoryKey = make("li", "timeline-key timeline-memory", legend, "activations kept");
     if (step.shades > 1) make("li", "", legend, step.twoWays ? "paler: the other direction" : "paler: later chunks");
     const tools = make("div", "timeline-tools", bar);
     const zooms = [["−", "Zoom out", () => this.zoom(2)], ["+", "Zoom in", () => this.zoom(0.5)],
@@ -115,6 +115,7 @@ class Timeline {
   resize() {
     if (!this.canvas.clientWidth) return;
     this.painter.resize();
+    this.memoryKey.hidden = this.painter.memory === 0;
     this.recolour();
   }
 
@@ -195,6 +196,7 @@ class Timeline {
     const { painter, canvas, tip, view } = this, { dpr } = painter;
     const x0 = Math.max(painter.left, painter.xOf(this.step.start[op], view)) / dpr;
     const x1 = Math.min(painter.left + painter.width, painter.xOf(this.step.end[op], view)) / dpr;
+    tip.hidden = x1 < painter.left / dpr || x0 * dpr > painter.left + painter.width;
     const most = canvas.clientWidth - tip.offsetWidth, under = painter.rowTop(this.rankOf(op)) + painter.pitch;
     const x = Math.max(0, Math.min((x0 + x1 - tip.offsetWidth) / 2, most));
     let y = canvas.offsetTop + under / dpr + 2;
@@ -319,8 +321,12 @@ class Timeline {
     this.say();
   }
 
-  /** The marked operation, or the first that is seen. */
-  current() { return this.picked >= 0 ? this.picked : firstAfter(this.step, 0, this.view.from); }
+  /** The marked operation, or the first one of the first rank that is seen whole. */
+  current() {
+    const { step, view } = this, op = firstAfter(step, 0, view.from);
+    if (this.picked >= 0) return this.picked;
+    return Math.min(step.first[1] - 1, step.start[op] < view.from ? op + 1 : op);
+  }
 
   stepBy(number) {
     const rank = this.rankOf(this.current()), { first } = this.step;

@@ -198,7 +198,8 @@ export class Painter {
   }
 
   drawNames() {
-    const { context: c, dpr } = this, every = Math.ceil((13 * dpr) / this.pitch);
+    const { context: c, dpr } = this;
+    const every = [1, 2, 5, 10, 20, 50, 100].find((number) => number * this.pitch >= 13 * dpr) ?? 200;
     this.write(11, "right");
     c.fillStyle = this.colours.soft;
     for (let rank = 0; rank < this.ranks; rank += every) {
@@ -215,9 +216,7 @@ export class Painter {
 
   /** All ranks' bars in a view. Returns what is to be written into them, and what is to be marked. */
   drawRows(c, view, box, picked) {
-    const { step, dpr } = this, scale = box.width / (view.to - view.from);
-    const levels = Math.max(1, Math.min(LEVELS, box.bar, Math.floor(MOST_PIXELS / (box.width * this.ranks))));
-    const crowd = { shares: new Float32Array(box.width * step.kinds.length), levels, ranks: [] };
+    const { step, dpr } = this, scale = box.width / (view.to - view.from), crowd = this.emptyCrowd(box);
     const rects = this.paints.map(() => []), labels = [], marks = [];
     const micro = picked < 0 ? -1 : step.micro_batch[picked];
     const until = Math.min(box.width, (step.end_time - view.from) * scale);
@@ -231,7 +230,7 @@ export class Painter {
         const x1 = Math.min(box.width, (step.end[op] - view.from) * scale), width = x1 - x0;
         if (width < WIDE * dpr) {
           crowded = true;
-          this.share(crowd.shares, step.kind[op], x0, x1, box.width);
+          this.share(crowd, step.kind[op], x0 / crowd.cell, x1 / crowd.cell);
         } else {
           const from = Math.round(x0), to = Math.round(x1) - (width > 5 * dpr ? Math.round(dpr) : 0);
           rects[step.paint[op]].push(box.left + from, top, to - from);
@@ -239,7 +238,7 @@ export class Painter {
         }
         if (step.micro_batch[op] === micro) marks.push(op, box.left + x0, Math.max(width, 2 * dpr), top);
       }
-      if (crowded) this.stack(crowd, rank, box);
+      if (crowded) this.stack(crowd, rank);
       if (box.memory) this.drawMemory(c, view, box, { begin, end: op, rank, scale });
     }
     this.drawCrowd(c, crowd, box);
@@ -248,36 +247,48 @@ export class Painter {
     return { labels, marks };
   }
 
-  /** Add a narrow bar to the columns of pixels that it falls on. */
-  share(shares, kind, x0, x1, width) {
+  /** Where narrow bars are gathered: columns one CSS pixel wide, `cell`; kept from frame to frame. */
+  emptyCrowd(box) {
+    const cell = Math.max(1, Math.round(this.dpr)), columns = Math.ceil(box.width / cell);
+    const levels = Math.max(1, Math.min(LEVELS, box.bar, Math.floor(MOST_PIXELS / (columns * this.ranks))));
+    if (this.crowd?.columns !== columns || this.crowd.levels !== levels) {
+      const image = new ImageData(columns, levels * this.ranks), pixels = new Uint32Array(image.data.buffer);
+      const shares = new Float32Array(columns * this.step.kinds.length);
+      this.crowd = { cell, columns, levels, image, pixels, shares, ranks: [] };
+    }
+    if (this.crowd.ranks.length) this.crowd.pixels.fill(0);
+    this.crowd.ranks = [];
+    return this.crowd;
+  }
+
+  /** Add a narrow bar to the columns that it falls on. */
+  share({ shares, columns }, kind, x0, x1) {
     const kinds = this.step.kinds.length;
-    for (let x = Math.floor(x0); x < x1 && x < width; x++) {
+    for (let x = Math.floor(x0); x < x1 && x < columns; x++) {
       shares[x * kinds + kind] += Math.min(x + 1, x1) - Math.max(x, x0);
     }
   }
 
   /** A row's columns of shares as pixels, kind upon kind from below; the shares are used up. */
-  stack(crowd, rank, { width }) {
-    const { shares, levels } = crowd, kinds = this.step.kinds.length;
-    crowd.image ??= new ImageData(width, levels * this.ranks);
-    crowd.pixels ??= new Uint32Array(crowd.image.data.buffer);
+  stack(crowd, rank) {
+    const { shares, levels, columns, pixels } = crowd, kinds = this.step.kinds.length;
     crowd.ranks.push(rank);
-    for (let x = 0; x < width; x++) {
+    for (let x = 0; x < columns; x++) {
       let sum = 0, level = 0;
       for (let kind = 0; kind < kinds; kind++) {
         const share = shares[x * kinds + kind];
         if (share === 0) continue;
         sum += share;
         for (const to = Math.round(sum * levels); level < to && level < levels; level++) {
-          crowd.pixels[((rank + 1) * levels - 1 - level) * width + x] = this.merged[kind];
+          pixels[((rank + 1) * levels - 1 - level) * columns + x] = this.merged[kind];
         }
       }
     }
     shares.fill(0);
   }
 
-  drawCrowd(c, { image, levels, ranks }, box) {
-    if (!image) return;
+  drawCrowd(c, { image, levels, ranks, columns, cell }, box) {
+    if (!ranks.length) return;
     this.sheet ??= document.createElement("canvas");
     const { sheet } = this;
     if (sheet.width !== image.width) sheet.width = image.width;
@@ -285,7 +296,7 @@ export class Painter {
     sheet.getContext("2d").putImageData(image, 0, 0);
     c.imageSmoothingEnabled = false;
     for (const rank of ranks) {
-      c.drawImage(sheet, 0, rank * levels, box.width, levels, box.left, box.top(rank), box.width, box.bar);
+      c.drawImage(sheet, 0, rank * levels, columns, levels, box.left, box.top(rank), columns * cell, box.bar);
     }
   }
 
