@@ -6,11 +6,11 @@ import logging
 from functools import cache
 from importlib import import_module
 
-import msgspec
-
 from clusterwright.cli import ask
 from clusterwright.cli.answers import Answer, as_json
 from clusterwright.errors import CatalogueError, ClusterwrightError, InfeasibleError
+from clusterwright.report.timeline_columns import timeline_columns
+from clusterwright.simulation.step import Played
 from clusterwright.web.asking import command_of, field_of, words_of
 from clusterwright.web.drawing import environment
 from clusterwright.web.forms import Form, form_of
@@ -40,6 +40,8 @@ def answer(task: Task) -> Reply:
     if task.form == "json":
         body = as_json(None if found is None else found.value)
         return Reply(status=200, media=JSON, body=body)
+    if task.form == "columns":
+        return _columns(task, page, found)
     return _page(task, page, form, found, words)
 
 
@@ -51,8 +53,8 @@ def _page(task: Task, page: Page, form: Form, found: Answer | None, words: list[
 
 def _view(page: Page, found: Answer, task: Task) -> View:
     module, name = page.view.split(":")
-    view: View = getattr(_module(module), name)(found, dict(task.query))
-    return msgspec.structs.replace(view, words=found.words())
+    view: View = getattr(_module(module), name)(found, _said(task))
+    return view
 
 
 @cache
@@ -91,9 +93,7 @@ def _drawn(
     field: str = "",
 ) -> bytes:
     template = "answer.html" if task.form == "fragment" else "question.html"
-    said: dict[str, str] = {}
-    for name, value in task.query:
-        said[name] = f"{said[name]} {value}" if name in said else value
+    said = _said(task)
     return _text(
         template,
         page=page,
@@ -105,6 +105,26 @@ def _drawn(
         field=field,
         data=address(f"{page.path}.json", said),
     )
+
+
+def _columns(task: Task, page: Page, found: Answer | None) -> Reply:
+    """The operations of a step that was played out, for the page's timeline."""
+    played = None if found is None else found.seen.get("played")
+    if not isinstance(played, Played):
+        return refusal(task, f"{page.path} has no timeline", NOT_THERE, page)
+    try:
+        body = as_json(timeline_columns(played))
+    except ClusterwrightError as error:
+        return refusal(task, str(error), REFUSED, page)
+    return Reply(status=200, media=JSON, body=body)
+
+
+def _said(task: Task) -> dict[str, str]:
+    """The query by field; several values of one stand behind each other, as they are typed."""
+    said: dict[str, str] = {}
+    for name, value in task.query:
+        said[name] = f"{said[name]} {value}" if name in said else value
+    return said
 
 
 def _drawn_lost(words: str) -> bytes:

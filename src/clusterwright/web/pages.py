@@ -104,7 +104,7 @@ PAGES = (
         path="/simulate/train",
         title="A step played out",
         about="One training step, operation by operation, on every pipeline rank.",
-        view="words:plain",
+        view="training:simulation",
         open=("model", "accelerator", "accelerators", "tp", "pp", "vpp", "schedule"),
         examples=(
             Example(
@@ -262,7 +262,7 @@ PAGES = (
         view="words:plain",
         open=("name", "document"),
         examples=(
-            Example(title="4.1 million A100", query={"name": "A03"}),
+            Example(title="4.1 million A100", query={"name": "C44"}),
             Example(title="All of one keynote", query={"document": "marathon"}),
         ),
     ),

@@ -1,24 +1,14 @@
-"""What a page shows of an answer: its verdict, figures, pictures, and where to go from here."""
+"""What a page shows of an answer: its words, its pictures, and where to go from here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from clusterwright.cli.answers import Answer
 from clusterwright.records import Record
-
-
-class Tile(Record, frozen=True, kw_only=True):
-    """One figure that a person decides on, in the words of the command line.
-
-    ``note``: its interval, or what it rests on. ``bad``: it stands against the answer.
-    """
-
-    label: str
-    text: str
-    note: str = ""
-    bad: bool = False
+from clusterwright.report.labelled import Labelled, about, labelled
 
 
 class Picture(Record, frozen=True, kw_only=True):
@@ -31,15 +21,6 @@ class Picture(Record, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Table(Record, frozen=True, kw_only=True):
-    """Rows in words under a head; a cell of the first column may be a link."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    links: tuple[str, ...] = ()
-
-
 class Link(Record, frozen=True, kw_only=True):
     """Another question that this answer raises."""
 
@@ -48,15 +29,34 @@ class Link(Record, frozen=True, kw_only=True):
 
 
 class View(Record, frozen=True, kw_only=True):
-    """All that is shown of one answer; ``words``: as the command prints it."""
+    """All that is shown of one answer.
+
+    ``title``, ``about``: what was asked. ``figures``: what a person decides on, the first of the
+    answer's words. ``words``: all of them, as the command prints them.
+    """
 
     title: str
-    about: tuple[str, ...] = ()
-    tiles: tuple[Tile, ...] = ()
+    about: tuple[str, ...]
+    figures: tuple[Labelled, ...]
+    words: str
     pictures: tuple[Picture, ...] = ()
-    tables: tuple[Table, ...] = ()
     links: tuple[Link, ...] = ()
-    words: str = ""
+
+
+def view_of(
+    found: Answer, *, pictures: Iterable[Picture] = (), links: Iterable[Link] = ()
+) -> View:
+    """Show an answer's own words, with pictures and links."""
+    words = found.words()
+    title, *asked = about(words) or ("",)
+    return View(
+        title=title,
+        about=tuple(asked),
+        figures=labelled(words),
+        words=words,
+        pictures=tuple(pictures),
+        links=tuple(links),
+    )
 
 
 def address(path: str, query: Mapping[str, object]) -> str:
@@ -69,6 +69,7 @@ def address(path: str, query: Mapping[str, object]) -> str:
     return f"{path}?{urlencode(said)}" if said else path
 
 
-def drawn(title: str, spec: dict[str, Any] | None, note: str = "") -> tuple[Picture, ...]:
+def drawn(title: str, spec: dict[str, Any] | None, note: str = "") -> Iterator[Picture]:
     """The picture, if there is anything to draw."""
-    return () if spec is None else (Picture(title=title, spec=spec, note=note),)
+    if spec is not None:
+        yield Picture(title=title, spec=spec, note=note)

@@ -1,6 +1,7 @@
 // What a page does beyond HTML: pictures are drawn, refusals are put beside their fields.
 
 import { drawAll } from "./pictures.js";
+import { mount } from "./timeline.js";
 
 // Options that are left empty are not part of an address.
 document.addEventListener("htmx:configRequest", (event) => {
@@ -38,8 +39,10 @@ function beside(root) {
 document.addEventListener("htmx:afterSwap", (event) => {
   beside(event.detail.target);
   drawAll(event.detail.target);
+  mount(event.detail.target);
 });
 // The address holds the whole state: going back asks for it again.
 window.addEventListener("popstate", () => location.reload());
 
 drawAll(document);
+mount(document);

@@ -1,4 +1,4 @@
-"""What is shown of a training plan, and of one estimate."""
+"""What is shown of training: a plan, one estimate, a step played out."""
 
 from __future__ import annotations
 
@@ -6,24 +6,39 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from clusterwright.cli.answers import Answer
-from clusterwright.report.text import gigabytes, question_lines, strategy_words
+from clusterwright.report.pictures.front import front
+from clusterwright.report.pictures.links import training_link
+from clusterwright.report.pictures.memory import memory
+from clusterwright.report.pictures.waterfall import waterfall
+from clusterwright.report.timeline_columns import timeline_words
+from clusterwright.simulation.step import Played
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
-from clusterwright.units import format_count, format_time
-from clusterwright.web.view import Picture, Tile, View
+from clusterwright.web.view import Link, Picture, View, address, drawn, view_of
 
 Said = Mapping[str, str]
 
 
 def plan(found: Answer, said: Said) -> View:
-    """A plan: its best strategy, what it costs, and what else would do."""
+    """A plan: where its step goes, what it keeps, what else would do."""
     made = cast("TrainingPlan", found.value)
-    tiles = (*_tiles(made.best), *_totals(made))
-    return View(
-        title=made.question.model.name,
-        about=tuple(question_lines(made.question)),
-        tiles=tiles,
-        pictures=tuple(_pictures(made.best)),
+    return view_of(
+        found,
+        pictures=[
+            *_of_step(made.best),
+            *drawn(
+                "Other strategies: a point is a strategy, and leads to its estimate",
+                front(made, asked=said),
+            ),
+            *_of_machine(made.question, made.best),
+        ],
+        links=[
+            Link(
+                text="This strategy in depth",
+                href=training_link(made.question, made.best.strategy, said),
+            ),
+            *_beyond(said),
+        ],
     )
 
 
@@ -31,38 +46,53 @@ def estimate(found: Answer, said: Said) -> View:
     """One given strategy in depth."""
     made = cast("TrainingEstimate", found.value)
     question = cast("TrainingQuestion", found.seen["question"])
-    return View(
-        title=question.model.name,
-        about=tuple(question_lines(question)),
-        tiles=tuple(_tiles(made)),
-        pictures=tuple(_pictures(made)),
+    return view_of(
+        found,
+        pictures=[*_of_step(made), *_of_machine(question, made)],
+        links=[
+            Link(text="Played out, operation by operation", href=address("/simulate/train", said)),
+            Link(text="The best strategy instead", href=address("/plan/train", _of_job(said))),
+        ],
     )
 
 
-def _tiles(made: TrainingEstimate) -> Iterator[Tile]:
-    low, high = made.step_time_interval
-    yield Tile(label="strategy", text=strategy_words(made.strategy))
-    between = f"80 % interval {format_time(low)} to {format_time(high)}"
-    yield Tile(label="step time", text=format_time(made.step_time), note=between)
-    rate = f"{format_count(made.tokens_per_second)} tokens/s"
-    each = f"{made.tokens_per_second / made.accelerators:,.0f} per accelerator"
-    yield Tile(label="throughput", text=rate, note=each)
-    yield Tile(label="MFU", text=f"{made.mfu:.1%}", note=f"HFU {made.hfu:.1%}")
-    yield Tile(
-        label="memory",
-        text="fits" if made.fits else "does not fit",
-        note=f"{gigabytes(made.memory_bytes)} of {gigabytes(made.memory_limit)} GiB",
-        bad=not made.fits,
+def simulation(found: Answer, said: Said) -> View:
+    """A step as its operations."""
+    played = cast("Played", found.seen["played"])
+    timeline = Picture(
+        title="Every operation of the step, by pipeline rank",
+        columns=address("/simulate/train.columns", said),
+        note=timeline_words(played),
     )
+    link = Link(text="The estimate of this step", href=address("/estimate/train", said))
+    return view_of(found, pictures=[timeline], links=[link])
 
 
-def _totals(made: TrainingPlan) -> Iterator[Tile]:
-    if made.totals is None:
-        return
-    low, high = made.totals.duration_interval
-    between = f"{format_time(low)} to {format_time(high)}, failures not counted"
-    yield Tile(label="whole run", text=format_time(made.totals.duration), note=between)
+def _of_step(made: TrainingEstimate) -> Iterator[Picture]:
+    yield from drawn("Where the step goes, from peak to achieved", waterfall(made))
+    yield from drawn("Memory of each pipeline stage against its limit", memory(made))
 
 
-def _pictures(made: TrainingEstimate) -> Iterator[Picture]:
+def _of_machine(question: TrainingQuestion, made: TrainingEstimate) -> Iterator[Picture]:
     return iter(())
+
+
+JOB = (
+    *("model", "cluster", "accelerator", "accelerators", "software", "tokens", "seq-len"),
+    *("batch-tokens", "batch-sequences", "precision", "optimizer", "optimizer-state", "method"),
+    "lora-rank",
+)
+
+
+def _of_job(said: Said) -> dict[str, str]:
+    """What was said of the job and its machine, and not of how it is cut."""
+    return {name: said[name] for name in JOB if name in said}
+
+
+def _beyond(said: Said) -> Iterator[Link]:
+    """What a plan leads to: failures, the site, other machines."""
+    machine = {"target": said.get("cluster"), "accelerators": said.get("accelerators")}
+    machine["accelerator"] = said.get("accelerator")
+    run = {**machine, "model": said.get("model")}
+    yield Link(text="What failures leave of a long run", href=address("/fleet", run))
+    yield Link(text="Its site: power, money, carbon", href=address("/site", machine))

@@ -1,0 +1,99 @@
+"""The labelled lines of an answer's words, apart: label, figure, and what is said beside it.
+
+Every answer is written in one layout: a block of lines that say what was asked; then one of labelled
+lines, each two spaces, a label of up to twelve letters, and its text; what goes on stands below the
+text. A page shows the same figures in the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from clusterwright.records import Record
+
+COLUMN = 15
+"""Where the text of a labelled line begins."""
+LONGEST = 36
+"""Letters of a figure, at most; what is longer is a sentence."""
+WHOLE = ("strategy", "replicas", "schedule")
+"""Labels of texts that are one thing, however many commas they have."""
+_LINE = re.compile(rf"  (?=\S)(.{{{COLUMN - 3}}}) (\S.*)")
+_END = re.compile(r" +(?=\()|, |: |; ")
+
+
+class Labelled(Record, frozen=True, kw_only=True):
+    """One labelled line.
+
+    ``figure``: the beginning of its text, or all of it where it is a sentence. ``note``: the rest
+    of the line. ``more``: the lines below.
+    """
+
+    label: str
+    figure: str
+    note: str = ""
+    more: tuple[str, ...] = ()
+
+
+def labelled(words: str) -> tuple[Labelled, ...]:
+    """Read the first block of labelled lines, in order; none where there is no such block.
+
+    >>> text = "  step time    5.46 s  (80 % interval 5.15 s to 6.29 s)\\n               like 40 runs"
+    >>> one = labelled(text)[0]
+    >>> one.label, one.figure, one.note, one.more
+    ('step time', '5.46 s', '80 % interval 5.15 s to 6.29 s', ('like 40 runs',))
+    """
+    for block in _blocks(words):
+        lines = [line for line in block if line.startswith("  ")]
+        if lines and all(_LINE.fullmatch(line) or _goes_on(line) for line in lines):
+            return tuple(_read(lines))
+    return ()
+
+
+def about(words: str) -> tuple[str, ...]:
+    """Read what was asked: the first block, one sentence a line.
+
+    >>> about("A model on 8 chips\\nassumed: one thing;\\n         another\\n\\nBest plan")
+    ('A model on 8 chips', 'assumed: one thing; another')
+    """
+    found: list[str] = []
+    for line in next(_blocks(words), []):
+        if line.startswith(" ") and found:
+            found[-1] = f"{found[-1]} {line.strip()}"
+        else:
+            found.append(line.strip())
+    return tuple(found)
+
+
+def _blocks(words: str) -> Iterator[list[str]]:
+    """Lines between empty ones."""
+    for block in re.split(r"\n\s*\n", words.strip("\n")):
+        yield block.splitlines()
+
+
+def _goes_on(line: str) -> bool:
+    return line[:COLUMN].isspace()
+
+
+def _read(lines: Sequence[str]) -> Iterator[Labelled]:
+    label, texts = "", list[str]()
+    for line in lines:
+        found = _LINE.fullmatch(line)
+        if found is None:
+            texts.append(line.strip())
+            continue
+        if label:
+            yield _apart(label, texts)
+        label, texts = found[1].strip(), [found[2].strip()]
+    yield _apart(label, texts)
+
+
+def _apart(label: str, texts: list[str]) -> Labelled:
+    first, *more = texts
+    end = None if label in WHOLE else _END.search(first)
+    if end is None or end.start() > LONGEST:
+        return Labelled(label=label, figure=first, more=tuple(more))
+    note = first[end.end() :]
+    if note.startswith("(") and note.find(")") == len(note) - 1:
+        note = note[1:-1]
+    return Labelled(label=label, figure=first[: end.start()], note=note, more=tuple(more))
