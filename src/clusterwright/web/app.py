@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -69,7 +69,6 @@ def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK)
 
     app = Starlette(
         routes=[
-            Route("/", lambda _: RedirectResponse("/plan/train")),
             Route("/themes.json", lambda _: JSONResponse(themes)),
             Mount("/static", StaticFiles(directory=STATIC)),
             Route("/{path:path}", ask),

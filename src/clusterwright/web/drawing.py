@@ -9,7 +9,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from clusterwright.web.names import names_of
+from clusterwright.web.pages import GROUPS, PAGES, Page
 from clusterwright.web.view import address
+
+
+def draw(template: str, *, page: Page | None = None, **names: object) -> bytes:
+    """Fill a template, as bytes that a browser reads."""
+    here = {"here": page.path if page else "", "here_group": page.group if page else ""}
+    filled = environment().get_template(template).render(page=page, **here, **names)
+    return filled.encode()
 
 
 @cache
@@ -23,7 +31,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["data"] = data
-    made.globals.update(address=address, names_of=names_of)
+    made.globals.update(address=address, names_of=names_of, pages=PAGES, groups=GROUPS)
     return made
 
 

@@ -15,18 +15,22 @@ class Example(Record, frozen=True, kw_only=True):
 class Page(Record, frozen=True, kw_only=True):
     """One page.
 
-    Its path is that of its command: ``/plan/train`` is ``clusterwright plan train``. ``view``: the function that says what of an answer is shown, as
+    Its path is that of its command: ``/plan/train`` is ``clusterwright plan train``. ``group``: of
+    pages that it stands with. ``view``: the function that says what of an answer is shown, as
     ``module:name`` in `clusterwright.web.views`. ``open``: fields that are seen at once; the others
-    wait under their headings. ``hidden``: options that a page has no use for.
+    wait under their headings. ``hidden``: options that a page has no use for. ``at_once``: whether
+    it has an answer before anything is said.
     """
 
     path: str
+    group: str
     title: str
     about: str
     view: str
     open: tuple[str, ...]
     examples: tuple[Example, ...] = ()
     hidden: tuple[str, ...] = ()
+    at_once: bool = False
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -45,7 +49,8 @@ ENFLAME = {"target": "enflame-1280", "region": "shanghai", "pue": "1.1"}
 PAGES = (
     Page(
         path="/plan/train",
-        title="Plan training",
+        group="Training",
+        title="Plan a run",
         about="The fastest strategy that fits for a training run, and why.",
         view="training:plan",
         open=("model", "cluster", "accelerator", "accelerators", "tokens", "precision"),
@@ -71,7 +76,8 @@ PAGES = (
     ),
     Page(
         path="/plan/serve",
-        title="Plan serving",
+        group="Serving",
+        title="Plan a service",
         about="Replicas, cuts and formats that keep a promise to users for the least.",
         view="words:plain",
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot"),
@@ -89,7 +95,8 @@ PAGES = (
     ),
     Page(
         path="/estimate/train",
-        title="One training step",
+        group="Training",
+        title="One step",
         about="Time, memory and losses of one given training strategy.",
         view="training:estimate",
         open=("model", "cluster", "accelerator", "accelerators", "tp", "pp", "vpp", "zero"),
@@ -102,7 +109,8 @@ PAGES = (
     ),
     Page(
         path="/simulate/train",
-        title="A step played out",
+        group="Training",
+        title="Play a step out",
         about="One training step, operation by operation, on every pipeline rank.",
         view="training:simulation",
         open=("model", "accelerator", "accelerators", "tp", "pp", "vpp", "schedule"),
@@ -117,12 +125,15 @@ PAGES = (
                     "pp": "8",
                     "vpp": "2",
                     "schedule": "interleaved",
+                    "batch-sequences": "64",
+                    "recompute": "selective",
                 },
             ),
         ),
     ),
     Page(
         path="/estimate/serve",
+        group="Serving",
         title="One deployment",
         about="Latencies, rates and the parts of a step of one given deployment.",
         view="words:plain",
@@ -130,14 +141,15 @@ PAGES = (
         examples=(
             Example(
                 title="Llama 3.1 70B, tp 8",
-                query={"model": "llama-3.1-70b", "accelerator": "h100", **CHAT, "tp": "8"},
+                query={"model": "llama-3.1-70b", "accelerator": "h100", **CHAT, "tp": "8", "replicas": "2"},
             ),
             Example(title="The phone", query={"model": "llama-3.2-1b", **PHONE}),
         ),
     ),
     Page(
         path="/compare/train",
-        title="Compare for training",
+        group="Training",
+        title="Compare machines",
         about="The same training run on several machines.",
         view="words:plain",
         open=("model", "machines", "tokens", "by"),
@@ -163,7 +175,8 @@ PAGES = (
     ),
     Page(
         path="/compare/serve",
-        title="Compare for serving",
+        group="Serving",
+        title="Compare machines",
         about="The same traffic on several kinds of accelerators.",
         view="words:plain",
         open=("model", "machines", "rate", "input", "output", "ttft", "tpot", "by"),
@@ -176,7 +189,8 @@ PAGES = (
     ),
     Page(
         path="/plan/fleet",
-        title="A whole service",
+        group="Serving",
+        title="Regions and spares",
         about="Regions, peaks, headroom and spares of a service.",
         view="words:plain",
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "regions"),
@@ -196,6 +210,7 @@ PAGES = (
     ),
     Page(
         path="/fleet",
+        group="Running",
         title="A long run",
         about="What failures leave of a long run's time: goodput, checkpoints, spares.",
         view="words:plain",
@@ -214,6 +229,7 @@ PAGES = (
     ),
     Page(
         path="/site",
+        group="Running",
         title="A site",
         about="What a machine's building draws, costs and emits, and of what its network consists.",
         view="words:plain",
@@ -225,6 +241,7 @@ PAGES = (
     ),
     Page(
         path="/build",
+        group="Running",
         title="A build-out",
         about="How long a cluster takes to build: the longest path, accelerators month by month.",
         view="words:plain",
@@ -243,6 +260,7 @@ PAGES = (
     ),
     Page(
         path="/scorecard",
+        group="Facts",
         title="Scorecard",
         about="Accelerators in three layers, operators, jobs, and all together; fleets in H100s.",
         view="words:plain",
@@ -257,6 +275,7 @@ PAGES = (
     ),
     Page(
         path="/claims",
+        group="Facts",
         title="Claims",
         about="What press, vendors and keynotes say of machines, computed again.",
         view="words:plain",
@@ -266,6 +285,34 @@ PAGES = (
             Example(title="All of one keynote", query={"document": "marathon"}),
         ),
     ),
+    Page(
+        path="/catalogue/list",
+        group="Facts",
+        title="Catalogue",
+        about="All facts by kind; an entry has every figure with its source, date and disagreement.",
+        view="facts:entries",
+        open=("kind",),
+        examples=tuple(
+            Example(title=kind, query={"kind": kind})
+            for kind in ("accelerators", "clusters", "models", "devices", "prices", "regions")
+        ),
+        at_once=True,
+    ),
+    Page(
+        path="/catalogue/show",
+        group="Facts",
+        title="One entry",
+        about="All that is known of one thing, each figure with its source.",
+        view="facts:entry",
+        open=("name",),
+        examples=(
+            Example(title="NVIDIA H100", query={"name": "h100"}),
+            Example(title="Meta's 24k cluster", query={"name": "meta-24k"}),
+        ),
+    ),
 )
 
+HOME = "/"
 BY_PATH = {page.path: page for page in PAGES}
+GROUPS = {group: [page for page in PAGES if page.group == group] for group in dict.fromkeys(page.group for page in PAGES)}
+"""Pages by the group that they stand in, in order."""

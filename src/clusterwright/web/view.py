@@ -21,6 +21,15 @@ class Picture(Record, frozen=True, kw_only=True):
     note: str = ""
 
 
+class Table(Record, frozen=True, kw_only=True):
+    """Rows in words under a head; ``links``: where the first cell of each row leads, if anywhere."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    links: tuple[str, ...] = ()
+
+
 class Link(Record, frozen=True, kw_only=True):
     """Another question that this answer raises."""
 
@@ -32,7 +41,7 @@ class View(Record, frozen=True, kw_only=True):
     """All that is shown of one answer.
 
     ``title``, ``about``: what was asked. ``figures``: what a person decides on, the first of the
-    answer's words. ``words``: all of them, as the command prints them.
+    answer's words. ``words``: all of them, as the command prints them; "" where tables say all.
     """
 
     title: str
@@ -40,6 +49,7 @@ class View(Record, frozen=True, kw_only=True):
     figures: tuple[Labelled, ...]
     words: str
     pictures: tuple[Picture, ...] = ()
+    tables: tuple[Table, ...] = ()
     links: tuple[Link, ...] = ()
 
 

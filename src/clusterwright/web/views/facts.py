@@ -1,0 +1,70 @@
+"""What is shown of facts: the catalogue's kinds and entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from clusterwright.cli.answers import Answer
+from clusterwright.web.view import Table, View, address
+
+Said = Mapping[str, str]
+Rows = list[dict[str, Any]]
+
+
+def entries(found: Answer, said: Said) -> View:
+    """The kinds of facts, or all entries of one."""
+    rows, kind = cast("Rows", found.value), said.get("kind", "")
+    if not kind:
+        links = [address("/catalogue/list", {"kind": row["kind"]}) for row in rows]
+        return _listed("All kinds of facts", rows, links)
+    links = [address("/catalogue/show", {"name": f"{kind}/{row['id']}"}) for row in rows]
+    return _listed(f"All {len(rows):,} {kind}", rows, links)
+
+
+def _listed(title: str, rows: Rows, links: list[str]) -> View:
+    return View(title=title, about=(), figures=(), words="", tables=(_table(title, rows, links),))
+
+
+def _table(title: str, rows: Rows, links: list[str] | None = None) -> Table:
+    """Columns in which anything is said."""
+    head = [name for name in (rows[0] if rows else ()) if any(row.get(name) for row in rows)]
+    cells = tuple(tuple(_cell(row.get(name)) for name in head) for row in rows)
+    return Table(title=title, head=tuple(head), rows=cells, links=tuple(links or ()))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "; ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def entry(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
+    """One entry: each figure with its source, date and disagreement."""
+    shown = cast("dict[str, Any]", found.value)
+    rows = [{"figure": name, **_figure(figure)} for name, figure in shown["figures"].items()]
+    called = shown["aliases"]
+    return View(
+        title=shown["name"],
+        about=(
+            f"{shown['kind']}/{shown['id']}",
+            *((f"also called {', '.join(called)}",) if called else ()),
+        ),
+        figures=(),
+        words=found.words(),
+        tables=(_table("Figures", rows),) if rows else (),
+    )
+
+
+def _figure(figure: dict[str, Any]) -> dict[str, str]:
+    others = "; ".join(
+        " ".join(filter(None, (one["text"], one.get("source"), one.get("note"))))
+        for one in figure.get("disagrees", ())
+    )
+    plain = {"shown": "value", "kind": "kind", "confidence": "confidence", "checked": "checked"}
+    said = {name: str(figure[key]) for key, name in plain.items() if figure.get(key)}
+    return said | {
+        "note": figure.get("note") or "",
+        "others say": others,
+        "source": figure.get("source") or "",
+    }
