@@ -1,0 +1,220 @@
+"""The catalogue's accelerators by date: peaks, memory, bandwidth, power, and peak for a watt."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+from clusterwright.catalogue.figures import Entry, Figure
+from clusterwright.report.pictures.scales import Unit, unit_for
+from clusterwright.report.pictures.theme import MOST_ROWS, Row, Spec, picture, style, thinned
+from clusterwright.units import format_quantity
+
+Of = Literal["peak", "memory", "bandwidth", "power", "peak-per-watt"]
+TITLES: Final[dict[Of, str]] = {
+    "peak": "dense {precision} peak",
+    "memory": "memory",
+    "bandwidth": "memory bandwidth",
+    "power": "board power",
+    "peak-per-watt": "dense {precision} peak for a watt",
+}
+KEYS: Final[dict[Of, str]] = {
+    "memory": "memory",
+    "bandwidth": "memory_bandwidth",
+    "power": "board_power",
+}
+DIMENSIONS: Final[dict[Of, str]] = {
+    "peak": "FLOP/s", "memory": "B", "bandwidth": "B/s", "power": "W", "peak-per-watt": "FLOP/s",
+}  # fmt: skip
+NAMED: Final = 7
+"""Vendors with a colour of their own, those with the most accelerators; the rest share one."""
+OTHERS: Final = "others"
+LABELLED: Final = 0.07
+"""Of the axis' height: how far above the last one a record must lie to be named."""
+DATE: Final = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
+
+
+class _Chip(NamedTuple):
+    """An accelerator with a figure: likely, and the ends of what sources say, in SI."""
+
+    entry: Entry
+    date: str
+    value: float
+    low: float
+    high: float
+    words: str
+    source: str
+
+
+def chips(entries: Iterable[Entry], of: Of = "peak", precision: str = "bf16") -> Spec | None:
+    """Draw accelerators by the date of their launch.
+
+    Parameters
+    ----------
+    entries
+        Accelerators of the catalogue; those without a date or without the figure are left out.
+    of
+        Which figure.
+    precision
+        Of a peak.
+    """
+    every = list(entries)
+    found = sorted(
+        (chip for entry in every if (chip := _chip(entry, of, precision)) is not None),
+        key=lambda chip: (chip.date, chip.value),
+    )
+    if not found:
+        return None
+    found_ends = min(chip.low for chip in found), max(chip.high for chip in found)
+    middle = math.sqrt(found_ends[0] * found_ends[1])
+    unit = unit_for([middle], DIMENSIONS[of])
+    if of == "peak-per-watt":
+        unit = unit._replace(name=f"{unit.name}/W")
+    vendors = _vendors(every)
+    rows = [_row(chip, unit, vendors) for chip in found]
+    for name in _records(rows):
+        rows[name]["label"] = rows[name]["name"]
+    title = TITLES[of].format(precision=precision)
+    return picture(
+        thinned(rows),
+        height=340,
+        description=_sentence(found, of, title, len(rows)),
+        layer=_layers(unit.titled(title), [*vendors, OTHERS]),
+    )
+
+
+def _vendors(entries: Sequence[Entry]) -> list[str]:
+    """Vendors with the most accelerators, the same for each figure."""
+    counts = Counter(entry.text("vendor") for entry in entries)
+    return [vendor for vendor, _ in counts.most_common(NAMED)]
+
+
+def _chip(entry: Entry, of: Of, precision: str) -> _Chip | None:
+    date = _date(entry.text("launch"))
+    figure = entry.figure(KEYS.get(of, f"peaks.{precision}"))
+    if date is None or figure is None or not figure.value > 0.0:
+        return None
+    low, high = _ends(figure)
+    if of != "peak-per-watt":
+        words = format_quantity(figure.value, DIMENSIONS[of])
+        return _Chip(entry, date, figure.value, low, high, words, figure.source)
+    power = entry.figure("board_power")
+    if power is None or not power.value > 0.0:
+        return None
+    least, most = _ends(power)
+    value = figure.value / power.value
+    words = f"{format_quantity(value, 'FLOP/s')}/W"
+    return _Chip(entry, date, value, low / most, high / least, words, figure.source)
+
+
+def _ends(figure: Figure) -> tuple[float, float]:
+    """The least and the most that any source says."""
+    said = [figure.value, *(other.value for other in figure.disagrees)]
+    said += [end for end in (figure.low, figure.high) if end is not None]
+    positive = [value for value in said if value > 0.0]
+    return min(positive), max(positive)
+
+
+def _date(launch: str) -> str | None:
+    """Return a launch as a day; the middle of a month or of a year where no more is known.
+
+    >>> _date("2022-09-20"), _date("2025-06"), _date("2024 (announced)"), _date("soon")
+    ('2022-09-20', '2025-06-15', '2024-07-01', None)
+    """
+    match = DATE.match(launch)
+    if match is None:
+        return None
+    year, month, day = match.groups()
+    return f"{year}-{month}-{day or 15}" if month else f"{year}-07-01"
+
+
+def _row(chip: _Chip, unit: Unit, vendors: Sequence[str]) -> Row:
+    vendor = chip.entry.text("vendor")
+    row: Row = {
+        "name": chip.entry.name,
+        "date": chip.date,
+        "launch": chip.entry.text("launch"),
+        "vendor": vendor if vendor in vendors else OTHERS,
+        "by": vendor,
+        "value": unit.of(chip.value),
+        "words": chip.words,
+        "source": chip.source,
+    }
+    if chip.low < chip.high:
+        row |= {"low": unit.of(chip.low), "high": unit.of(chip.high)}
+        row["sources"] = f"{chip.high / chip.low - 1.0:.0%} apart"
+    return row
+
+
+def _records(rows: Sequence[Row]) -> list[int]:
+    """Places of those that had more than all before, far enough apart for their names.
+
+    Left above such a point lies nothing, so that its name has room there.
+    """
+    values = [math.log(row["value"]) for row in rows]
+    apart = LABELLED * (max(values) - min(values))
+    best = last = -math.inf
+    found = []
+    for place, value in enumerate(values):
+        if value > best and value >= last + apart:
+            found.append(place)
+            last = value
+        best = max(best, value)
+    # The first ones are records only because the catalogue begins there.
+    return [place for place in found if values[place] > min(values) + 4 * apart]
+
+
+def _layers(title: str, vendors: Sequence[str]) -> list[Row]:
+    titles = {
+        "name": "accelerator",
+        "by": "vendor",
+        "launch": "launch",
+        "words": "figure",
+        "sources": "sources",
+        "source": "source",
+    }
+    x = {"field": "date", "type": "temporal", "title": "launch",
+         "axis": {"format": "%Y", "tickCount": "year", "labelOverlap": True}}  # fmt: skip
+    y = {"type": "quantitative", "title": title, "scale": {"type": "log"}}
+    axis: Mapping[str, object] = {"axis": {"format": "~g", "tickCount": 6}}
+    return [
+        {
+            "transform": [{"filter": {"field": "low", "valid": True}}],
+            "mark": style("muted", "rule", strokeWidth=2, tooltip=False),
+            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+        },
+        {
+            "mark": {"type": "point", "size": 50, "opacity": 0.85},
+            "encoding": {
+                "x": x,
+                "y": {**y, **axis, "field": "value"},
+                "color": {
+                    "field": "vendor",
+                    "type": "nominal",
+                    "scale": {"domain": list(vendors)},
+                    "legend": {"columns": 3, "symbolType": "circle"},
+                },
+                "tooltip": [{"field": field, "title": words} for field, words in titles.items()],
+            },
+        },
+        {
+            "transform": [{"filter": "isValid(datum.label)"}],
+            "mark": style("muted", "text", align="right", baseline="bottom", dx=-2, dy=-4,
+                          fontSize=11, tooltip=False),
+            "encoding": {"x": x, "y": {**y, "field": "value"}, "text": {"field": "label"}},
+        },
+    ]  # fmt: skip
+
+
+def _sentence(found: Sequence[_Chip], of: Of, title: str, count: int) -> str:
+    """Say what is seen."""
+    most = max(found, key=lambda chip: chip.value)
+    apart = sum(chip.low < chip.high for chip in found)
+    thin = f", {MOST_ROWS} of them drawn" if count > MOST_ROWS else ""
+    return (
+        f"{len(found)} accelerators from {found[0].date[:4]} to {found[-1].date[:4]} by {title}"
+        f"{thin}; the most has {most.entry.name} with {most.words}; of {apart} sources disagree."
+    )
