@@ -373,3 +373,12 @@ def test_an_enlargement_must_be_one(capsys):
     assert "there are 100,000 already" in capsys.readouterr().err
     assert main(["build", "colossus", "--tokens", "1T"]) == 2
     assert "say what is trained" in capsys.readouterr().err
+
+
+def test_ends_of_tasks_spread_around_the_likely_ones_and_the_last_is_the_finish():
+    plan = plan_build(ask_build("colossus", path="retrofit", bridge="turbines,batteries"))
+    for task in plan.tasks:
+        assert task.ends.low <= task.ends.middle <= task.ends.high
+        assert task.done or task.ends.low < task.end < task.ends.high
+    (last,) = (task for task in plan.tasks if task.id == "acceptance")
+    assert last.ends == plan.finish

@@ -111,21 +111,30 @@ def _tasks(question: BuildQuestion, flow: Flow, many: Flow) -> tuple[TaskPlan, .
     spent, often = flow.chain(LAST), many.chain(LAST)
     found = []
     for task in question.tasks:
-        ready, times = flow.ready(task), flow.times[task.id]
+        ready, ends = flow.ready(task), _ends(many, task.id)
         begin = ready[-1, 0] if task.kind == "once" else ready[1, 0]
         found.append(
             TaskPlan(
                 id=task.id,
                 name=task.name,
                 begin=0.0 if task.done else float(begin),
-                # A bridge that gives less than all has brought its last part before the end.
-                end=float(times[np.isfinite(times[:, 0]), 0][-1]),
+                end=float(_ends(flow, task.id)[0]),
                 spent=float(np.sum(spent.get(task.id, 0.0))),
                 critical=float(np.mean(np.asarray(often.get(task.id, 0.0)) > 0.0)),
+                ends=interval_of(ends),
                 done=task.done,
             )
         )
     return tuple(sorted(found, key=lambda one: (not one.done, one.begin, one.end)))
+
+
+def _ends(flow: Flow, task: str) -> Floats:
+    """When a task's last part is done, in each draw. [s]
+
+    A bridge that gives less than all has brought its last part before the end.
+    """
+    times = flow.times[task]
+    return np.max(np.where(np.isfinite(times), times, 0.0), axis=0)
 
 
 def online_at(

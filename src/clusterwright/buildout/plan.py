@@ -64,7 +64,7 @@ class TaskPlan(Record, frozen=True, kw_only=True):
     """When a task begins and ends with every task at its likely length. [s]
 
     ``spent``: how much of it lies on the longest path. [s] ``critical``: share of the draws in
-    which it lies there. [1]
+    which it lies there. [1] ``ends``: when it ends over the draws. [s]
     """
 
     id: str
@@ -73,6 +73,7 @@ class TaskPlan(Record, frozen=True, kw_only=True):
     end: float
     spent: float
     critical: float
+    ends: Interval
     done: bool = False
 
 
