@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clusterwright.asking_build import DAY, enlarged
-from clusterwright.buildout.flow import Flow, share_by
+from clusterwright.buildout.flow import PARTS, Flow, share_by
 from clusterwright.buildout.growing import train_across
 from clusterwright.buildout.model import (
     BURNT_IN,
@@ -26,7 +26,14 @@ from clusterwright.buildout.model import (
     inputs_of,
     waits_for,
 )
-from clusterwright.buildout.plan import BuildPlan, BuildQuestion, Month, TaskPlan, TrainingPlan
+from clusterwright.buildout.plan import (
+    BuildPlan,
+    BuildQuestion,
+    Level,
+    Month,
+    TaskPlan,
+    TrainingPlan,
+)
 from clusterwright.errors import InputError
 from clusterwright.uncertain import Input, draw, interval_of, likely, tornado
 
@@ -97,6 +104,19 @@ def plan_build(question: BuildQuestion, *, then: str | int | None = None) -> Bui
         gates=gates_of(flow),
         training=_training(question, flow, usual),
         then=None if then is None else plan_build(enlarged(question, then, end)),
+        ramp=_ramp(question, many),
+    )
+
+
+def _ramp(question: BuildQuestion, many: Flow) -> tuple[Level, ...]:
+    """When each tenth has passed its burn-in, and the first part of all, over the draws."""
+    places = (1, *(round(PARTS * tenth / 10) for tenth in range(1, 11)))
+    return tuple(
+        Level(
+            accelerators=question.accelerators * place / PARTS,
+            when=interval_of(many.times[BURNT_IN][place]),
+        )
+        for place in places
     )
 
 

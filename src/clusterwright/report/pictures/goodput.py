@@ -41,7 +41,11 @@ def spread(outlook: RunOutlook) -> Spec | None:
     told = tooltip({"words": "median", "spread": "80 % of runs"})
     x = {"type": "quantitative", "title": "goodput: work that stands, of all time [%]",
          "scale": {"zero": False, "nice": True, "padding": 12}}  # fmt: skip
-    y = {"type": "quantitative", "axis": None, "scale": {"domain": [-1.6, most + 0.8], "nice": False}}
+    y = {
+        "type": "quantitative",
+        "axis": None,
+        "scale": {"domain": [-1.6, most + 0.8], "nice": False},
+    }
     under = {"y": {"datum": -0.7}}
     return picture(
         values,
@@ -135,7 +139,9 @@ def causes(outlook: RunOutlook) -> Spec | None:
     total = sum(cause.count for cause in outlook.causes)
     if not total:
         return None
-    rows = [(one.name, one.group, one.count, one.repair_time) for one in outlook.causes[:MOST_CAUSES]]
+    rows = [
+        (one.name, one.group, one.count, one.repair_time) for one in outlook.causes[:MOST_CAUSES]
+    ]
     rest = outlook.causes[MOST_CAUSES:]
     if rest:
         rows.append((f"{len(rest)} others", "", sum(one.count for one in rest),
@@ -155,22 +161,34 @@ def causes(outlook: RunOutlook) -> Spec | None:
         values,
         field="count",
         title="interruptions, on average",
-        told={"name": "cause", "group": "of", "words": "times", "share": "share", "repair": "node-time in repair"},
+        told={
+            "name": "cause",
+            "group": "of",
+            "words": "times",
+            "share": "share",
+            "repair": "node-time in repair",
+        },
         description=f"Of {format_count(total)} interruptions the most frequent cause is "
         f"{values[0]['name']} ({values[0]['share']}).",
     )
 
 
-def _bars(values: list[Row], *, field: str, title: str, told: dict[str, str], description: str) -> Spec:
+def _bars(
+    values: list[Row], *, field: str, title: str, told: dict[str, str], description: str
+) -> Spec:
     """Rows of names with a bar and its number."""
     largest = max(row[field] for row in values)
     x = {"type": "quantitative", "title": title, "field": field,
-         "scale": {"domain": [0, LABEL * largest], "nice": False}}  # fmt: skip
+         "scale": {"domain": [0, LABEL * largest], "nice": False}, "axis": {"tickCount": 4}}  # fmt: skip
     return picture(
         values,
         height={"step": 26},
         description=description,
-        encoding={"y": name("name", [row["name"] for row in values]), "x": x, "tooltip": tooltip(told)},
+        encoding={
+            "y": name("name", [row["name"] for row in values]),
+            "x": x,
+            "tooltip": tooltip(told),
+        },
         layer=[
             {"mark": style("accent", "bar", height={"band": 0.7})},
             words("words", align="left", dx=6),

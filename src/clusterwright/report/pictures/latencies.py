@@ -54,13 +54,21 @@ def latencies(found: ServingEstimate, job: ServingWorkload) -> Spec | None:
         values,
         height={"step": 46},
         description=_said(values, job),
-        encoding={"y": name("name", [row["name"] for row in values]), "x": x,
-                  "tooltip": tooltip(told)},  # fmt: skip
+        encoding={
+            "y": name("name", [row["name"] for row in values]),
+            "x": x,
+            "tooltip": tooltip(told),
+        },  # fmt: skip
         layer=[
             there(values, "low", _alike()),
             interval("p50", "p99", strokeWidth=2),
-            {"mark": style("accent", "point", size=90, opacity=1), "encoding": {"x": number("p90")}},
-            words("p90 words", look="strong", where={"x": {"value": "width"}}, align="right", dx=-2),
+            {
+                "mark": style("accent", "point", size=90, opacity=1),
+                "encoding": {"x": number("p90")},
+            },
+            words(
+                "p90 words", look="strong", where={"x": {"value": "width"}}, align="right", dx=-2
+            ),
             there(values, "promised", *_promises()),
         ],
     )
@@ -97,7 +105,9 @@ def latency_rows(found: ServingEstimate, job: ServingWorkload) -> list[Row]:
         row: Row = {"name": called, **points}
         row |= {f"{key} words": format_time(value) for key, value in points.items()}
         if sort in alike:
-            row["low"], row["high"] = (latency.p90 * end for end in (alike[sort].low, alike[sort].high))
+            row["low"], row["high"] = (
+                latency.p90 * end for end in (alike[sort].low, alike[sort].high)
+            )
             row["alike"] = f"{format_time(row['low'])} to {format_time(row['high'])}"
         if promised is not None:
             row["promised"], row["promise"] = promised, f"promised {format_time(promised)}"
@@ -138,7 +148,7 @@ def step_parts(found: ServingEstimate) -> Spec | None:
     largest = max(row["time"] for row in values)
     least = min(0.0, *(row["time"] for row in values))
     x = {"type": "quantitative", "title": unit.titled("time in a step that decodes"),
-         "scale": {"domain": [least, LABEL * largest], "nice": False}}  # fmt: skip
+         "scale": {"domain": [least, LABEL * largest], "nice": False}, "axis": {"tickCount": 4}}  # fmt: skip
     told = tooltip({"name": "part", "words": "time", "share": "of the step"})
     first = values[0]
     return picture(
@@ -146,8 +156,11 @@ def step_parts(found: ServingEstimate) -> Spec | None:
         height={"step": 26},
         description=f"A step of decoding takes {format_time(total)}; {first['name']} is the longest "
         f"part with {first['words']} or {first['share']}.",
-        encoding={"y": name("name", [row["name"] for row in values]), "x": {**x, "field": "time"},
-                  "tooltip": told},  # fmt: skip
+        encoding={
+            "y": name("name", [row["name"] for row in values]),
+            "x": {**x, "field": "time"},
+            "tooltip": told,
+        },  # fmt: skip
         layer=[
             {"mark": style("accent", "bar", height={"band": 0.7})},
             words("words", align="left", dx=6),

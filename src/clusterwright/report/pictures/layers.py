@@ -17,7 +17,7 @@ TIMES: Final = {
 
 STEPS: Final = ((200.0, (1,)), (7.0, (1, 2, 5)), (0.0, (1, 1.5, 2, 3, 4, 5, 7)))
 """Ticks of a decade on a logarithmic axis, by the ratio of its ends from which they are enough."""
-LABEL: Final = 1.32
+LABEL: Final = 1.4
 """End of an axis over its longest bar, so that a short number beside it fits on a phone. [1]"""
 
 

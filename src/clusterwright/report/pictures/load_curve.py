@@ -183,7 +183,9 @@ def _promise(curve: LoadCurve, promised: float) -> Row:
 def _asked(values: list[Row], end: float) -> Row:
     place = {"x": number("rate"), "y": number("p90")}
     right = any(row.get("asked") and row["rate"] < LEFT * end for row in values)
-    shift = {"align": "left", "dx": 8, "dy": 14} if right else {"align": "right", "dx": -8, "dy": -12}
+    shift = (
+        {"align": "left", "dx": 8, "dy": 14} if right else {"align": "right", "dx": -8, "dy": -12}
+    )
     return there(
         values,
         "asked",

@@ -157,11 +157,16 @@ def _parts(
     values = [_drawn(row, unit) for row in rows]
     quantity, _, rest = title.partition(";")
     x = {"type": "quantitative", "title": f"{unit.titled(quantity)};{rest}",
-         "scale": {"domain": [0, LABEL * unit.of(max(ends))], "nice": False}}  # fmt: skip
-    bar: Row = {"mark": {"type": "bar", "height": {"band": 0.68}}, "encoding": {"x": number("likely")}}
+         "scale": {"domain": [0, LABEL * unit.of(max(ends))], "nice": False},
+         "axis": {"tickCount": 4}}  # fmt: skip
+    bar: Row = {
+        "mark": {"type": "bar", "height": {"band": 0.68}},
+        "encoding": {"x": number("likely")},
+    }
     if kinds:
         bar["encoding"]["color"] = {
-            "field": "kind", "type": "nominal", "scale": {"domain": list(kinds)}, "title": None
+            "field": "kind", "type": "nominal", "scale": {"domain": list(kinds)}, "title": None,
+            "legend": {"offset": 8},
         }  # fmt: skip
     quiet = [row for row in values if row["kind"] is None and row["name"] == "all"]
     coloured = [row for row in values if row not in quiet]
@@ -273,8 +278,8 @@ def account(found: RunAccount | ServiceAccount) -> Spec | None:
     ends = [row[end] for row in values for end in ("low", "high")]
     reach = max(abs(end) for end in ends)
     x = {"type": "quantitative", "title": "80 % interval over the median [%]",
-         "scale": {"domain": [min([*ends, 0.0]) - 0.1 * reach, max(ends) + 0.75 * reach], "nice": False},
-         "axis": {"format": "+d"}}  # fmt: skip
+         "scale": {"domain": [min([*ends, 0.0]) - 0.1 * reach, max(ends) + 1.3 * reach], "nice": False},
+         "axis": {"format": "+d", "tickCount": 4}}  # fmt: skip
     return picture(
         values,
         height={"step": 30},

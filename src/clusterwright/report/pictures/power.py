@@ -48,14 +48,16 @@ def trace(report: PowerReport, followed: Trace) -> Spec | None:
         encoding={"x": x, "y": y},
         layer=[
             {
-                "mark": style("band", "area", opacity=0.35, interpolate="step-after", tooltip=False),
+                "mark": style(
+                    "band", "area", opacity=0.35, interpolate="step-after", tooltip=False
+                ),
                 "encoding": {"x": at, "y": number("least"), "y2": {"field": "most"}},
             },
             {
                 "mark": style("accent", "line", strokeWidth=1.2, interpolate="step-after"),
                 "encoding": {"x": at, "y": number("mean"), "tooltip": told},
             },
-            *_levels(report, unit),
+            *_levels(report, unit, max(row["most"] for row in values)),
             _ramp(report, followed, unit),
         ],
     )
@@ -87,8 +89,8 @@ def _row(time: Any, least: Any, mean: Any, most: Any, unit: Unit) -> Row:  # noq
     }
 
 
-def _levels(report: PowerReport, unit: Unit) -> list[Row]:
-    """Lines of the mean and of the rated power, named above."""
+def _levels(report: PowerReport, unit: Unit, most: float) -> list[Row]:
+    """Lines of the mean and of the rated power; words of the mean stand above the trace."""
     layers = []
     for power, called, look in (
         (report.mean, "mean", "reference"),
@@ -97,7 +99,11 @@ def _levels(report: PowerReport, unit: Unit) -> list[Row]:
         if not power:
             continue
         place = {"y": number("power"), "x": {"value": 0}}
-        row = {"power": unit.of(power), "words": f"{called} {format_quantity(power, 'W')}"}
+        row = {
+            "power": unit.of(power),
+            "above": max(unit.of(power), most if look == "reference" else 0.0),
+            "words": f"{called} {format_quantity(power, 'W')}",
+        }
         said = "limit" if look == "limit" else "strong"
         layers.append(
             over(
@@ -106,7 +112,15 @@ def _levels(report: PowerReport, unit: Unit) -> list[Row]:
                     "mark": style(look, "rule", tooltip=False),
                     "encoding": {**place, "x2": {"value": "width"}},
                 },
-                words("words", look=said, where=place, align="left", dx=4, dy=-8, strokeWidth=0),
+                words(
+                    "words",
+                    look=said,
+                    where={**place, "y": number("above")},
+                    align="left",
+                    dx=4,
+                    dy=-8,
+                    strokeWidth=0,
+                ),
             )
         )
     return layers
@@ -123,15 +137,21 @@ def _ramp(report: PowerReport, followed: Trace, unit: Unit) -> Row:
     row = {
         "time": time,
         "from": unit.of(float(power[at])),
-        "words": f"fastest change {format_quantity(report.largest_ramp, 'W')} a second",
+        "words": f"fastest: {format_quantity(report.largest_ramp, 'W')} a second",
     }
     place = {"x": number("time"), "y": number("from")}
     beside = {"align": "right" if late else "left", "dx": -10 if late else 10, "dy": 0}
     below = {**place, "y": {"value": "height"}}
     return over(
         [row],
-        {"mark": style("ring", "point", size=110), "encoding": {**place, "tooltip": tooltip({"words": "here"})}},
-        {"mark": style("reference", "rule", tooltip=False), "encoding": {**place, "y2": {"value": "height"}}},
+        {
+            "mark": style("ring", "point", size=110),
+            "encoding": {**place, "tooltip": tooltip({"words": "here"})},
+        },
+        {
+            "mark": style("reference", "rule", tooltip=False),
+            "encoding": {**place, "y2": {"value": "height"}},
+        },
         words("words", where=below, **{**beside, "dy": -10}),
     )
 
