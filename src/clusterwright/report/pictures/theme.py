@@ -211,10 +211,10 @@ def _legend(colours: Colours) -> Spec:
         "orient": "top",
         "direction": "horizontal",
         "columns": 3,
-        "columnPadding": 14,
+        "columnPadding": 12,
         "labelColor": colours.text,
         "labelFontSize": 12,
-        "labelLimit": 120,
+        "labelLimit": 160,
         "labelOffset": 4,
         "offset": 26,  # the title of a vertical axis lies below it
         "rowPadding": 3,
