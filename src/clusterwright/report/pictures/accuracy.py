@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Final
 
+from clusterwright.report.pictures.layers import TIMES, log_ticks, tooltip
 from clusterwright.report.pictures.theme import MOST_ROWS, Row, Spec, picture, style, thinned
 from clusterwright.units import format_time
 from clusterwright.validation.scoring import Result
@@ -14,10 +15,9 @@ NEAR: Final = 0.25
 """Share by which the band reaches above and below the diagonal."""
 MARGIN: Final = 1.3
 INSIDE, OUTSIDE = "inside the 80 % interval", "outside"
-TICKS: Final = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 
 
-def accuracy(results: Sequence[Result]) -> Spec | None:
+def accuracy(results: Sequence[Result], *, complete: bool = True) -> Spec | None:
     """Draw each measured run against its prediction; what is right lies on the diagonal.
 
     Parameters
@@ -25,17 +25,18 @@ def accuracy(results: Sequence[Result]) -> Spec | None:
     results
         Of validation. More than 2,000 are thinned evenly by their measured time, the shortest and
         the longest kept; the description counts all of them.
+    complete
+        Leave out runs whose source does not give the whole configuration, as the headline does.
     """
-    pairs = sorted(
-        (row for one in results if (row := _row(one)) is not None), key=lambda row: row["measured"]
-    )
+    asked = (one for one in results if one.complete or not complete)
+    found = (row for one in asked if (row := _row(one)) is not None)
+    pairs = sorted(found, key=lambda row: row["measured"])
     if not pairs:
         return None
     times = [row[axis] for row in pairs for axis in ("measured", "predicted")]
     ends = (min(times) / MARGIN, max(times) * MARGIN)
     scale = {"type": "log", "domain": list(ends), "nice": False}
-    ticks = [one for one in TICKS if ends[0] <= one <= ends[1]]
-    axis = {"values": ticks, "labelExpr": LABEL}
+    axis = {**TIMES, "values": log_ticks(*ends), "labelOverlap": True, "labelSeparation": 6}
     x = {"type": "quantitative", "scale": scale, "axis": axis, "title": "measured time of a step"}
     y = {**x, "title": "predicted"}
     return picture(
@@ -44,13 +45,6 @@ def accuracy(results: Sequence[Result]) -> Spec | None:
         description=_sentence(pairs),
         layer=[*_diagonal(ends, x, y), _dots(x, y)],
     )
-
-
-LABEL: Final = (
-    "datum.value < 0.001 ? datum.value * 1000000 + ' µs' : "
-    "datum.value < 1 ? datum.value * 1000 + ' ms' : datum.value + ' s'"
-)
-"""Times from microseconds to minutes on one axis: each tick in a unit of its own."""
 
 
 def _row(one: Result) -> Row | None:
@@ -65,6 +59,7 @@ def _row(one: Result) -> Row | None:
         "predicted": one.predicted_time,
         "times": f"{format_time(one.predicted_time)} for {format_time(one.measured_time)}",
         "error": one.predicted_time / one.measured_time - 1.0,
+        "off": f"{one.predicted_time / one.measured_time - 1.0:+.1%}",
         "inside": INSIDE if one.inside else OUTSIDE,
     }
 
@@ -88,10 +83,14 @@ def _diagonal(ends: tuple[float, float], x: Row, y: Row) -> list[Row]:
 
 
 def _dots(x: Row, y: Row) -> Row:
-    titles = {"id": "run", "accelerator": "accelerator", "source": "source",
-              "times": "predicted for measured", "inside": "measured is"}  # fmt: skip
-    told: list[Row] = [{"field": field, "title": title} for field, title in titles.items()]
-    told.append({"field": "error", "type": "quantitative", "title": "error", "format": "+.1%"})
+    titles = {
+        "id": "run",
+        "accelerator": "accelerator",
+        "source": "source",
+        "times": "predicted for measured",
+        "off": "error",
+        "inside": "measured is",
+    }
     return {
         "mark": {"type": "point", "size": 18, "opacity": 0.6},
         "encoding": {
@@ -103,7 +102,7 @@ def _dots(x: Row, y: Row) -> Row:
                 "scale": {"domain": [INSIDE, OUTSIDE]},
                 "legend": {"columns": 2, "symbolType": "circle"},
             },
-            "tooltip": told,
+            "tooltip": tooltip(titles),
         },
     }
 

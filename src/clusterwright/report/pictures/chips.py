@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from clusterwright.catalogue.figures import Entry, Figure
+from clusterwright.report.pictures.layers import log_ticks, tooltip
 from clusterwright.report.pictures.scales import Unit, unit_for
 from clusterwright.report.pictures.theme import MOST_ROWS, Row, Spec, picture, style, thinned
 from clusterwright.units import format_quantity
@@ -32,6 +34,9 @@ DIMENSIONS: Final[dict[Of, str]] = {
 NAMED: Final = 7
 """Vendors with a colour of their own, those with the most accelerators; the rest share one."""
 OTHERS: Final = "others"
+MARGIN: Final = 1.4
+MARGIN_LEFT: Final = 0.4
+"""Of the years drawn, those at the left in which no record is named."""
 LABELLED: Final = 0.07
 """Of the axis' height: how far above the last one a record must lie to be named."""
 DATE: Final = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?")
@@ -68,21 +73,22 @@ def chips(entries: Iterable[Entry], of: Of = "peak", precision: str = "bf16") ->
     )
     if not found:
         return None
-    found_ends = min(chip.low for chip in found), max(chip.high for chip in found)
-    middle = math.sqrt(found_ends[0] * found_ends[1])
-    unit = unit_for([middle], DIMENSIONS[of])
+    ends = min(chip.low for chip in found) / MARGIN, max(chip.high for chip in found) * MARGIN
+    # Phones to wafers: the unit in which the middle of the axis reads well.
+    unit = unit_for([math.sqrt(ends[0] * ends[1])], DIMENSIONS[of])
     if of == "peak-per-watt":
         unit = unit._replace(name=f"{unit.name}/W")
     vendors = _vendors(every)
     rows = [_row(chip, unit, vendors) for chip in found]
-    for name in _records(rows):
-        rows[name]["label"] = rows[name]["name"]
+    for place in _records(rows):
+        name, vendor = rows[place]["name"], rows[place]["by"]
+        rows[place]["label"] = name.removeprefix(vendor).partition(" (")[0].strip()
     title = TITLES[of].format(precision=precision)
     return picture(
         thinned(rows),
         height=340,
-        description=_sentence(found, of, title, len(rows)),
-        layer=_layers(unit.titled(title), [*vendors, OTHERS]),
+        description=_sentence(found, title),
+        layer=_layers(unit.titled(title), [unit.of(end) for end in ends], [*vendors, OTHERS]),
     )
 
 
@@ -163,11 +169,13 @@ def _records(rows: Sequence[Row]) -> list[int]:
             found.append(place)
             last = value
         best = max(best, value)
-    # The first ones are records only because the catalogue begins there.
-    return [place for place in found if values[place] > min(values) + 4 * apart]
+    # At the left edge there is no room left of a point, on a phone least of all.
+    days = [dt.date.fromisoformat(row["date"]).toordinal() for row in rows]
+    first = days[0] + MARGIN_LEFT * (days[-1] - days[0])
+    return [place for place in found if days[place] >= first]
 
 
-def _layers(title: str, vendors: Sequence[str]) -> list[Row]:
+def _layers(title: str, ends: Sequence[float], vendors: Sequence[str]) -> list[Row]:
     titles = {
         "name": "accelerator",
         "by": "vendor",
@@ -177,9 +185,13 @@ def _layers(title: str, vendors: Sequence[str]) -> list[Row]:
         "source": "source",
     }
     x = {"field": "date", "type": "temporal", "title": "launch",
-         "axis": {"format": "%Y", "tickCount": "year", "labelOverlap": True}}  # fmt: skip
-    y = {"type": "quantitative", "title": title, "scale": {"type": "log"}}
-    axis: Mapping[str, object] = {"axis": {"format": "~g", "tickCount": 6}}
+         "axis": {"format": "%Y", "tickCount": "year", "labelOverlap": True, "labelSeparation": 6}}  # fmt: skip
+    y = {
+        "type": "quantitative",
+        "title": title,
+        "scale": {"type": "log", "domain": list(ends), "nice": False},
+    }
+    axis: Mapping[str, object] = {"axis": {"format": ",~g", "values": log_ticks(*ends)}}
     return [
         {
             "transform": [{"filter": {"field": "low", "valid": True}}],
@@ -197,7 +209,7 @@ def _layers(title: str, vendors: Sequence[str]) -> list[Row]:
                     "scale": {"domain": list(vendors)},
                     "legend": {"columns": 3, "symbolType": "circle"},
                 },
-                "tooltip": [{"field": field, "title": words} for field, words in titles.items()],
+                "tooltip": tooltip(titles),
             },
         },
         {
@@ -209,11 +221,11 @@ def _layers(title: str, vendors: Sequence[str]) -> list[Row]:
     ]  # fmt: skip
 
 
-def _sentence(found: Sequence[_Chip], of: Of, title: str, count: int) -> str:
+def _sentence(found: Sequence[_Chip], title: str) -> str:
     """Say what is seen."""
     most = max(found, key=lambda chip: chip.value)
     apart = sum(chip.low < chip.high for chip in found)
-    thin = f", {MOST_ROWS} of them drawn" if count > MOST_ROWS else ""
+    thin = f", {MOST_ROWS} of them drawn" if len(found) > MOST_ROWS else ""
     return (
         f"{len(found)} accelerators from {found[0].date[:4]} to {found[-1].date[:4]} by {title}"
         f"{thin}; the most has {most.entry.name} with {most.words}; of {apart} sources disagree."

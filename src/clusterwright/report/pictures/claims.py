@@ -8,13 +8,14 @@ from typing import Final
 
 from clusterwright.claims.records import Checked
 from clusterwright.report.claims_text import RELATIONS, VERDICTS
+from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 
 JUDGED: Final = ("holds", "may-hold", "holds-if", "fails")
 """Verdicts on a figure that was said, from good to bad."""
 FARTHEST: Final = 10.0
 """Ratios beyond this, or below one over it, stand at the edge; their figure is written anyway."""
-MOST_LETTERS: Final = 34
+MOST_LETTERS: Final = 38
 
 
 def claims(found: Sequence[Checked]) -> Spec | None:
@@ -129,7 +130,7 @@ def _tooltip() -> list[Row]:
         "verdict": "verdict",
         "document": "document",
     }
-    return [{"field": field, "title": title} for field, title in titles.items()]
+    return tooltip(titles)
 
 
 def _sentence(rows: Sequence[Row]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
+from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.scales import Unit, unit_for
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.report.text import strategy_words
@@ -116,7 +117,7 @@ def _layers(title: str, most: float) -> list[Row]:
     scale = {"domain": [0, most * 1.3], "nice": False}
     bar = {
         "x": {"field": "middle", "type": "quantitative", "title": title, "scale": scale},
-        "tooltip": [{"field": field, "title": words} for field, words in titles.items()],
+        "tooltip": tooltip(titles),
     }
     interval = {"x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}}
     words = {"x": {"field": "high", "type": "quantitative"}, "text": {"field": "words"}}

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.report.scorecard_text import ratio_words
-from clusterwright.scorecard.records import ChipScore, OperatorResult, Part, ScenarioResult
+from clusterwright.scorecard.records import (
+    ChipScore,
+    OperatorResult,
+    Part,
+    ScenarioResult,
+    Scorecard,
+)
 from clusterwright.scorecard.records import Layer as Score
-from clusterwright.scorecard.records import Scorecard
 
 Layer = Literal["performance", "scenario", "comprehensive"]
 LAYERS: Final[tuple[Layer, ...]] = ("performance", "scenario", "comprehensive")
@@ -128,7 +134,7 @@ def _axis(ends: Sequence[float], baseline: str) -> Row:
 
 def _tooltip() -> list[Row]:
     titles = {"layer": "of", "chip": "accelerator", "words": "ratio", "why": "note"}
-    return [{"field": field, "title": title} for field, title in titles.items()]
+    return tooltip(titles)
 
 
 def _bars(x: Row, place: Row, colour: Row) -> Row:

@@ -1,10 +1,10 @@
 """How pictures look, light and dark: type, axes, a palette and the styles that marks are given.
 
-A specification holds no colour. Its marks have a ``style`` and its scales the range ``category``, or
-``verdict`` where four colours go from good to bad; they get their colours here, when `dressed` or a
-page joins a picture and a theme. The palette keeps any two of its eight colours apart for the three
-kinds of colour blindness (at least 0.08 in OKLab under Machado's matrices), and each mark on its
-ground at a contrast of 2 or more.
+A specification holds no colour. Its marks have a ``style`` and its scales the range ``category``,
+or ``verdict`` where four colours go from good to bad; they get their colours here, when `dressed`
+or a page joins a picture and a theme. The palette keeps any two of its eight colours apart for the
+three kinds of colour blindness (at least 0.08 in OKLab under Machado's matrices), and each mark on
+its ground at a contrast of 2 or more.
 
 Styles, for ``"mark": {"type": …, "style": …}``: ``accent`` what a picture is about; ``soft`` beside
 it; ``quiet`` what is left; ``good`` and ``bad``; ``limit`` a line not to be passed; ``reference`` a
