@@ -57,6 +57,11 @@ def test_power_stays_between_idle_and_the_most_that_was_seen(followed):
     assert site["idle"] < report.mean < site["observed_peak"] * 1.001
 
 
+def test_rated_power_is_above_the_most_that_was_seen(plan, followed):
+    report, trace = followed
+    assert trace.power.max() < report.rated < 2.0 * trace.power.max()
+
+
 def test_longer_windows_see_less_of_the_peaks(followed):
     powers = [power for _, power in sorted(followed[0].windows)]
     assert powers == sorted(powers, reverse=True)

@@ -1,9 +1,10 @@
 """How pictures look, light and dark: type, axes, a palette and the styles that marks are given.
 
-A specification holds no colour. Its marks have a ``style`` and its scales the range ``category``;
-both get their colours here, when `dressed` or a page joins a picture and a theme. The palette keeps
-any two of its eight colours apart for the three kinds of colour blindness (at least 0.08 in OKLab
-under Machado's matrices), and each mark on its ground at a contrast of 2 or more.
+A specification holds no colour. Its marks have a ``style`` and its scales the range ``category``,
+or ``verdict`` where four colours go from good to bad; they get their colours here, when `dressed`
+or a page joins a picture and a theme. The palette keeps any two of its eight colours apart for the
+three kinds of colour blindness (at least 0.08 in OKLab under Machado's matrices), and each mark on
+its ground at a contrast of 2 or more.
 
 Styles, for ``"mark": {"type": …, "style": …}``: ``accent`` what a picture is about; ``soft`` beside
 it; ``quiet`` what is left; ``good`` and ``bad``; ``limit`` a line not to be passed; ``reference`` a
@@ -102,6 +103,7 @@ def config(*, dark: bool) -> Spec:
         "view": {"stroke": None, "continuousHeight": 260, "step": 26},
         "axis": _axis(colours),
         "axisBand": {"grid": False, "domain": False, "labelColor": colours.text},
+        "axisPoint": {"labelColor": colours.text},
         "axisX": {"titleAnchor": "end", "titleAlign": "right", "titlePadding": 6},
         # A title above its axis reads without a turned head, and costs no width on a phone.
         "axisY": {
@@ -120,6 +122,8 @@ def config(*, dark: bool) -> Spec:
             "ramp": [colours.line, colours.accent],
             "heatmap": [colours.line, colours.accent],
             "diverging": [colours.bad, colours.line, colours.accent],
+            # A range of our own: from what holds to what does not.
+            "verdict": [colours.good, colours.accent, colours.category[5], colours.bad],
         },
         "style": _styles(colours),
         **_marks(colours),
