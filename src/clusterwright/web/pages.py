@@ -79,7 +79,7 @@ PAGES = (
         group="Serving",
         title="Plan a service",
         about="Replicas, cuts and formats that keep a promise to users for the least.",
-        view="words:plain",
+        view="serving:plan",
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot"),
         examples=(
             Example(
@@ -136,7 +136,7 @@ PAGES = (
         group="Serving",
         title="One deployment",
         about="Latencies, rates and the parts of a step of one given deployment.",
-        view="words:plain",
+        view="serving:estimate",
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "tp", "replicas"),
         examples=(
             Example(
@@ -151,7 +151,7 @@ PAGES = (
         group="Training",
         title="Compare machines",
         about="The same training run on several machines.",
-        view="words:plain",
+        view="training:compare",
         open=("model", "machines", "tokens", "by"),
         examples=(
             Example(
@@ -178,7 +178,7 @@ PAGES = (
         group="Serving",
         title="Compare machines",
         about="The same traffic on several kinds of accelerators.",
-        view="words:plain",
+        view="serving:compare",
         open=("model", "machines", "rate", "input", "output", "ttft", "tpot", "by"),
         examples=(
             Example(
@@ -192,7 +192,7 @@ PAGES = (
         group="Serving",
         title="Regions and spares",
         about="Regions, peaks, headroom and spares of a service.",
-        view="words:plain",
+        view="serving:fleet",
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "regions"),
         examples=(
             Example(
@@ -213,7 +213,7 @@ PAGES = (
         group="Running",
         title="A long run",
         about="What failures leave of a long run's time: goodput, checkpoints, spares.",
-        view="words:plain",
+        view="places:run",
         open=("target", "accelerator", "accelerators", "model", "days", "spares"),
         examples=(
             Example(
@@ -232,7 +232,7 @@ PAGES = (
         group="Running",
         title="A site",
         about="What a machine's building draws, costs and emits, and of what its network consists.",
-        view="words:plain",
+        view="places:site",
         open=("target", "accelerator", "accelerators", "region", "cooling", "pue"),
         examples=(
             Example(title="Colossus in Memphis", query={"target": "colossus1-b"}),
@@ -244,7 +244,7 @@ PAGES = (
         group="Running",
         title="A build-out",
         about="How long a cluster takes to build: the longest path, accelerators month by month.",
-        view="words:plain",
+        view="places:build",
         open=("cluster", "path", "bridge", "start", "then"),
         examples=(
             Example(
@@ -263,7 +263,7 @@ PAGES = (
         group="Facts",
         title="Scorecard",
         about="Accelerators in three layers, operators, jobs, and all together; fleets in H100s.",
-        view="words:plain",
+        view="facts:scores",
         open=("names", "baseline"),
         examples=(
             Example(
@@ -278,7 +278,7 @@ PAGES = (
         group="Facts",
         title="Claims",
         about="What press, vendors and keynotes say of machines, computed again.",
-        view="words:plain",
+        view="facts:checks",
         open=("name", "document"),
         examples=(
             Example(title="4.1 million A100", query={"name": "C44"}),

@@ -1,12 +1,18 @@
-"""What is shown of facts: the catalogue's kinds and entries."""
+"""What is shown of facts: scores, claims, the catalogue's kinds and entries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from clusterwright.claims.records import Checked
 from clusterwright.cli.answers import Answer
-from clusterwright.web.view import Table, View, address
+from clusterwright.facts import shipped
+from clusterwright.report.pictures.chips import chips
+from clusterwright.report.pictures.claims import claims
+from clusterwright.report.pictures.scorecard import scorecard
+from clusterwright.scorecard.records import Scorecard
+from clusterwright.web.view import Link, Picture, Table, View, address, drawn, view_of
 
 Said = Mapping[str, str]
 Rows = list[dict[str, Any]]
@@ -19,11 +25,44 @@ def entries(found: Answer, said: Said) -> View:
         links = [address("/catalogue/list", {"kind": row["kind"]}) for row in rows]
         return _listed("All kinds of facts", rows, links)
     links = [address("/catalogue/show", {"name": f"{kind}/{row['id']}"}) for row in rows]
-    return _listed(f"All {len(rows):,} {kind}", rows, links)
+    pictures = _chips() if kind == "accelerators" else ()
+    return _listed(f"All {len(rows):,} {kind}", rows, links, pictures)
 
 
-def _listed(title: str, rows: Rows, links: list[str]) -> View:
-    return View(title=title, about=(), figures=(), words="", tables=(_table(title, rows, links),))
+def _listed(
+    title: str, rows: Rows, links: list[str], pictures: Iterable[Picture] = ()
+) -> View:
+    table = _table(title, rows, links)
+    return View(
+        title=title, about=(), figures=(), words="", tables=(table,), pictures=tuple(pictures)
+    )
+
+
+def _chips() -> Iterator[Picture]:
+    """Accelerators by the day on which they came, against what they can."""
+    known = list(shipped().entries("accelerators").values())
+    yield from drawn("Peak of bf16 by date", chips(known, "peak"))
+    yield from drawn("Memory bandwidth by date", chips(known, "bandwidth"))
+    yield from drawn("Peak for a watt by date", chips(known, "peak-per-watt"))
+
+
+def scores(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
+    """Accelerators in three layers."""
+    card = cast("Scorecard", found.value)
+    return view_of(found, pictures=drawn("Scores, the baseline at 1", scorecard(card)))
+
+
+def checks(found: Answer, said: Said) -> View:
+    """What was claimed against what comes out."""
+    made = cast("list[Checked]", found.value)
+    links = []
+    if said.get("name"):
+        links = [Link(text="All claims", href="/claims")]
+    return view_of(
+        found,
+        pictures=drawn("What comes out over what was said", claims(made)),
+        links=links,
+    )
 
 
 def _table(title: str, rows: Rows, links: list[str] | None = None) -> Table:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 from clusterwright.cli.answers import Answer
+from clusterwright.report.pictures.comparison import comparison
 from clusterwright.report.pictures.front import front
 from clusterwright.report.pictures.links import training_link
 from clusterwright.report.pictures.memory import memory
@@ -38,6 +39,21 @@ def plan(found: Answer, said: Said) -> View:
                 href=training_link(made.question, made.best.strategy, said),
             ),
             *_beyond(said),
+        ],
+    )
+
+
+def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
+    """Machines side by side."""
+    value = cast("dict[str, Any]", found.value)
+    names, plans = value["machines"], value["plans"]
+    return view_of(
+        found,
+        pictures=[
+            *drawn("A step", comparison(names, plans, "step")),
+            *drawn("The whole run", comparison(names, plans, "time")),
+            *drawn("Money of the run", comparison(names, plans, "cost")),
+            *drawn("Energy of the run", comparison(names, plans, "energy")),
         ],
     )
 

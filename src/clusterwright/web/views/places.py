@@ -1,0 +1,72 @@
+"""What is shown of long runs, of sites and of building them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from clusterwright.buildout.plan import BuildPlan
+from clusterwright.cli.answers import Answer
+from clusterwright.fleet.records import RunOutlook
+from clusterwright.report.pictures import buildout, goodput, money
+from clusterwright.site.outlook import SiteOutlook
+from clusterwright.web.view import Link, View, address, drawn, view_of
+
+Said = Mapping[str, str]
+
+
+def run(found: Answer, said: Said) -> View:
+    """What failures leave of a run."""
+    made = cast("RunOutlook", found.value)
+    machine = {name: said.get(name) for name in ("target", "accelerator", "accelerators")}
+    return view_of(
+        found,
+        pictures=[
+            *drawn("How goodput may come out", goodput.spread(made)),
+            *drawn("Where the rest of the time goes", goodput.lost_time(made)),
+            *drawn("What fails", goodput.causes(made)),
+            *drawn("Where checkpoints are kept", goodput.tiers(made)),
+        ],
+        links=[Link(text="Its site: power, money, carbon", href=address("/site", machine))],
+    )
+
+
+def site(found: Answer, said: Said) -> View:
+    """What a building draws, costs and emits."""
+    made = cast("SiteOutlook", found.value)
+    machine = {name: said.get(name) for name in ("target", "accelerator", "accelerators")}
+    return view_of(
+        found,
+        pictures=[
+            *drawn("Money: bought for, and a year", money.costs(made)),
+            *drawn("Energy of a year", money.energy(made)),
+            *drawn("Carbon of a year", money.carbon(made)),
+            *drawn("Year by year", money.years(made)),
+        ],
+        links=[
+            Link(text="What failures leave of a long run on it", href=address("/fleet", machine)),
+            Link(text="How long it takes to build", href=address("/build", _built(said))),
+        ],
+    )
+
+
+def build(found: Answer, said: Said) -> View:
+    """How long a cluster takes to build."""
+    made = cast("BuildPlan", found.value)
+    link = Link(text="Its site", href=address("/site", {"target": said.get("cluster")}))
+    return view_of(
+        found,
+        pictures=[
+            *drawn("Tasks, those of the longest path marked", buildout.tasks(made)),
+            *drawn("Accelerators that are up", buildout.online(made)),
+            *drawn("Power that is there", buildout.power(made)),
+            *drawn("A run that grows with it", buildout.growing(made)),
+        ],
+        links=[link],
+    )
+
+
+def _built(said: Said) -> dict[str, str | None]:
+    """The cluster as ``build`` is asked for it: by name, or a number of a kind."""
+    count, kind = said.get("accelerators"), said.get("accelerator")
+    return {"cluster": f"{count}x{kind}" if kind else said.get("target")}
