@@ -1,8 +1,8 @@
 """The labelled lines of an answer's words, apart: label, figure, and what is said beside it.
 
-Every answer is written in one layout: a block of lines that say what was asked; then one of labelled
-lines, each two spaces, a label of up to twelve letters, and its text; what goes on stands below the
-text. A page shows the same figures in the same words.
+Every answer is written in one layout: a block of lines that say what was asked; then one of
+labelled lines, each two spaces, a label of up to twelve letters, and its text; what goes on stands
+below the text. A page shows the same figures in the same words.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class Labelled(Record, frozen=True, kw_only=True):
 def labelled(words: str) -> tuple[Labelled, ...]:
     """Read the first block of labelled lines, in order; none where there is no such block.
 
-    >>> text = "  step time    5.46 s  (80 % interval 5.15 s to 6.29 s)\\n               like 40 runs"
+    >>> text = "  step time    5.46 s  (80 % interval 5.15 s to 6.29 s)"
+    >>> text += chr(10) + 15 * " " + "like 40 runs"
+    ...     "  step time    5.46 s  (80 % interval 5.15 s to 6.29 s)\\n               like 40 runs"
+    ... )
     >>> one = labelled(text)[0]
     >>> one.label, one.figure, one.note, one.more
     ('step time', '5.46 s', '80 % interval 5.15 s to 6.29 s', ('like 40 runs',))
@@ -53,7 +56,7 @@ def labelled(words: str) -> tuple[Labelled, ...]:
 def about(words: str) -> tuple[str, ...]:
     """Read what was asked: the first block, one sentence a line.
 
-    >>> about("A model on 8 chips\\nassumed: one thing;\\n         another\\n\\nBest plan")
+    >>> about(chr(10).join(["A model on 8 chips", "assumed: one thing;", "   another"]))
     ('A model on 8 chips', 'assumed: one thing; another')
     """
     found: list[str] = []

@@ -82,7 +82,7 @@ def _refusal(
     return _page(task, page, status, refused=words, field=field)
 
 
-def _page(  # noqa: PLR0913 - what stands on a page
+def _page(
     task: Task,
     page: Page,
     status: int,

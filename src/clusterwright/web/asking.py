@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from clusterwright.errors import InputError, UnknownNameError, nearest_names
 from clusterwright.web.forms import Field, Form
@@ -71,9 +71,9 @@ def check_value(name: str, value: str) -> None:
 
 def _is_outside(word: str) -> bool:
     """Whether a word names a file that is not below the working folder, in any system's way."""
-    for path in (PurePosixPath(word), PureWindowsPath(word)):
-        if path.is_absolute() or path.drive or ".." in path.parts:
-            return True
+    both: tuple[PurePath, ...] = (PurePosixPath(word), PureWindowsPath(word))
+    if any(one.is_absolute() or one.drive or ".." in one.parts for one in both):
+        return True
     if word.startswith("~") or "://" in word:
         return True
     path = Path(word)

@@ -10,4 +10,6 @@ from clusterwright.facts import shipped
 @cache
 def names_of(kind: str) -> tuple[tuple[str, str], ...]:
     """Ids and names of all entries of a kind."""
-    return tuple(sorted((id, entry.text("name")) for id, entry in shipped().entries(kind).items()))
+    return tuple(
+        sorted((name, entry.text("name")) for name, entry in shipped().entries(kind).items())
+    )

@@ -141,7 +141,13 @@ PAGES = (
         examples=(
             Example(
                 title="Llama 3.1 70B, tp 8",
-                query={"model": "llama-3.1-70b", "accelerator": "h100", **CHAT, "tp": "8", "replicas": "2"},
+                query={
+                    "model": "llama-3.1-70b",
+                    "accelerator": "h100",
+                    **CHAT,
+                    "tp": "8",
+                    "replicas": "2",
+                },
             ),
             Example(title="The phone", query={"model": "llama-3.2-1b", **PHONE}),
         ),
@@ -289,7 +295,7 @@ PAGES = (
         path="/catalogue/list",
         group="Facts",
         title="Catalogue",
-        about="All facts by kind; an entry has every figure with its source, date and disagreement.",
+        about="All facts by kind: every figure with its source, date and disagreement.",
         view="facts:entries",
         open=("kind",),
         examples=tuple(
@@ -314,5 +320,8 @@ PAGES = (
 
 HOME = "/"
 BY_PATH = {page.path: page for page in PAGES}
-GROUPS = {group: [page for page in PAGES if page.group == group] for group in dict.fromkeys(page.group for page in PAGES)}
+GROUPS = {
+    group: [page for page in PAGES if page.group == group]
+    for group in dict.fromkeys(page.group for page in PAGES)
+}
 """Pages by the group that they stand in, in order."""

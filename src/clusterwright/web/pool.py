@@ -129,11 +129,9 @@ class Pool:
                 worker.kill()
 
 
-async def _converse(
-    worker: Process, task: Task, tell: Callable[[Progress], None] | None
-) -> Reply:
+async def _converse(worker: Process, task: Task, tell: Callable[[Progress], None] | None) -> Reply:
     """Send the task, and read until its reply."""
-    assert worker.stdin is not None and worker.stdout is not None  # noqa: S101, PT018 - both are pipes
+    assert worker.stdin is not None and worker.stdout is not None  # noqa: PT018 - both are pipes
     worker.stdin.write(packed(task))
     await worker.stdin.drain()
     while True:

@@ -36,7 +36,10 @@ def serve(folder: Path, *, host: str, port: int, workers: int, browser: bool) ->
         print("whoever reaches this address may ask it", file=sys.stderr, flush=True)
     app = create_app(limits=Limits(workers=workers), hosts=(*LOOPBACK, host, socket.gethostname()))
     config = uvicorn.Config(
-        app, log_level="warning", timeout_graceful_shutdown=GRACE, h11_max_incomplete_event_size=16384
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE,
+        h11_max_incomplete_event_size=16384,
     )
     if browser and sys.stdout.isatty():
         webbrowser.open(url)

@@ -12,7 +12,7 @@ from clusterwright.report.labelled import Labelled, about, labelled
 
 
 class Picture(Record, frozen=True, kw_only=True):
-    """A picture and its caption: a Vega-Lite ``spec``, an ``svg``, or the address of ``columns``."""
+    """A picture: a Vega-Lite ``spec``, an ``svg``, or the address of a timeline's ``columns``."""
 
     title: str
     spec: dict[str, Any] | None = None
@@ -22,7 +22,7 @@ class Picture(Record, frozen=True, kw_only=True):
 
 
 class Table(Record, frozen=True, kw_only=True):
-    """Rows in words under a head; ``links``: where the first cell of each row leads, if anywhere."""
+    """Rows in words; ``links``: where the first cell of each row leads, if anywhere."""
 
     title: str
     head: tuple[str, ...]
@@ -53,9 +53,7 @@ class View(Record, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
 
 
-def view_of(
-    found: Answer, *, pictures: Iterable[Picture] = (), links: Iterable[Link] = ()
-) -> View:
+def view_of(found: Answer, *, pictures: Iterable[Picture] = (), links: Iterable[Link] = ()) -> View:
     """Show an answer's own words, with pictures and links."""
     words = found.words()
     title, *asked = about(words) or ("",)

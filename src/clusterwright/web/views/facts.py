@@ -29,9 +29,7 @@ def entries(found: Answer, said: Said) -> View:
     return _listed(f"All {len(rows):,} {kind}", rows, links, pictures)
 
 
-def _listed(
-    title: str, rows: Rows, links: list[str], pictures: Iterable[Picture] = ()
-) -> View:
+def _listed(title: str, rows: Rows, links: list[str], pictures: Iterable[Picture] = ()) -> View:
     table = _table(title, rows, links)
     return View(
         title=title, about=(), figures=(), words="", tables=(table,), pictures=tuple(pictures)

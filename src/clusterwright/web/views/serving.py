@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from clusterwright.cli.answers import Answer
-from clusterwright.serving.fleet import FleetPlan
 from clusterwright.report.pictures import latencies, money, regions, serving_front
 from clusterwright.report.pictures.front import serving_front as front
 from clusterwright.report.pictures.links import serving_link
+from clusterwright.serving.fleet import FleetPlan
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.web.view import Link, Picture, View, address, drawn, view_of
 
