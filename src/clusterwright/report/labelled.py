@@ -40,8 +40,6 @@ def labelled(words: str) -> tuple[Labelled, ...]:
 
     >>> text = "  step time    5.46 s  (80 % interval 5.15 s to 6.29 s)"
     >>> text += chr(10) + 15 * " " + "like 40 runs"
-    ...     "  step time    5.46 s  (80 % interval 5.15 s to 6.29 s)\\n               like 40 runs"
-    ... )
     >>> one = labelled(text)[0]
     >>> one.label, one.figure, one.note, one.more
     ('step time', '5.46 s', '80 % interval 5.15 s to 6.29 s', ('like 40 runs',))

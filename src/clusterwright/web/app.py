@@ -7,41 +7,58 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from clusterwright.report.pictures.theme import config
 from clusterwright.web.guarding import LOOPBACK, Guard
 from clusterwright.web.pool import BusyError, Limits, LostError, Pool
-from clusterwright.web.wire import Form, Reply, Task
+from clusterwright.web.wire import Form, Progress, Reply, Task
 
 STATIC = Path(__file__).parent / "static"
 KEPT = 128
 """Answers that are kept."""
+PAUSE = 0.25
+"""Between two looks at how far a question is. [s]"""
 GONE, BUSY, LOST = 499, 503, 504
 
 
 class Answers:
-    """Questions answered by the pool; the last ones are remembered, the same are asked once."""
+    """Questions answered by the pool; the last ones are remembered."""
 
     def __init__(self, limits: Limits) -> None:
         self.pool = Pool(limits)
+        self.progress: dict[str, str] = {}
         self._kept: OrderedDict[Task, Reply] = OrderedDict()
 
     async def of(self, task: Task) -> Reply:
-        """The reply to a task."""
+        """The reply to a task; how far it is stands in ``progress`` meanwhile."""
         if task in self._kept:
             self._kept.move_to_end(task)
             return self._kept[task]
-        reply = await self.pool.ask(task)
+        name = name_of(task)
+        self.progress[name] = ""
+        try:
+            reply = await self.pool.ask(task, tell=lambda said: self._hear(name, said))
+        finally:
+            self.progress.pop(name, None)
         self._kept[task] = reply
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return reply
+
+    def _hear(self, name: str, said: Progress) -> None:
+        self.progress[name] = said.words
+
+
+def name_of(task: Task) -> str:
+    """What a question is called while it is answered: its address."""
+    return f"{task.path}?{urlencode(task.query)}"
 
 
 def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK) -> Starlette:
@@ -60,6 +77,10 @@ def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK)
     async def ask(request: Request) -> Response:
         return await _answered(request, answers)
 
+    async def progress(request: Request) -> Response:
+        lines = _told(answers, name_of(task_of(request)))
+        return StreamingResponse(lines, media_type="text/event-stream")
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         starting = asyncio.create_task(answers.pool.start())
@@ -71,6 +92,7 @@ def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK)
         routes=[
             Route("/themes.json", lambda _: JSONResponse(themes)),
             Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/progress/{path:path}", progress),
             Route("/{path:path}", ask),
         ],
         lifespan=lifespan,
@@ -96,6 +118,18 @@ async def _answered(request: Request, answers: Answers) -> Response:
         return PlainTextResponse(f"{error}\n", LOST)
     headers = {"vary": "HX-Request", "cache-control": "no-cache"}
     return Response(reply.body, reply.status, headers, reply.media)
+
+
+async def _told(answers: Answers, name: str) -> AsyncIterator[str]:
+    """How far a question is, each time that this changes, until it is answered."""
+    before = None
+    while name in answers.progress:
+        words = answers.progress[name]
+        if words != before:
+            yield f"data: {words}\n\n"
+        before = words
+        await asyncio.sleep(PAUSE)
+    yield "event: end\ndata:\n\n"
 
 
 async def _gone(request: Request) -> None:

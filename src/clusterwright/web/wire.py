@@ -22,10 +22,9 @@ class Task(Record, frozen=True, kw_only=True):
 
 
 class Progress(Record, frozen=True, kw_only=True, tag="progress"):
-    """How far a worker is."""
+    """How far a worker is, in words."""
 
-    done: int
-    total: int
+    words: str
 
 
 class Reply(Record, frozen=True, kw_only=True, tag="reply"):

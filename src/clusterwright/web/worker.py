@@ -14,18 +14,24 @@ from typing import BinaryIO
 
 import msgspec
 
+from clusterwright.cli.progress import told_to
 from clusterwright.web.answering import answer
-from clusterwright.web.wire import packed, read_task
+from clusterwright.web.wire import Message, Progress, packed, read_task
 
 
 def main() -> None:
     """Answer until the server goes away."""
     pipe = _own_output()
     _warm()
-    while (task := read_task(sys.stdin.buffer)) is not None:
-        reply = msgspec.structs.replace(answer(task), memory=_memory())
-        pipe.write(packed(reply))
+
+    def send(message: Message) -> None:
+        pipe.write(packed(message))
         pipe.flush()
+
+    while (task := read_task(sys.stdin.buffer)) is not None:
+        with told_to(lambda words: send(Progress(words=words))):
+            found = answer(task)
+        send(msgspec.structs.replace(found, memory=_memory()))
 
 
 def _warm() -> None:

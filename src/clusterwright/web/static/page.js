@@ -20,6 +20,52 @@ document.addEventListener("submit", (event) => {
   });
 });
 
+// A question that takes long says how far it is, and can be stopped.
+const PATIENCE = 700;
+let waiting = null;
+
+function begin(form, address) {
+  end();
+  const timer = setTimeout(() => {
+    const [path, query = ""] = address.split("?");
+    const source = new EventSource(`/progress${path}?${query}`);
+    const line = document.createElement("p");
+    const words = document.createElement("span");
+    const stop = document.createElement("button");
+    line.className = "working";
+    line.setAttribute("role", "status");
+    words.textContent = "Working …";
+    stop.type = "button";
+    stop.textContent = "Stop";
+    stop.addEventListener("click", () => {
+      htmx.trigger(form, "htmx:abort");
+      end();
+    });
+    line.append(words, stop);
+    document.getElementById("answer").before(line);
+    source.addEventListener("message", (event) => {
+      words.textContent = event.data ? `Working: ${event.data}` : "Working …";
+    });
+    source.addEventListener("end", () => source.close());
+    waiting = { source, line };
+  }, PATIENCE);
+  waiting = { timer };
+}
+
+function end() {
+  clearTimeout(waiting?.timer);
+  waiting?.source?.close();
+  waiting?.line?.remove();
+  waiting = null;
+}
+
+document.addEventListener("htmx:beforeSend", (event) => {
+  begin(event.detail.elt, event.detail.requestConfig.path);
+});
+for (const name of ["htmx:afterRequest", "htmx:sendAbort", "htmx:sendError"]) {
+  document.addEventListener(name, end);
+}
+
 function beside(root) {
   for (const old of document.querySelectorAll(".field [aria-invalid]")) {
     old.removeAttribute("aria-invalid");
