@@ -184,14 +184,16 @@ def _layers(title: str, ends: Sequence[float], vendors: Sequence[str]) -> list[R
         "sources": "sources",
         "source": "source",
     }
-    x = {"field": "date", "type": "temporal", "title": "launch",
-         "axis": {"format": "%Y", "tickCount": "year", "labelOverlap": True, "labelSeparation": 6}}  # fmt: skip
+    years = {"format": "%Y", "tickCount": "year", "labelOverlap": True, "labelSeparation": 6}
+    x = {"field": "date", "type": "temporal", "title": "launch", "axis": years}
     y = {
         "type": "quantitative",
         "title": title,
         "scale": {"type": "log", "domain": list(ends), "nice": False},
     }
-    axis: Mapping[str, object] = {"axis": {"format": ",~g", "values": log_ticks(*ends)}}
+    axis: Mapping[str, object] = {
+        "axis": {"format": ",~g", "values": log_ticks(*ends), "labelOverlap": False}
+    }
     return [
         {
             "transform": [{"filter": {"field": "low", "valid": True}}],
