@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from clusterwright.report.deployment_text import deployment_words
+from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.links import Asked, serving_link, training_link
 from clusterwright.report.pictures.scales import Unit, unit_for
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
@@ -164,7 +165,7 @@ def _dots(rows: Sequence[Row], *, x_title: str, y_title: str, limited: bool) -> 
             "y": {**axis, "field": "y", "title": y_title, "scale": {"zero": limited}},
             "color": _kinds(rows),
             "href": {"field": "href"},
-            "tooltip": [{"field": field, "title": title} for field, title in titles.items()],
+            "tooltip": tooltip(titles),
         },
     }
 
@@ -185,7 +186,7 @@ def _named() -> Row:
     """The word beside the best."""
     return {
         "transform": [{"filter": {"field": "kind", "equal": BEST}}],
-        "mark": style("strong", "text", align="right", baseline="bottom", dx=-7, dy=-5, text=BEST),
+        "mark": style("strong", "text", align="right", baseline="top", dx=-7, dy=5, text=BEST),
         "encoding": {
             "x": {"field": "x", "type": "quantitative"},
             "y": {"field": "y", "type": "quantitative"},
@@ -269,7 +270,7 @@ def _replicas(rows: Sequence[Row], cuts: Sequence[str]) -> Row:
             "y": {**axis, "field": "y", "title": "tokens a second of an accelerator [1/s]"},
             "color": colour,
             "order": {"field": "x"},
-            "tooltip": [{"field": field, "title": title} for field, title in titles.items()],
+            "tooltip": tooltip(titles),
             **linked,
         },
     }

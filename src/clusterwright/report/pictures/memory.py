@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.scales import Unit, unit_for
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.training.estimate import ACTIVATIONS, TrainingEstimate
@@ -102,7 +103,7 @@ def _bars(kinds: list[str], estimate: TrainingEstimate, unit: Unit, *, few: bool
                 },
             },
             "order": {"field": "order"},
-            "tooltip": [{"field": field, "title": title} for field, title in titles.items()],
+            "tooltip": tooltip(titles),
         },
     }
 

@@ -1,9 +1,10 @@
 """How pictures look, light and dark: type, axes, a palette and the styles that marks are given.
 
-A specification holds no colour. Its marks have a ``style`` and its scales the range ``category``;
-both get their colours here, when `dressed` or a page joins a picture and a theme. The palette keeps
-any two of its eight colours apart for the three kinds of colour blindness (at least 0.08 in OKLab
-under Machado's matrices), and each mark on its ground at a contrast of 2 or more.
+A specification holds no colour. Its marks have a ``style`` and its scales the range ``category``,
+or ``verdict`` where four colours go from good to bad; they get their colours here, when `dressed`
+or a page joins a picture and a theme. The palette keeps any two of its eight colours apart for the
+three kinds of colour blindness (at least 0.08 in OKLab under Machado's matrices), and each mark on
+its ground at a contrast of 2 or more.
 
 Styles, for ``"mark": {"type": …, "style": …}``: ``accent`` what a picture is about; ``soft`` beside
 it; ``quiet`` what is left; ``good`` and ``bad``; ``limit`` a line not to be passed; ``reference`` a
@@ -13,6 +14,7 @@ thin line to compare with; ``interval`` the rule of an interval; ``band`` the ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -102,6 +104,7 @@ def config(*, dark: bool) -> Spec:
         "view": {"stroke": None, "continuousHeight": 260, "step": 26},
         "axis": _axis(colours),
         "axisBand": {"grid": False, "domain": False, "labelColor": colours.text},
+        "axisPoint": {"labelColor": colours.text},
         "axisX": {"titleAnchor": "end", "titleAlign": "right", "titlePadding": 6},
         # A title above its axis reads without a turned head, and costs no width on a phone.
         "axisY": {
@@ -120,6 +123,8 @@ def config(*, dark: bool) -> Spec:
             "ramp": [colours.line, colours.accent],
             "heatmap": [colours.line, colours.accent],
             "diverging": [colours.bad, colours.line, colours.accent],
+            # A range of our own: from what holds to what does not.
+            "verdict": [colours.good, colours.accent, colours.category[5], colours.bad],
         },
         "style": _styles(colours),
         **_marks(colours),
@@ -153,7 +158,7 @@ def picture(
     values
         Rows, at most `MOST_ROWS`.
     height
-        Of the plot [px], or a step for each category (``{"step": 26}``).
+        Of the plot, or of each category of its y axis (``{"step": 26}``). [px]
     description
         One sentence with numbers; it becomes the accessible label.
     body
@@ -164,11 +169,25 @@ def picture(
         "$schema": SCHEMA,
         "description": description,
         "width": "container",
-        "height": height,
+        "height": height if isinstance(height, (int, float)) else _counted(height, values, body),
         "autosize": _FIT,
         "data": {"values": list(values)},
         **body,
     }
+
+
+def _counted(height: Row, values: Sequence[Row], body: Row) -> float | Row:
+    """So many pixels for each category of y, or for each of its parts, as a height.
+
+    Vega-Lite has steps of its own, but does not fit a width to its container beside them.
+    """
+    layers = [body, *body.get("layer", ())]
+    found = [one["encoding"] for one in layers if "field" in one.get("encoding", {}).get("y", {})]
+    if not found:
+        return height
+    keys = ["y", "yOffset"] if "yOffset" in found[0] else ["y"]
+    names = ({row.get(found[0][key]["field"]) for row in values} - {None} for key in keys)
+    return float(height["step"] * math.prod(map(len, names)))
 
 
 def thinned(rows: Sequence[Row], most: int = MOST_ROWS) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.scales import Unit, unit_for
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.training.estimate import TrainingEstimate
@@ -119,7 +120,7 @@ def _colour() -> Row:
 
 def _tooltip() -> list[Row]:
     titles = {"name": "term", "meaning": "what", "time": "time", "share": "of the step"}
-    return [{"field": field, "title": title} for field, title in titles.items()]
+    return tooltip(titles)
 
 
 def _links() -> Row:
