@@ -129,8 +129,8 @@ def cluster_map(cluster: Cluster, strategy: Strategy | None = None, *, width: in
         y = top + grid.height + SPACE
     parts += _leads(leads)
     about = "and where a strategy's groups lie on it" if groups else "level by level"
-    title, words = f"{cluster.name}, {about}", map_words(cluster, strategy)
-    return _document(parts, width, y - 6, title=title, words=words)
+    said = map_words(cluster, strategy)
+    return _document(parts, width, y - 6, title=f"{cluster.name}, {about}", words=said)
 
 
 def map_words(cluster: Cluster, strategy: Strategy | None = None) -> list[str]:
@@ -151,7 +151,7 @@ def _heads(cluster: Cluster, strategy: Strategy | None) -> Iterator[tuple[str, s
     if (count := _count_words(cluster, strategy)) != cluster.name:
         yield count, "soft"
     if strategy and strategy.accelerators > 1:
-        yield "Coloured: the groups of the first rank. Grey: other ranks. Pale: not used.", "soft"
+        yield "Coloured: the groups of the first rank. Grey: other ranks. Faint: not used.", "soft"
 
 
 def _count_words(cluster: Cluster, strategy: Strategy | None) -> str:
@@ -261,7 +261,8 @@ def _tier(parts: list[str], cluster: Cluster, level: int, y: float, width: int) 
     parts.append(_text(GUTTER + 8, y + 16, name, "strong"))
     parts.append(_text(width - 8, y + 16, short, "end"))
     below = y + TIER + LINE - 2
-    return below if fits else _lines(parts, said, below, width, kind="soft")
+    rest = said.removeprefix(short).strip()
+    return below if fits else _lines(parts, rest, below, width, kind="soft")
 
 
 def _squares(
