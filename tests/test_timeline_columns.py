@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -122,3 +124,22 @@ def test_more_than_a_page_takes_is_refused(played, monkeypatch):
     monkeypatch.setattr(module, "MOST_SENT", 5)
     with pytest.raises(InputError, match="smaller batch"):
         timeline_columns(played)
+
+
+STATIC = Path(module.__file__).parents[1] / "web" / "static"
+SCRIPTS = ("timeline.js", "timeline_painter.js")
+
+
+def test_the_page_reads_every_field_and_column_that_is_sent(question):
+    sent = timeline_columns(simulate_training(question, **CASES["dualpipe"]))
+    read_there = " ".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    names = [*sent.columns, *sent.__struct_fields__]
+    assert [one for one in names if not re.search(rf"\b{one}\b", read_there)] == []
+
+
+@pytest.mark.parametrize("name", [*SCRIPTS, "timeline.css", "cluster_map.css"])
+def test_a_strict_page_may_hold_the_static_files(name):
+    text = (STATIC / name).read_text(encoding="utf-8")
+    for barred in ("innerHTML", "eval(", "new Function", "http:", "https:", "@import", "url("):
+        assert barred not in text
+    assert len(text.splitlines()) <= 400

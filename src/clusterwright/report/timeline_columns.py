@@ -57,7 +57,6 @@ class TimelineColumns(Record, frozen=True, kw_only=True):
     [B], the most that any rank keeps.
     """
 
-    schedule: str
     summary: str
     pipeline_time: float
     end_time: float
@@ -87,7 +86,6 @@ def timeline_columns(played: Played) -> TimelineColumns:
             f"smaller batch: the steady state repeats"
         )
     return TimelineColumns(
-        schedule=schedule.name,
         summary=timeline_words(played),
         pipeline_time=line.makespan,
         end_time=played.end_time,

@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from clusterwright.catalogue.figures import Entry, Figure
@@ -147,6 +147,7 @@ def _row(chip: _Chip, unit: Unit, vendors: Sequence[str]) -> Row:
         "by": vendor,
         "value": unit.of(chip.value),
         "words": chip.words,
+        "sources": "agree",
         "source": chip.source,
     }
     if chip.low < chip.high:
@@ -184,14 +185,15 @@ def _layers(title: str, ends: Sequence[float], vendors: Sequence[str]) -> list[R
         "sources": "sources",
         "source": "source",
     }
-    x = {"field": "date", "type": "temporal", "title": "launch",
-         "axis": {"format": "%Y", "tickCount": "year", "labelOverlap": True, "labelSeparation": 6}}  # fmt: skip
+    years = {"format": "%Y", "tickCount": "year", "labelOverlap": True, "labelSeparation": 6}
+    x = {"field": "date", "type": "temporal", "title": "launch", "axis": years}
+    ticks = log_ticks(*ends)
     y = {
         "type": "quantitative",
         "title": title,
         "scale": {"type": "log", "domain": list(ends), "nice": False},
+        "axis": {"format": ",~g", "values": ticks, "tickCount": len(ticks), "labelOverlap": False},
     }
-    axis: Mapping[str, object] = {"axis": {"format": ",~g", "values": log_ticks(*ends)}}
     return [
         {
             "transform": [{"filter": {"field": "low", "valid": True}}],
@@ -202,7 +204,7 @@ def _layers(title: str, ends: Sequence[float], vendors: Sequence[str]) -> list[R
             "mark": {"type": "point", "size": 50, "opacity": 0.85},
             "encoding": {
                 "x": x,
-                "y": {**y, **axis, "field": "value"},
+                "y": {**y, "field": "value"},
                 "color": {
                     "field": "vendor",
                     "type": "nominal",

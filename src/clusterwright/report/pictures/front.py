@@ -186,7 +186,7 @@ def _named() -> Row:
     """The word beside the best."""
     return {
         "transform": [{"filter": {"field": "kind", "equal": BEST}}],
-        "mark": style("strong", "text", align="right", baseline="bottom", dx=-7, dy=-5, text=BEST),
+        "mark": style("strong", "text", align="right", baseline="top", dx=-7, dy=5, text=BEST),
         "encoding": {
             "x": {"field": "x", "type": "quantitative"},
             "y": {"field": "y", "type": "quantitative"},

@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from clusterwright.fleet.records import RunOutlook
-from clusterwright.report.pictures.layers import LABEL, interval, name, number, over, tooltip, words
-from clusterwright.report.pictures.theme import Row, Spec, picture, style
+from clusterwright.report.pictures.layers import (
+    dots,
+    interval,
+    name,
+    number,
+    over,
+    ranked,
+    tooltip,
+    words,
+)
+from clusterwright.report.pictures.theme import Row, Spec, picture
+from clusterwright.uncertain import Interval
 from clusterwright.units import format_count, format_time
 
 BINS: Final = 14
@@ -28,67 +38,72 @@ def spread(outlook: RunOutlook) -> Spec | None:
     """
     if not outlook.spread:
         return None
-    values = _dots(outlook.spread)
-    most = max(row["level"] for row in values)
-    one = outlook.goodput
-    row = {
-        "low": 100.0 * one.low,
-        "middle": 100.0 * one.middle,
-        "high": 100.0 * one.high,
-        "words": f"{one.middle:.1%}",
-        "spread": f"{one.low:.1%} to {one.high:.1%}",
-    }
-    told = tooltip({"words": "median", "spread": "80 % of runs"})
-    x = {"type": "quantitative", "title": "goodput: work that stands, of all time [%]",
-         "scale": {"zero": False, "nice": True, "padding": 12}}  # fmt: skip
-    y = {
-        "type": "quantitative",
-        "axis": None,
-        "scale": {"domain": [-1.6, most + 0.8], "nice": False},
-    }
-    under = {"y": {"datum": -0.7}}
+    values = _columns(outlook.spread)
+    most = max(row["height"] for row in values)
+    row = _percent(outlook.goodput)
+    told = tooltip({"words": "goodput", "place": "of runs have less"})
+    scale = {"domain": [-1.6, most + 0.8], "nice": False}
     return picture(
         values,
         height=round(DOT * (most + 2.4)),
         description=f"Half of the runs have a goodput of {row['words']} or more, and 80 % of them "
         f"{row['spread']}; each dot is one run in {len(values)}.",
-        encoding={"x": x, "y": y},
-        layer=[
-            {
-                "mark": style("accent", "point", size=130, opacity=1),
-                "encoding": {
-                    "x": number("column"), "y": number("level"),
-                    "tooltip": tooltip({"words": "goodput", "place": "of runs are below"}),
-                },
+        encoding={
+            "x": {
+                "type": "quantitative",
+                "title": "goodput: work that stands, of all time [%]",
+                "scale": {"zero": False, "padding": 12},
             },
-            over(
-                [row],
-                {**interval("low", "high", strokeWidth=2), "encoding": {
-                    **interval("low", "high")["encoding"], **under, "tooltip": told}},
-                {"mark": style("ring", "point", size=60, filled=True),
-                 "encoding": {"x": number("middle"), **under, "tooltip": told}},
-                words("words", look="strong", where={"x": number("middle"), **under}, dy=14),
+            "y": {"type": "quantitative", "axis": None, "scale": scale},
+        },
+        layer=[
+            dots(
+                "accent", {"x": number("column"), "y": number("height"), "tooltip": told}, size=130
             ),
+            _below(row),
         ],
-    )  # fmt: skip
+    )
 
 
-def _dots(worst_to_best: tuple[float, ...]) -> list[Row]:
+def _below(row: Row) -> Row:
+    """The interval under the dots, with its median in words."""
+    told = tooltip({"words": "median", "spread": "80 % of runs"})
+    under = {"y": {"datum": -0.7}, "tooltip": told}
+    line = interval("low", "high", strokeWidth=2)
+    middle = {"x": number("middle"), **under}
+    return over(
+        [row],
+        {**line, "encoding": {**line["encoding"], **under}},
+        dots("ring", middle, size=60, filled=True),
+        words("words", middle, look="strong", dy=14),
+    )
+
+
+def _percent(one: Interval) -> Row:
+    """An interval of a share. [%]"""
+    return {
+        **{end: 100.0 * getattr(one, end) for end in ("low", "middle", "high")},
+        "words": f"{one.middle:.1%}",
+        "spread": f"{one.low:.1%} to {one.high:.1%}",
+    }
+
+
+def _columns(worst_to_best: tuple[float, ...]) -> list[Row]:
     """Dots in columns of equal width, each on those that fell there before."""
-    ends = worst_to_best[0], worst_to_best[-1]
-    width = max((ends[1] - ends[0]) / BINS, 1e-4)
+    first, last = worst_to_best[0], worst_to_best[-1]
+    width = max((last - first) / BINS, 1e-4)
     heights: dict[int, int] = {}
     rows: list[Row] = []
     for turn, value in enumerate(worst_to_best):
-        column = int((value - ends[0]) / width + 1e-9)
+        column = int((value - first) / width + 1e-9)
         heights[column] = heights.get(column, 0) + 1
         rows.append(
             {
                 "goodput": 100.0 * value,
-                "column": 100.0 * (ends[0] + (column + 0.5) * width),
-                "level": heights[column] - 0.5,
+                "column": 100.0 * min(1.0, first + (column + 0.5) * width),
+                "height": heights[column] - 0.5,
                 "words": f"{value:.1%}",
-                "place": f"{(turn + 0.5) / len(worst_to_best):.0%}",
+                "place": f"{(turn + 0.5) / len(worst_to_best):.1%}",
             }
         )
     return rows
@@ -103,7 +118,7 @@ def lost_time(outlook: RunOutlook) -> Spec | None:
         A run's outlook.
     """
     useful = sum(part.share for part in outlook.lost if part.name == "useful")
-    parts = [p for p in outlook.lost if p.name != "useful" and p.share >= LEAST_SHARE]
+    parts = [one for one in outlook.lost if one.name != "useful" and one.share >= LEAST_SHARE]
     if not parts:
         return None
     values = [
@@ -116,15 +131,14 @@ def lost_time(outlook: RunOutlook) -> Spec | None:
         }
         for part in sorted(parts, key=lambda one: -one.share)
     ]
-    lost = sum(row["share"] for row in values)
     first = values[0]
-    return _bars(
+    return ranked(
         values,
-        field="share",
-        title="share of the wall-clock time, inputs likely [%]",
+        "share",
+        title="of the wall-clock time, inputs likely [%]",
         told={"name": "time", "words": "share", "time": "of the run", "meaning": "what"},
-        description=f"Of the time {useful:.1%} is work that stands and {lost:.1f}% is lost, most of "
-        f"it to {first['name']} ({first['words']}): {first['meaning']}.",
+        description=f"Of the time {useful:.1%} is work that stands; most of the rest goes to "
+        f"{first['name']} ({first['words']}): {first['meaning']}.",
     )
 
 
@@ -139,17 +153,15 @@ def causes(outlook: RunOutlook) -> Spec | None:
     total = sum(cause.count for cause in outlook.causes)
     if not total:
         return None
-    rows = [
-        (one.name, one.group, one.count, one.repair_time) for one in outlook.causes[:MOST_CAUSES]
-    ]
-    rest = outlook.causes[MOST_CAUSES:]
+    shown, rest = outlook.causes[:MOST_CAUSES], outlook.causes[MOST_CAUSES:]
+    rows = [(one.name, one.group, one.count, one.repair_time) for one in shown]
     if rest:
-        rows.append((f"{len(rest)} others", "", sum(one.count for one in rest),
-                     sum(one.repair_time for one in rest)))  # fmt: skip
+        count = sum(one.count for one in rest)
+        rows.append((f"{len(rest)} others", "several", count, sum(one.repair_time for one in rest)))
     values = [
         {
             "name": called,
-            "group": group or "several",
+            "group": group,
             "count": count,
             "words": format_count(count),
             "share": f"{count / total:.1%}",
@@ -157,42 +169,14 @@ def causes(outlook: RunOutlook) -> Spec | None:
         }
         for called, group, count, repair in rows
     ]
-    return _bars(
+    told = {"name": "cause", "group": "of", "words": "times", "share": "share"}
+    return ranked(
         values,
-        field="count",
+        "count",
         title="interruptions, on average",
-        told={
-            "name": "cause",
-            "group": "of",
-            "words": "times",
-            "share": "share",
-            "repair": "node-time in repair",
-        },
-        description=f"Of {format_count(total)} interruptions the most frequent cause is "
+        told={**told, "repair": "node-time in repair"},
+        description=f"Of {format_count(total)} interruptions on average the most frequent cause is "
         f"{values[0]['name']} ({values[0]['share']}).",
-    )
-
-
-def _bars(
-    values: list[Row], *, field: str, title: str, told: dict[str, str], description: str
-) -> Spec:
-    """Rows of names with a bar and its number."""
-    largest = max(row[field] for row in values)
-    x = {"type": "quantitative", "title": title, "field": field,
-         "scale": {"domain": [0, LABEL * largest], "nice": False}, "axis": {"tickCount": 4}}  # fmt: skip
-    return picture(
-        values,
-        height={"step": 26},
-        description=description,
-        encoding={
-            "y": name("name", [row["name"] for row in values]),
-            "x": x,
-            "tooltip": tooltip(told),
-        },
-        layer=[
-            {"mark": style("accent", "bar", height={"band": 0.7})},
-            words("words", align="left", dx=6),
-        ],
     )
 
 
@@ -207,35 +191,33 @@ def tiers(outlook: RunOutlook) -> Spec | None:
     values = [
         {
             "name": one.tier,
-            **{end: 100.0 * getattr(one.goodput, end) for end in ("low", "middle", "high")},
-            "words": f"{one.goodput.middle:.1%}",
-            "spread": f"{one.goodput.low:.1%} to {one.goodput.high:.1%}",
+            **_percent(one.goodput),
             "every": format_time(one.interval),
             "stall": format_time(one.stall),
         }
         for one in outlook.tiers
     ]
     chosen = next(row for row in values if row["name"] == outlook.chosen.tier)
-    told = tooltip(
-        {"name": "checkpoints to", "words": "goodput", "spread": "80 %", "every": "every",
-         "stall": "all wait"}
-    )  # fmt: skip
-    place = {"x": number("middle")}
+    told = {"name": "checkpoints to", "words": "goodput", "spread": "80 %", "every": "every"}
+    at = {"x": number("middle")}
     return picture(
         values,
         height={"step": 36},
-        description=f"Checkpoints to {chosen['name']} every {chosen['every']} were chosen: by closed "
-        f"form they leave a goodput of {chosen['words']} ({chosen['spread']}).",
+        description=f"Checkpoints to {chosen['name']} every {chosen['every']} were chosen: by "
+        f"closed form they leave a goodput of {chosen['words']} ({chosen['spread']}).",
         encoding={
             "y": name("name", [row["name"] for row in values]),
-            "x": {"type": "quantitative", "title": "goodput by closed form [%]; line: 80 %",
-                  "scale": {"zero": False, "padding": 14}},
-            "tooltip": told,
+            "x": {
+                "type": "quantitative",
+                "title": "goodput by closed form [%]; line: 80 %",
+                "scale": {"zero": False, "padding": 14},
+            },
+            "tooltip": tooltip({**told, "stall": "all wait"}),
         },
         layer=[
             interval("low", "high"),
-            {"mark": style("soft", "point", size=80, opacity=1), "encoding": place},
-            over([chosen], {"mark": style("accent", "point", size=80, opacity=1), "encoding": place}),
-            words("words", where=place, dy=-12),
+            dots("soft", at),
+            over([chosen], dots("accent", at)),
+            words("words", at, dy=-12),
         ],
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""Layers that several pictures have: intervals, labelled lines, tooltips, axes of time."""
+"""Parts that several pictures have: axes, dots, intervals, words, tooltips, rows of bars."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from clusterwright.report.pictures.theme import Row, style
+from clusterwright.report.pictures.theme import Row, Spec, picture, style
 
 TIMES: Final = {
     "labelExpr": "datum.value < 1e-3 ? format(datum.value * 1e6, ',~g') + ' µs' : "
@@ -14,7 +14,6 @@ TIMES: Final = {
     "format(datum.value, ',~g') + ' s'"
 }
 """Labels of a logarithmic axis in seconds: from microseconds to minutes no one unit reads well."""
-
 STEPS: Final = ((200.0, (1,)), (7.0, (1, 2, 5)), (0.0, (1, 1.5, 2, 3, 4, 5, 7)))
 """Ticks of a decade on a logarithmic axis, by the ratio of its ends from which they are enough."""
 LABEL: Final = 1.4
@@ -35,45 +34,23 @@ def name(field: str, order: Iterable[str], **more: object) -> Row:
     return {"field": field, "type": "nominal", "sort": list(order), "title": None, **more}
 
 
-def tooltip(titles: Mapping[str, str]) -> list[Row]:
-    """Return what is shown of a row: fields of words, and their titles."""
-    return [{"field": field, "type": "nominal", "title": title} for field, title in titles.items()]
+def kind(field: str, kinds: Iterable[str], **legend: object) -> Row:
+    """Return a colour for each of some kinds, in their order."""
+    return {"field": field, "type": "nominal", "title": None, "scale": {"domain": list(kinds)},
+            "legend": legend}  # fmt: skip
 
 
-def interval(low: str, high: str, *, along: str = "x", **more: object) -> Row:
-    """Return the layer that draws an interval as a rule between two fields."""
-    return {
-        "mark": style("interval", "rule", **more),
-        "encoding": {along: number(low), f"{along}2": {"field": high}},
-    }
+def axis(title: str, low: float, high: float, **more: object) -> Row:
+    """Return the encoding of an axis that ends where it is told."""
+    return {"type": "quantitative", "title": title,
+            "scale": {"domain": [low, high], "nice": False}, "axis": more}  # fmt: skip
 
 
-def words(field: str, *, look: str = "words", where: Row | None = None, **more: object) -> Row:
-    """Return a layer of text.
-
-    Parameters
-    ----------
-    field
-        What is written.
-    look
-        A style of the theme.
-    where
-        Encoding of its place, beside what the layers share.
-    more
-        Of the mark: ``align``, ``dx`` …
-    """
-    encoding = {**(where or {}), "text": {"field": field, "type": "nominal"}}
-    return {"mark": style(look, "text", tooltip=False, **more), "encoding": encoding}
-
-
-def there(values: Sequence[Row], field: str, *layers: Row) -> Row:
-    """Return layers of those rows alone that have a field."""
-    return over([row for row in values if row.get(field) is not None], *layers)
-
-
-def over(rows: Sequence[Row], *layers: Row) -> Row:
-    """Return layers over rows of their own."""
-    return {"data": {"values": list(rows)}, "layer": list(layers)}
+def log_axis(title: str, low: float, high: float) -> Row:
+    """Return the encoding of a logarithmic axis of times. [s]"""
+    return {"type": "quantitative", "title": title,
+            "scale": {"type": "log", "domain": [low, high], "nice": False},
+            "axis": {**TIMES, "values": log_ticks(low, high)}}  # fmt: skip
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -86,3 +63,98 @@ def log_ticks(low: float, high: float) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     found = [float(f"{step}e{power}") for power in range(first, last + 1) for step in steps]
     return [one for one in found if low <= one <= high]
+
+
+def tooltip(titles: Mapping[str, str]) -> list[Row]:
+    """Return what is shown of a row: fields of words, and their titles."""
+    return [{"field": field, "type": "nominal", "title": title} for field, title in titles.items()]
+
+
+def dots(look: str, where: Row, *, size: int = 90, **more: object) -> Row:
+    """Return a layer of dots; ``where``: their encoding beside what the layers share."""
+    return {"mark": style(look, "point", size=size, opacity=1, **more), "encoding": where}
+
+
+def bars(look: str, field: str, *, band: float = 0.7) -> Row:
+    """Return a layer of bars along x, as high as a share of their row."""
+    return {"mark": style(look, "bar", height={"band": band}), "encoding": {"x": number(field)}}
+
+
+def interval(low: str, high: str, **more: object) -> Row:
+    """Return the layer that draws an interval as a rule along x between two fields."""
+    return {
+        "mark": style("interval", "rule", **more),
+        "encoding": {"x": number(low), "x2": {"field": high}},
+    }
+
+
+def words(field: str, where: Row | None = None, *, look: str = "words", **more: object) -> Row:
+    """Return a layer of text.
+
+    Parameters
+    ----------
+    field
+        What is written.
+    where
+        Encoding of its place, beside what the layers share.
+    look
+        A style of the theme.
+    more
+        Of the mark: ``align``, ``dx`` …
+    """
+    encoding = {**(where or {}), "text": {"field": field, "type": "nominal"}}
+    # Words in the style of a line would be drawn with its stroke as well.
+    return {"mark": style(look, "text", tooltip=False, strokeWidth=0, **more), "encoding": encoding}
+
+
+def level(value: float, said: str, *, line: str, look: str, above: float | None = None) -> Row:
+    """Return a line across at a height, with words above it or above another height."""
+    at = {"x": {"value": 0}, "y": number("level")}
+    rule = style(line, "rule", tooltip=False)
+    return over(
+        [{"level": value, "above": value if above is None else above, "words": said}],
+        {"mark": rule, "encoding": {**at, "x2": {"value": "width"}}},
+        words("words", {**at, "y": number("above")}, look=look, align="left", dx=4, dy=-8),
+    )
+
+
+def there(values: Sequence[Row], field: str, *layers: Row) -> Row:
+    """Return layers of those rows alone that have a field."""
+    return over([row for row in values if row.get(field) is not None], *layers)
+
+
+def over(rows: Sequence[Row], *layers: Row) -> Row:
+    """Return layers over rows of their own."""
+    return {"data": {"values": list(rows)}, "layer": list(layers)}
+
+
+def ranked(
+    values: Sequence[Row], field: str, *, title: str, told: Mapping[str, str], description: str
+) -> Spec:
+    """Return rows of names, each with a bar and its ``words``.
+
+    Parameters
+    ----------
+    values
+        Rows with ``name``, ``words`` and the field, in their order.
+    field
+        How long bars are.
+    title
+        Of the axis.
+    told
+        Fields of the tooltip with their titles.
+    description
+        What is seen, in a sentence.
+    """
+    lengths = [row[field] for row in values]
+    return picture(
+        values,
+        height={"step": 26},
+        description=description,
+        encoding={
+            "y": name("name", [row["name"] for row in values]),
+            "x": axis(title, min(0.0, *lengths), LABEL * max(lengths), tickCount=4),
+            "tooltip": tooltip(told),
+        },
+        layer=[bars("accent", field), words("words", {"x": number(field)}, align="left", dx=6)],
+    )

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from clusterwright.report.pictures.layers import TIMES, log_ticks, number, there, tooltip, words
+from clusterwright.report.pictures.layers import (
+    axis,
+    dots,
+    level,
+    log_axis,
+    number,
+    over,
+    there,
+    tooltip,
+    words,
+)
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.serving.load_curve import LoadCurve, LoadPoint
 from clusterwright.serving.plan import Latency
@@ -38,42 +48,30 @@ def load_curve(curve: LoadCurve, which: Which = "ttft") -> Spec | None:
     values = load_rows(curve, which)
     if not values:
         return None
-    promised = getattr(curve, which)
-    end = max(curve.limits[1], curve.saturation)
-    x = {"type": "quantitative", "title": "requests a second",
-         "scale": {"domain": [0, 1.02 * end], "nice": False}}  # fmt: skip
-    tops = [row["p99"] for row in values] + [row.get("high", 0.0) for row in values]
-    lows = [row["p50"] for row in values] + [row.get("low", row["p50"]) for row in values]
-    bottom, top = 0.8 * min(lows), 1.6 * max([*tops, promised or 0.0])
-    y = {
-        "type": "quantitative",
-        "title": NAMES[which][0],
-        "scale": {
-            "type": "log",
-            "domain": [bottom, top],
-            "nice": False,
-        },
-        "axis": {**TIMES, "values": log_ticks(bottom, top)},
-    }
+    promised: float | None = getattr(curve, which)
+    end = 1.02 * max(curve.limits[1], curve.saturation)
+    times = [row[key] for row in values for key in ("p50", "p99", "low", "high") if key in row]
+    bottom, top = 0.8 * min(times), 1.6 * max([*times, promised or 0.0])
     _name_ends(values[-1], HEIGHT / math.log(top / bottom))
-    layers = [
-        _limits(curve),
-        there(values, "low", _alike()),
-        *(_line(values, key) for key in PERCENTILES),
-        *([_promise(curve, promised)] if promised is not None else []),
-        _asked(values, end),
-    ]
+    layers = [_limits(curve), there(values, "low", _alike())]
+    layers += [_line(values, key) for key in PERCENTILES]
+    if promised is not None:
+        said = f"promised {format_time(promised)} to {curve.percentile:g} %"
+        layers.append(level(promised, said, line="limit", look="limit"))
     return picture(
         values,
         height=HEIGHT,
         description=_said(curve, which, values),
-        encoding={"x": x, "y": y},
-        layer=layers,
+        encoding={
+            "x": axis("requests a second", 0.0, end),
+            "y": log_axis(NAMES[which][0], bottom, top),
+        },
+        layer=[*layers, _asked(values, end)],
     )
 
 
 def load_rows(curve: LoadCurve, which: Which) -> list[Row]:
-    """Return one row for each load. [1/s, s]"""
+    """Return one row for each load [1/s] with its latencies. [s]"""
     alike = {one.sort.split()[0]: one for one in curve.intervals}.get(NAMES[which][1])
     rows = []
     for point in curve.points:
@@ -91,53 +89,45 @@ def load_rows(curve: LoadCurve, which: Which) -> list[Row]:
     return rows
 
 
-def _name_ends(last: Row, decade: float) -> None:
-    """Name lines at their ends, p90 always, the others where there is room; ``decade``: [px]."""
+def _name_ends(last: Row, size: float) -> None:
+    """Name lines at their ends, p90 always, others where there is room; ``size``: of e. [px]"""
     for key in PERCENTILES:
-        if key == "p90" or abs(math.log(last[key] / last["p90"])) * decade >= APART:
+        if key == "p90" or abs(math.log(last[key] / last["p90"])) * size >= APART:
             last[f"{key} end"] = key
 
 
 def _shown(curve: LoadCurve, point: LoadPoint, latency: Latency) -> Row:
+    each = point.output_rate / curve.accelerators
     return {
         "load": f"{point.rate:,.3g}/s, {point.rate / curve.saturation:.0%} of saturation",
-        "tokens": f"{format_count(point.output_rate)}/s, "
-        f"{point.output_rate / curve.accelerators:,.0f}/s an accelerator",
+        "tokens": f"{format_count(point.output_rate)}/s, {each:,.0f}/s an accelerator",
         **{f"{key} words": format_time(getattr(latency, key)) for key in PERCENTILES},
         "kept": "kept" if point.meets else "broken",
     }
 
 
 def _told() -> list[Row]:
-    return tooltip(
-        {"load": "load", "p50 words": "p50", "p90 words": "p90", "p99 words": "p99",
-         "alike": "p90 in 80 % of runs alike", "tokens": "tokens out", "kept": "promise"}
-    )  # fmt: skip
+    shown = {f"{key} words": key for key in PERCENTILES}
+    alike = {"alike": "p90 in 80 % of runs alike"}
+    return tooltip({"load": "load", **shown, **alike, "tokens": "tokens out", "kept": "promise"})
 
 
 def _limits(curve: LoadCurve) -> Row:
     """Where saturation may lie, and where it is predicted."""
     low, high = curve.limits
-    row: dict[str, Any] = {"low": low, "most": curve.saturation, "high": high}
-    row["words"] = f"saturation {curve.saturation:,.3g}/s"
-    sides = {"x": number("most"), "y": {"value": 0}}
-    return {
-        "data": {"values": [row]},
-        "layer": [
-            {
-                "mark": style("quiet", "rect", opacity=0.22, tooltip=False),
-                "encoding": {
-                    "x": number("low"), "x2": {"field": "high"},
-                    "y": {"value": 0}, "y2": {"value": "height"},
-                },
-            },
-            {
-                "mark": style("reference", "rule", tooltip=False),
-                "encoding": {**sides, "y2": {"value": 18}},
-            },
-            words("words", look="muted", where=sides, align="right", dx=-5, dy=9),
-        ],
-    }  # fmt: skip
+    said = f"saturation {curve.saturation:,.3g}/s"
+    top = {"x": number("most"), "y": {"value": 0}}
+    whole = {"y": {"value": 0}, "y2": {"value": "height"}}
+    area = {"x": number("low"), "x2": {"field": "high"}, **whole}
+    return over(
+        [{"low": low, "most": curve.saturation, "high": high, "words": said}],
+        {"mark": style("quiet", "rect", opacity=0.22, tooltip=False), "encoding": area},
+        {
+            "mark": style("reference", "rule", tooltip=False),
+            "encoding": {**top, "y2": {"value": 18}},
+        },
+        words("words", top, look="muted", align="right", dx=-5, dy=9),
+    )
 
 
 def _alike() -> Row:
@@ -151,47 +141,24 @@ def _line(values: list[Row], key: str) -> Row:
     """A percentile with its name at its end; the promised kind is the one that stands out."""
     main = key == "p90"
     place = {"x": number("rate"), "y": number(key)}
-    mark = style("accent" if main else "quiet", "line", interpolate="monotone",
-                 strokeWidth=2.5 if main else 1.5)  # fmt: skip
-    dots = {
-        "mark": style("accent", "point", size=36),
-        "encoding": {**place, "tooltip": _told()},
-    }
-    end = there(
-        values,
-        f"{key} end",
-        words(f"{key} end", look="strong" if main else "muted", where=place, align="left", dx=6),
-    )
-    return {"layer": [{"mark": mark, "encoding": place}, *([dots] if main else []), end]}
-
-
-def _promise(curve: LoadCurve, promised: float) -> Row:
-    said = f"promised {format_time(promised)} to {curve.percentile:g} %"
-    place = {"y": number("promised"), "x": {"value": 0}}
-    return {
-        "data": {"values": [{"promised": promised, "words": said}]},
-        "layer": [
-            {
-                "mark": style("limit", "rule", tooltip=False),
-                "encoding": {**place, "x2": {"value": "width"}},
-            },
-            words("words", look="limit", where=place, align="left", dx=4, dy=-8, strokeWidth=0),
-        ],
-    }
+    look, width = ("accent", 2.5) if main else ("quiet", 1.5)
+    line = style(look, "line", interpolate="monotone", strokeWidth=width, tooltip=False)
+    called = words(f"{key} end", place, look="strong" if main else "muted", align="left", dx=6)
+    layers = [{"mark": line, "encoding": place}]
+    if main:
+        layers.append(dots("accent", {**place, "tooltip": _told()}, size=36))
+    return {"layer": [*layers, there(values, f"{key} end", called)]}
 
 
 def _asked(values: list[Row], end: float) -> Row:
+    """The load that was asked for, named on the side where there is room."""
     place = {"x": number("rate"), "y": number("p90")}
-    right = any(row.get("asked") and row["rate"] < LEFT * end for row in values)
-    shift = (
-        {"align": "left", "dx": 8, "dy": 14} if right else {"align": "right", "dx": -8, "dy": -12}
-    )
-    return there(
-        values,
-        "asked",
-        {"mark": style("ring", "point", size=150), "encoding": {**place, "tooltip": _told()}},
-        words("asked", look="strong", where=place, **shift),
-    )
+    ring = {"mark": style("ring", "point", size=150), "encoding": {**place, "tooltip": _told()}}
+    if any(row.get("asked") and row["rate"] < LEFT * end for row in values):
+        said = words("asked", place, look="strong", align="left", dx=8, dy=14)
+    else:
+        said = words("asked", place, look="strong", align="right", dx=-8, dy=-12)
+    return there(values, "asked", ring, said)
 
 
 def _said(curve: LoadCurve, which: Which, values: list[Row]) -> str:
@@ -200,7 +167,9 @@ def _said(curve: LoadCurve, which: Which, values: list[Row]) -> str:
     promise = ""
     if curve.ttft is not None or curve.tpot is not None:
         promise = (
-            f"; what is promised is kept up to {max(kept):,.3g}" if kept else "; no promise is kept"
+            f"; what is promised is kept up to {max(kept):,.3g}"
+            if kept
+            else "; no load keeps what is promised"
         )
     return (
         f"The {NAMES[which][0]} of nine in ten requests grows from {first['p90 words']} at "

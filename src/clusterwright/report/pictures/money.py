@@ -1,23 +1,42 @@
-"""What a site takes: money, energy and carbon by part and by year; and how sure an account is."""
+"""What a site takes: money, energy and carbon by part with their intervals, and money by year."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from clusterwright.report.pictures.layers import LABEL, name, number, over, there, tooltip, words
+from clusterwright.report.pictures.layers import (
+    LABEL,
+    axis,
+    bars,
+    dots,
+    interval,
+    kind,
+    name,
+    number,
+    over,
+    there,
+    tooltip,
+    words,
+)
 from clusterwright.report.pictures.scales import Unit, unit_for
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.site.money import CAPITAL, RUNNING, YEAR
+from clusterwright.site.money import Year as MoneyYear
 from clusterwright.site.outlook import SiteOutlook
-from clusterwright.site.run import RunAccount
-from clusterwright.site.service import ServiceAccount
 from clusterwright.uncertain import Interval
-from clusterwright.units import format_quantity, format_time
+from clusterwright.units import format_quantity
 
 KINDS: Final = ("bought", "to run")
 LEAST: Final = 1e-6
 """Share of all below which a part is nothing."""
+CARBON: Final = {
+    "electricity, by place": "carbon",
+    "electricity, by contract": "carbon_market",
+    "making the machines": "carbon_made",
+}
+FLOWS: Final = {"spent": "bought", "running": "to run", "sold": "sold"}
+"""Money of a year by its field, in words; what is sold comes in."""
 
 
 def costs(outlook: SiteOutlook) -> Spec | None:
@@ -31,27 +50,31 @@ def costs(outlook: SiteOutlook) -> Spec | None:
     found = outlook.likely
     if "cost" not in found:
         return None
-    parts = [
-        _part(outlook, part, f"{part}_cost", "USD", KINDS[0] if part in CAPITAL else KINDS[1])
-        for part in (*CAPITAL, *RUNNING)
-        if found[f"{part}_cost"] > LEAST * found["cost"]
-    ]
-    for row in parts:
-        row["share"] = f"{row['likely'] / found['cost']:.0%}"
-        row["bought"] = format_quantity(found.get(f"{row['name']}_capex", 0.0), "USD")
+    parts = [_cost(outlook, part) for part in (*CAPITAL, *RUNNING)
+             if found[f"{part}_cost"] > LEAST * found["cost"]]  # fmt: skip
     parts.sort(key=lambda row: -row["likely"])
-    whole = _part(outlook, "all", "cost", "USD", None)
+    whole = _part(outlook, "all", "cost", "USD")
     first = parts[0]
+    told = {"name": "part", "words": "a year", "spread": "80 %", "share": "share"}
     return _parts(
         [whole, *parts],
         "USD",
-        title="money a year; line: 80 %",
-        told={"name": "part", "words": "a year", "spread": "80 %", "share": "share",
-              "bought": "bought for"},
-        kinds=KINDS,
+        title="money a year",
+        told={**told, "bought": "bought for"},
+        coloured=True,
         description=f"The site costs {whole['words']} a year ({whole['spread']}), most of it for "
         f"{first['name']} with {first['words']} or {first['share']}.",
-    )  # fmt: skip
+    )
+
+
+def _cost(outlook: SiteOutlook, part: str) -> Row:
+    found = outlook.likely
+    row = _part(outlook, part, f"{part}_cost", "USD")
+    row["kind"] = KINDS[0] if part in CAPITAL else KINDS[1]
+    row["share"] = f"{found[f'{part}_cost'] / found['cost']:.0%}"
+    if f"{part}_capex" in found:
+        row["bought"] = format_quantity(found[f"{part}_capex"], "USD")
+    return row
 
 
 def energy(outlook: SiteOutlook) -> Spec | None:
@@ -60,36 +83,29 @@ def energy(outlook: SiteOutlook) -> Spec | None:
     Parameters
     ----------
     outlook
-        A site's outlook.
+        A site's outlook; of machines and of what the building takes, no interval is known.
     """
     found = outlook.likely
     beside = {"network": "network_watts", "storage": "storage_watts"}
     watts = {part: found[key] for part, key in beside.items()}
     watts["machines"] = found["it_expected"] - sum(watts.values())
     watts["cooling and losses"] = found["expected"] - found["it_expected"]
-    whole = _part(outlook, "all", "energy", "J", None)
     rows = []
     for part, power in sorted(watts.items(), key=lambda one: -one[1]):
-        if power <= LEAST * found["expected"]:
-            continue
-        row: Row = {"name": part, "likely": power * YEAR, "kind": None,
-                    "words": format_quantity(power * YEAR, "J"),
-                    "power": format_quantity(power, "W"), "share": f"{power / found['expected']:.0%}"}  # fmt: skip
-        if part in beside:
-            _spread(row, outlook.results[beside[part]], YEAR, "J")
-        rows.append(row)
-    whole["power"] = format_quantity(found["expected"], "W")
-    first = rows[0]
+        if power > LEAST * found["expected"]:
+            row = _row(part, power * YEAR, "J")
+            row["share"] = f"{power / found['expected']:.0%}"
+            spread = outlook.results[beside[part]] if part in beside else None
+            rows.append(_with_spread(row, spread, "J", times=YEAR))
+    whole = _part(outlook, "all", "energy", "J")
     return _parts(
         [whole, *rows],
         "J",
-        title="energy a year; line: 80 %",
-        told={"name": "part", "words": "a year", "spread": "80 %", "power": "on average",
-              "share": "share"},
-        kinds=(),
-        description=f"The site takes {whole['words']} a year ({whole['spread']}); "
-        f"{first['name']} take {first['share']} of it.",
-    )  # fmt: skip
+        title="energy a year",
+        told={"name": "part", "words": "a year", "spread": "80 %", "share": "share"},
+        description=f"The site takes {whole['words']} a year ({whole['spread']}), "
+        f"{rows[0]['share']} of it for {rows[0]['name']}.",
+    )
 
 
 def carbon(outlook: SiteOutlook) -> Spec | None:
@@ -100,46 +116,40 @@ def carbon(outlook: SiteOutlook) -> Spec | None:
     outlook
         A site's outlook.
     """
-    names = {
-        "electricity, by place": "carbon",
-        "electricity, by contract": "carbon_market",
-        "making the machines": "carbon_made",
-    }
     contracted = outlook.question.inputs["contracted_share"].value > 0.0
     rows = [
-        _part(outlook, called, key, "kg", None)
-        for called, key in names.items()
+        _part(outlook, called, key, "kg")
+        for called, key in CARBON.items()
         if outlook.likely[key] > 0.0 and (key != "carbon_market" or contracted)
     ]
     if not rows:
         return None
-    said = ", ".join(f"{row['words']} ({row['spread']}) for {row['name']}" for row in rows)
+    said = " and ".join(f"{row['words']} ({row['spread']}) for {row['name']}" for row in rows)
     return _parts(
         rows,
         "kg",
-        title="carbon a year, CO2e; line: 80 %",
+        title="carbon a year",
         told={"name": "of", "words": "a year", "spread": "80 %"},
-        kinds=(),
         description=f"In a year the site emits {said}.",
     )
 
 
-def _part(outlook: SiteOutlook, called: str, key: str, dimension: str, kind: str | None) -> Row:
+def _part(outlook: SiteOutlook, called: str, key: str, dimension: str) -> Row:
     """A likely value with its interval."""
-    value = outlook.likely[key]
-    row: Row = {"name": called, "likely": value, "kind": kind,
-                "words": format_quantity(value, dimension)}  # fmt: skip
-    _spread(row, outlook.results[key], 1.0, dimension)
-    return row
+    row = _row(called, outlook.likely[key], dimension)
+    return _with_spread(row, outlook.results[key], dimension)
 
 
-def _spread(row: Row, one: Interval, factor: float, dimension: str) -> None:
-    low, high = one.low * factor, one.high * factor
-    if high > low:
-        row["low"], row["high"] = low, high
-        row["spread"] = f"{format_quantity(low, dimension)} to {format_quantity(high, dimension)}"
-    else:
-        row["spread"] = "sure"
+def _row(called: str, value: float, dimension: str) -> Row:
+    return {"name": called, "likely": value, "words": format_quantity(value, dimension)}
+
+
+def _with_spread(row: Row, one: Interval | None, dimension: str, *, times: float = 1.0) -> Row:
+    if one is None or one.low == one.high:
+        return row
+    low, high = one.low * times, one.high * times
+    said = f"{format_quantity(low, dimension)} to {format_quantity(high, dimension)}"
+    return {**row, "low": low, "high": high, "spread": said}
 
 
 def _parts(
@@ -148,179 +158,109 @@ def _parts(
     *,
     title: str,
     told: Mapping[str, str],
-    kinds: Sequence[str],
     description: str,
+    coloured: bool = False,
 ) -> Spec:
-    """Rows of names with a bar, its interval and its number; a row of no kind stays quiet."""
-    ends = [row.get("high", row["likely"]) for row in rows] + [row["likely"] for row in rows]
-    unit = unit_for(ends, dimension)
+    """Rows of names with a bar, its interval and its number; all of it stays quiet."""
+    longest = max(max(row["likely"], row.get("high", 0.0)) for row in rows)
+    unit = unit_for([longest], dimension)
     values = [_drawn(row, unit) for row in rows]
-    quantity, _, rest = title.partition(";")
-    x = {"type": "quantitative", "title": f"{unit.titled(quantity)};{rest}",
-         "scale": {"domain": [0, LABEL * unit.of(max(ends))], "nice": False},
-         "axis": {"tickCount": 4}}  # fmt: skip
-    bar: Row = {
-        "mark": {"type": "bar", "height": {"band": 0.68}},
-        "encoding": {"x": number("likely")},
-    }
-    if kinds:
-        bar["encoding"]["color"] = {
-            "field": "kind", "type": "nominal", "scale": {"domain": list(kinds)}, "title": None,
-            "legend": {"offset": 8},
-        }  # fmt: skip
-    quiet = [row for row in values if row["kind"] is None and row["name"] == "all"]
-    coloured = [row for row in values if row not in quiet]
+    each = bars("accent", "likely")
+    if coloured:
+        each["mark"] = {"type": "bar", "height": {"band": 0.7}}
+        each["encoding"] |= {"color": kind("kind", KINDS, offset=8)}
+    end = LABEL * unit.of(longest)
     return picture(
         values,
         height={"step": 28},
         description=description,
-        encoding={"y": name("name", [row["name"] for row in values]), "x": x,
-                  "tooltip": tooltip(told)},
+        encoding={
+            "y": name("name", [row["name"] for row in values]),
+            "x": axis(f"{unit.titled(title)}; line: 80 %", 0.0, end, tickCount=4),
+            "tooltip": tooltip(told),
+        },
         layer=[
-            over(coloured, bar),
-            over(quiet, {"mark": style("quiet", "bar", height={"band": 0.68}),
-                         "encoding": {"x": number("likely")}}),
-            there(values, "low", {"mark": style("interval", "rule"),
-                                  "encoding": {"x": number("low"), "x2": {"field": "high"}}}),
-            words("words", where={"x": number("end")}, align="left", dx=6),
+            over([row for row in values if row["name"] != "all"], each),
+            over([row for row in values if row["name"] == "all"], bars("quiet", "likely")),
+            there(values, "low", interval("low", "high")),
+            words("words", {"x": number("end")}, align="left", dx=6),
         ],
-    )  # fmt: skip
+    )
 
 
 def _drawn(row: Row, unit: Unit) -> Row:
     """A row in the unit of the axis; behind its longer end stands its number."""
-    found = {**row, "likely": unit.of(row["likely"])}
-    for end in ("low", "high"):
-        if end in row:
-            found[end] = unit.of(row[end])
-    found["end"] = max(found["likely"], found.get("high", 0.0))
-    return found
-
-
-FLOWS: Final = {"spent": 1.0, "running": 1.0, "sold": -1.0}
-CALLED: Final = {"spent": "bought", "running": "to run", "sold": "sold"}
+    ends: Row = {end: unit.of(row[end]) for end in ("likely", "low", "high") if end in row}
+    return {**row, **ends, "end": max(ends.values())}
 
 
 def years(outlook: SiteOutlook) -> Spec | None:
-    """Draw money year by year: bought, paid to run, sold in the end, and all of it as worth now.
+    """Draw money year by year: bought, paid to run, sold in the end; all so far as worth now.
 
     Parameters
     ----------
     outlook
-        A site's outlook.
+        A site's outlook; its years are of likely inputs, without intervals.
     """
     if not outlook.years:
         return None
-    total, values = 0.0, []
-    flows = [(one, key, FLOWS[key] * getattr(one, key)) for one in outlook.years for key in FLOWS]
-    worth: list[float] = []
-    for one in outlook.years:
-        total += one.worth_now
-        worth.append(total)
-    unit = unit_for([value for _, _, value in flows] + worth, "USD")
-    for one, key, value in flows:
-        if value:
-            values.append(
-                {"year": one.year, "kind": CALLED[key], "money": unit.of(value),
-                 "words": format_quantity(abs(value), "USD"),
-                 "books": format_quantity(one.books, "USD")}
-            )  # fmt: skip
+    worth = [sum(one.worth_now for one in outlook.years[: turn + 1])
+             for turn in range(len(outlook.years))]  # fmt: skip
+    unit = unit_for([*worth, *(one.spent for one in outlook.years)], "USD")
+    values = [row for one in outlook.years for row in _flows(one, unit)]
     line = [
         {"year": one.year, "worth": unit.of(value), "words": format_quantity(value, "USD")}
         for one, value in zip(outlook.years, worth, strict=True)
     ]
-    told = {"year": "year", "kind": "money", "words": "amount", "books": "in the books at its end"}
-    place = {"x": {"field": "year"}, "y": number("worth")}
+    first = format_quantity(outlook.years[0].spent, "USD")
+    title = unit.titled("money; line: all so far, worth now")
     return picture(
         values,
         height=260,
         description=f"In {len(line)} years, every input likely, {line[-1]['words']} flow out less "
-        f"what comes in, as worth on the first day; {format_quantity(outlook.years[0].spent, 'USD')} "
-        f"are spent in the first.",
+        f"what comes in, as worth on the first day; {first} are spent in the first.",
         encoding={
             "x": {"type": "ordinal", "title": "year", "axis": {"labelAngle": 0}},
-            "y": {"type": "quantitative", "title": unit.titled("money; line: all so far, worth now")},
+            "y": {"type": "quantitative", "title": title},
         },
-        layer=[
-            {
-                "mark": {"type": "bar", "width": {"band": 0.6}},
-                "encoding": {
-                    "x": {"field": "year"}, "y": number("money", stack="zero"),
-                    "color": {"field": "kind", "type": "nominal", "title": None,
-                              "scale": {"domain": list(CALLED.values())}},
-                    "tooltip": tooltip(told),
-                },
-            },
-            over(
-                line,
-                {"mark": style("interval", "line", tooltip=False), "encoding": place},
-                {"mark": style("ring", "point", size=40, filled=True),
-                 "encoding": {**place, "tooltip": tooltip({"year": "year", "words": "so far"})}},
-                words("words", look="strong", where=place, dy=-12),
-            ),
-        ],
-    )  # fmt: skip
+        layer=[_stacks(), _worth(line)],
+    )
 
 
-def account(found: RunAccount | ServiceAccount) -> Spec | None:
-    """Draw how sure each part of an account is: its 80 % interval over its median.
-
-    Parameters
-    ----------
-    found
-        What a run or a service takes.
-    """
-    values = [_sureness(called, one, text) for called, one, text in _told_of(found)]
-    if not values:
-        return None
-    widest = max(values, key=lambda row: row["high"] - row["low"])
-    said = ", ".join(f"{row['name']} {row['words']} ({row['spread']})" for row in values)
-    ends = [row[end] for row in values for end in ("low", "high")]
-    reach = max(abs(end) for end in ends)
-    x = {"type": "quantitative", "title": "80 % interval over the median [%]",
-         "scale": {"domain": [min([*ends, 0.0]) - 0.1 * reach, max(ends) + 1.3 * reach], "nice": False},
-         "axis": {"format": "+d", "tickCount": 4}}  # fmt: skip
-    return picture(
-        values,
-        height={"step": 30},
-        description=f"{said}; least sure is {widest['name']}.",
-        encoding={"y": name("name", [row["name"] for row in values]), "x": x,
-                  "tooltip": tooltip({"name": "what", "words": "median", "spread": "80 %"})},
-        layer=[
-            over([{}], {"mark": style("reference", "rule", tooltip=False),
-                        "encoding": {"x": {"datum": 0}, "y": None}}),
-            {"mark": style("band", "bar", height=12, opacity=0.45),
-             "encoding": {"x": number("low"), "x2": {"field": "high"}}},
-            {"mark": style("accent", "tick", height=16, thickness=3), "encoding": {"x": number("middle")}},
-            words("words", look="strong", where={"x": {"value": "width"}}, align="right", dx=-2),
-        ],
-    )  # fmt: skip
+def _flows(one: MoneyYear, unit: Unit) -> list[Row]:
+    """What flows in a year, out above zero and in below."""
+    return [
+        {
+            "year": one.year,
+            "kind": called,
+            "money": unit.of(-getattr(one, key) if key == "sold" else getattr(one, key)),
+            "words": format_quantity(getattr(one, key), "USD"),
+            "books": format_quantity(one.books, "USD"),
+        }
+        for key, called in FLOWS.items()
+        if getattr(one, key)
+    ]
 
 
-def _told_of(found: RunAccount | ServiceAccount) -> list[tuple[str, Interval, str]]:
-    """Name, interval and dimension of what an account has."""
-    if isinstance(found, RunAccount):
-        every = [("wall clock", found.wall, "s"), ("power", found.power, "W"),
-                 ("energy", found.energy, "J"), ("carbon", found.carbon, "kg"),
-                 ("making machines", found.made, "kg")]  # fmt: skip
-        return every + ([("money", found.cost, "USD")] if found.cost else [])
-    some = [("power", found.power, "W"), ("energy of a token", found.energy, "J of one"),
-            ("carbon, 1M tokens", found.carbon, "kg")]  # fmt: skip
-    some += [("money, 1M tokens", found.cost, "USD")] if found.cost else []
-    return some + ([("money a year", found.year, "USD")] if found.year else [])
-
-
-def _sureness(called: str, one: Interval, dimension: str) -> Row:
-    def text(value: float) -> str:
-        if dimension == "J of one":
-            return f"{value:.3g} J"
-        return format_time(value) if dimension == "s" else format_quantity(value, dimension)
-
+def _stacks() -> Row:
+    told = {"year": "year", "kind": "money", "words": "amount", "books": "in the books at its end"}
     return {
-        "name": called,
-        "low": 100.0 * (one.low / one.middle - 1.0),
-        "middle": 0.0,
-        "high": 100.0 * (one.high / one.middle - 1.0),
-        "words": text(one.middle),
-        "spread": f"{text(one.low)} to {text(one.high)}",
+        "mark": {"type": "bar", "width": {"band": 0.6}},
+        "encoding": {
+            "x": {"field": "year"},
+            "y": number("money", stack="zero"),
+            "color": kind("kind", FLOWS.values()),
+            "tooltip": tooltip(told),
+        },
     }
+
+
+def _worth(line: list[Row]) -> Row:
+    at = {"x": {"field": "year"}, "y": number("worth")}
+    told = {"tooltip": tooltip({"year": "year", "words": "so far, worth now"})}
+    return over(
+        line,
+        {"mark": style("interval", "line", tooltip=False), "encoding": at},
+        dots("ring", {**at, **told}, size=40, filled=True),
+        words("words", at, look="strong", dy=-12),
+    )

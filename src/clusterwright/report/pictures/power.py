@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from clusterwright.engines.power_trace import Trace
-from clusterwright.report.pictures.layers import number, over, tooltip, words
+from clusterwright.report.pictures.layers import axis, level, number, over, tooltip, words
 from clusterwright.report.pictures.scales import Unit, unit_for
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.site.trace import PowerReport
 from clusterwright.units import format_quantity, format_time
 
-BINS: Final = 600
-"""Columns of a trace: of each the least, the mean and the most are drawn."""
+STRETCHES: Final = 600
+"""Of a trace, at most: of each the least, the mean and the most power are drawn."""
 ROOM: Final = 1.12
 """Top of the axis over the highest line, for the words above it. [1]"""
+LONG: Final = 0.3
+"""Share of a step from which a phase has room for its name. [1]"""
 
 
 def trace(report: PowerReport, followed: Trace) -> Spec | None:
@@ -27,148 +29,106 @@ def trace(report: PowerReport, followed: Trace) -> Spec | None:
     report
         What the trace shows.
     followed
-        The trace; where it has more samples than `BINS`, the least, the mean and the most of equal
-        stretches are drawn.
+        The trace; where it has more than `STRETCHES` samples, it is drawn by the least, the mean
+        and the most of as many equal stretches.
     """
     if not len(followed.power):
         return None
-    unit = unit_for([report.rated, float(followed.power.max())], "W")
+    most = float(np.max(followed.power))
+    unit = unit_for([report.rated, most], "W")
     values = trace_rows(followed, unit)
-    top = ROOM * unit.of(max(report.rated, float(followed.power.max())))
-    end = len(followed.power) * followed.step
-    x = {"type": "quantitative", "title": "time [s]", "scale": {"domain": [0, end], "nice": False}}
-    y = {"type": "quantitative", "title": unit.titled("power of the site"),
-         "scale": {"domain": [0, top], "nice": False}}  # fmt: skip
-    at = number("time")
-    told = tooltip({"when": "time", "words": "mean", "ends": "least to most"})
+    layers = [*_power(), level(unit.of(report.mean), f"mean {_watts(report.mean)}",
+                               line="reference", look="strong", above=unit.of(most))]  # fmt: skip
+    if report.rated:
+        said = f"rated {_watts(report.rated)}"
+        layers.append(level(unit.of(report.rated), said, line="limit", look="limit"))
     return picture(
         values,
         height=260,
-        description=_said(report, followed, values),
-        encoding={"x": x, "y": y},
-        layer=[
-            {
-                "mark": style(
-                    "band", "area", opacity=0.35, interpolate="step-after", tooltip=False
-                ),
-                "encoding": {"x": at, "y": number("least"), "y2": {"field": "most"}},
-            },
-            {
-                "mark": style("accent", "line", strokeWidth=1.2, interpolate="step-after"),
-                "encoding": {"x": at, "y": number("mean"), "tooltip": told},
-            },
-            *_levels(report, unit, max(row["most"] for row in values)),
-            _ramp(report, followed, unit),
-        ],
+        description=_said(report, followed, len(values) - 1),
+        encoding={
+            "x": axis("time [s]", 0.0, len(followed.power) * followed.step),
+            "y": axis(
+                unit.titled("power of the site"), 0.0, ROOM * unit.of(max(report.rated, most))
+            ),
+        },
+        layer=[*layers, _fastest(report, followed, unit)],
     )
 
 
 def trace_rows(followed: Trace, unit: Unit) -> list[Row]:
-    """Return the least, the mean and the most of each stretch of a trace."""
+    """Return the least, the mean and the most of each stretch of a trace, and where it ends."""
     power = np.asarray(followed.power)
-    count = min(BINS, len(power))
+    count = min(STRETCHES, len(power))
     starts = np.arange(count) * len(power) // count
     sizes = np.diff([*starts, len(power)])
     least, most = np.minimum.reduceat(power, starts), np.maximum.reduceat(power, starts)
     mean = np.add.reduceat(power, starts) / sizes
-    rows = [_row(*one, unit) for one in zip(starts * followed.step, least, mean, most, strict=True)]
-    # The last stretch is drawn to its end.
+    rows: list[Row] = []
+    for start, low, middle, high in zip(starts, least, mean, most, strict=True):
+        time = round(float(start) * followed.step, 6)
+        watts = {"least": float(low), "mean": float(middle), "most": float(high)}
+        rows.append(
+            {
+                "time": time,
+                **{called: unit.of(one) for called, one in watts.items()},
+                "when": f"{time:.2f} s",
+                "words": _watts(watts["mean"]),
+                "ends": f"{_watts(watts['least'])} to {_watts(watts['most'])}",
+            }
+        )
     return [*rows, {**rows[-1], "time": len(power) * followed.step}]
 
 
-def _row(time: Any, least: Any, mean: Any, most: Any, unit: Unit) -> Row:  # noqa: ANN401 - numpy
-    low, middle, high = (format_quantity(float(one), "W") for one in (least, mean, most))
-    return {
-        "time": round(float(time), 6),
-        "least": unit.of(float(least)),
-        "mean": unit.of(float(mean)),
-        "most": unit.of(float(most)),
-        "when": f"{float(time):.2f} s",
-        "words": middle,
-        "ends": f"{low} to {high}",
-    }
+def _watts(power: float) -> str:
+    return format_quantity(power, "W")
 
 
-def _levels(report: PowerReport, unit: Unit, most: float) -> list[Row]:
-    """Lines of the mean and of the rated power; words of the mean stand above the trace."""
-    layers = []
-    for power, called, look in (
-        (report.mean, "mean", "reference"),
-        (report.rated, "rated", "limit"),
-    ):
-        if not power:
-            continue
-        place = {"y": number("power"), "x": {"value": 0}}
-        row = {
-            "power": unit.of(power),
-            "above": max(unit.of(power), most if look == "reference" else 0.0),
-            "words": f"{called} {format_quantity(power, 'W')}",
-        }
-        said = "limit" if look == "limit" else "strong"
-        layers.append(
-            over(
-                [row],
-                {
-                    "mark": style(look, "rule", tooltip=False),
-                    "encoding": {**place, "x2": {"value": "width"}},
-                },
-                words(
-                    "words",
-                    look=said,
-                    where={**place, "y": number("above")},
-                    align="left",
-                    dx=4,
-                    dy=-8,
-                    strokeWidth=0,
-                ),
-            )
-        )
-    return layers
+def _power() -> list[Row]:
+    """The mean of each stretch as a line in the band of its least and its most."""
+    at = {"x": number("time")}
+    told = tooltip({"when": "from", "words": "mean", "ends": "least to most"})
+    band = style("band", "area", opacity=0.35, interpolate="step-after", tooltip=False)
+    line = style("accent", "line", strokeWidth=1.2, interpolate="step-after")
+    return [
+        {"mark": band, "encoding": {**at, "y": number("least"), "y2": {"field": "most"}}},
+        {"mark": line, "encoding": {**at, "y": number("mean"), "tooltip": told}},
+    ]
 
 
-def _ramp(report: PowerReport, followed: Trace, unit: Unit) -> Row:
-    """Where power changes fastest, of the part of the trace that the report is of."""
+def _fastest(report: PowerReport, followed: Trace, unit: Unit) -> Row:
+    """Where power changes fastest, of the later half that the report is of."""
     power = np.asarray(followed.power)
-    changes = np.abs(np.diff(power))
-    first = len(power) // 2
-    at = first + int(np.argmax(changes[first:])) if len(changes) > first else 0
-    time = at * followed.step
-    late = time > 0.5 * len(power) * followed.step
+    half = len(power) // 2
+    changes = np.abs(np.diff(power[half:]))
+    place = half + (int(np.argmax(changes)) if len(changes) else 0)
     row = {
-        "time": time,
-        "from": unit.of(float(power[at])),
-        "words": f"fastest: {format_quantity(report.largest_ramp, 'W')} a second",
+        "time": place * followed.step,
+        "from": unit.of(float(power[place])),
+        "words": f"fastest: {_watts(report.largest_ramp)} a second",
     }
-    place = {"x": number("time"), "y": number("from")}
-    beside = {"align": "right" if late else "left", "dx": -10 if late else 10, "dy": 0}
-    below = {**place, "y": {"value": "height"}}
+    at = {"x": number("time"), "y": number("from")}
+    foot = {**at, "y": {"value": "height"}}
+    rule = style("reference", "rule", tooltip=False)
     return over(
         [row],
-        {
-            "mark": style("ring", "point", size=110),
-            "encoding": {**place, "tooltip": tooltip({"words": "here"})},
-        },
-        {
-            "mark": style("reference", "rule", tooltip=False),
-            "encoding": {**place, "y2": {"value": "height"}},
-        },
-        words("words", where=below, **{**beside, "dy": -10}),
+        {"mark": style("ring", "point", size=110, tooltip=False), "encoding": at},
+        {"mark": rule, "encoding": {**at, "y2": {"value": "height"}}},
+        words("words", foot, align="right", dx=-8, dy=-10),
     )
 
 
-def _said(report: PowerReport, followed: Trace, values: list[Row]) -> str:
+def _said(report: PowerReport, followed: Trace, stretches: int) -> str:
     seconds = len(followed.power) * followed.step
-    thin = ""
-    if len(followed.power) > BINS:
-        thin = (
-            f"; drawn are the least, the mean and the most of {len(values) - 1:,} stretches of "
-            f"{format_time(seconds / (len(values) - 1))}"
-        )
-    rated = f" of {format_quantity(report.rated, 'W')} rated" if report.rated else ""
+    rated = f" of {_watts(report.rated)} rated" if report.rated else ""
+    thinned = ""
+    if len(followed.power) > stretches:
+        length = format_time(seconds / stretches)
+        thinned = f"; drawn are the least, mean and most of {stretches} stretches of {length}"
     return (
-        f"Over {format_time(seconds)} the site draws {format_quantity(report.mean, 'W')} on average"
-        f"{rated}, swings by {format_quantity(report.swing, 'W')} at {report.frequency:.3g} Hz and "
-        f"changes by {format_quantity(report.largest_ramp, 'W')} a second at most{thin}."
+        f"Over {format_time(seconds)} the site draws {_watts(report.mean)} on average{rated}, "
+        f"swings by {_watts(report.swing)}, most at {report.frequency:.3g} Hz, and changes by "
+        f"{_watts(report.largest_ramp)} a second at most{thinned}."
     )
 
 
@@ -183,52 +143,47 @@ def step(report: PowerReport) -> Spec | None:
     if not report.phases:
         return None
     total = sum(time for _, time, _ in report.phases)
-    unit = unit_for([power for _, _, power in report.phases], "W")
     times = unit_for([total], "s")
-    values, start = [], 0.0
+    unit = unit_for([power for _, _, power in report.phases], "W")
+    values = _phases(report, times, unit)
+    most, least = (end(values, key=lambda row: row["power"]) for end in (max, min))
+    named = [row for row in values if row["end"] - row["start"] > LONG * times.of(total)]
+    span = {"x": number("start"), "x2": {"field": "end"}, "y": number("power")}
+    return picture(
+        values,
+        height=180,
+        description=f"In a step of {format_time(total)} the site draws {most['words']} in "
+        f"{most['name']} ({most['time']}) and {least['words']} in {least['name']} "
+        f"({least['time']}).",
+        encoding={
+            "x": axis(times.titled("time in a step"), 0.0, times.of(total)),
+            "y": axis(unit.titled("power of the site"), 0.0, ROOM * most["power"]),
+            "tooltip": tooltip({"name": "phase", "time": "for", "words": "the site draws"}),
+        },
+        layer=[
+            {"mark": style("soft", "rect"), "encoding": {**span, "y2": {"datum": 0}}},
+            {"mark": style("accent", "rule", strokeWidth=2.5), "encoding": span},
+            over(
+                named,
+                words("name", {"x": number("start"), "y": number("power")},
+                      align="left", dx=6, dy=-9),
+            ),
+        ],
+    )  # fmt: skip
+
+
+def _phases(report: PowerReport, times: Unit, unit: Unit) -> list[Row]:
+    rows, start = [], 0.0
     for called, time, power in report.phases:
-        values.append(
+        rows.append(
             {
                 "name": called,
                 "start": times.of(start),
                 "end": times.of(start + time),
                 "power": unit.of(power),
                 "time": format_time(time),
-                "words": format_quantity(power, "W"),
+                "words": _watts(power),
             }
         )
         start += time
-    most = max(values, key=lambda row: row["power"])
-    least = min(values, key=lambda row: row["power"])
-    top = ROOM * most["power"]
-    return picture(
-        values,
-        height=180,
-        description=f"In a step of {format_time(total)} the site draws {most['words']} in "
-        f"{most['name']} ({most['time']}) and {least['words']} in {least['name']} ({least['time']}).",
-        encoding={
-            "x": {"type": "quantitative", "title": times.titled("time in a step"),
-                  "scale": {"domain": [0, times.of(total)], "nice": False}},
-            "y": {"type": "quantitative", "title": unit.titled("power of the site"),
-                  "scale": {"domain": [0, top], "nice": False}},
-            "tooltip": tooltip({"name": "phase", "time": "for", "words": "the site draws"}),
-        },
-        layer=[
-            {
-                "mark": style("soft", "rect"),
-                "encoding": {
-                    "x": number("start"), "x2": {"field": "end"},
-                    "y": number("power"), "y2": {"datum": 0},
-                },
-            },
-            {
-                "mark": style("accent", "rule", strokeWidth=2.5),
-                "encoding": {"x": number("start"), "x2": {"field": "end"}, "y": number("power")},
-            },
-            over(
-                [row for row in values if row["end"] - row["start"] > 0.3 * times.of(total)],
-                words("name", where={"x": number("start"), "y": number("power")}, align="left",
-                      dx=6, dy=-9),
-            ),
-        ],
-    )  # fmt: skip
+    return rows

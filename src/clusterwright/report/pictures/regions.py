@@ -1,19 +1,31 @@
-"""A service of several regions: the rates that each is sized for, and the replicas that it takes."""
+"""A service of several regions: rates that each is sized for, and the replicas it takes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from clusterwright.report.pictures.layers import LABEL, name, number, over, tooltip, words
+from clusterwright.report.pictures.layers import (
+    LABEL,
+    axis,
+    bars,
+    kind,
+    name,
+    number,
+    over,
+    tooltip,
+    words,
+)
 from clusterwright.report.pictures.scales import unit_for
-from clusterwright.report.pictures.theme import Row, Spec, picture, style
+from clusterwright.report.pictures.theme import Row, Spec, picture
 from clusterwright.serving.fleet import FleetPlan, RegionPlan
 from clusterwright.units import format_count
 
 MOST: Final = 24
 """Regions that are drawn one by one, the largest; the mean of the others is drawn as one."""
 KINDS: Final = ("must be up", "spare")
+RATES: Final = ("mean", "peak", "sized")
+COUNTS: Final = ("replicas", "spare", "accelerators")
 
 
 def replicas(plan: FleetPlan) -> Spec | None:
@@ -25,66 +37,54 @@ def replicas(plan: FleetPlan) -> Spec | None:
         The size of a service.
     """
     regions = _largest(plan.regions)
-    values = [
-        {
-            "name": called,
-            "kind": kind,
-            "count": count,
-            "from": start,
-            "to": start + count,
-            "words": f"{count:,.3g}" if count < 1e4 else format_count(count),
-            "accelerators": format_count(one.accelerators),
-        }
-        for called, one in regions
-        for kind, start, count in (
-            (KINDS[0], 0, one.replicas),
-            (KINDS[1], one.replicas, one.spare),
-        )
-        if count
-    ]
-    ends = [
-        {"name": called, "to": one.replicas + one.spare, "label": _replica_words(one)}
-        for called, one in regions
-    ]
-    most = max(row["to"] for row in ends)
-    if not most:
+    values = [row for called, one in regions for row in _replicas(called, one)]
+    ends: list[Row] = [{"name": called, "to": one.replicas + one.spare, "words": _sum(one)}
+            for called, one in regions]  # fmt: skip
+    if not values:
         return None
-    up, spare = sum(one.replicas for one in plan.regions), sum(one.spare for one in plan.regions)
-    told = {
-        "name": "region",
-        "kind": "replicas",
-        "words": "how many",
-        "accelerators": "accelerators",
-    }
-    colour = {"field": "kind", "type": "nominal", "title": None, "scale": {"domain": list(KINDS)},
-              "legend": {"offset": 8}}  # fmt: skip
+    up, spare = (sum(getattr(one, key) for one in plan.regions) for key in COUNTS[:2])
+    told = {"name": "region", "kind": "replicas", "words": "how many"}
+    span = {"x": number("from"), "x2": {"field": "to"}, "color": kind("kind", KINDS, offset=8)}
     return picture(
         values,
         height={"step": 30},
-        description=f"{len(plan.regions)} regions have {up:,} replicas that must be up and {spare:,} "
-        f"to spare, {plan.accelerators:,} accelerators in all.",
+        description=f"{up:,} replicas must be up and {spare:,} are to spare, "
+        f"{plan.accelerators:,} accelerators in all, in {_counted(plan)}.",
         encoding={
             "y": name("name", [called for called, _ in regions]),
-            "x": {"type": "quantitative", "title": "replicas",
-                  "scale": {"domain": [0, LABEL * most], "nice": False}, "axis": {"tickCount": 4}},
+            "x": axis("replicas", 0.0, LABEL * max(row["to"] for row in ends), tickCount=4),
+            "tooltip": tooltip({**told, "accelerators": "accelerators of the region"}),
         },
         layer=[
-            {
-                "mark": {"type": "bar", "height": {"band": 0.68}},
-                "encoding": {"x": number("from"), "x2": {"field": "to"}, "color": colour,
-                             "tooltip": tooltip(told)},
-            },
-            over(ends, words("label", where={"x": number("to")}, align="left", dx=6)),
+            {"mark": {"type": "bar", "height": {"band": 0.7}}, "encoding": span},
+            over(ends, words("words", {"x": number("to")}, align="left", dx=6)),
         ],
-    )  # fmt: skip
+    )
 
 
-def _replica_words(one: RegionPlan) -> str:
+def _replicas(called: str, one: RegionPlan) -> list[Row]:
+    """Bars of a region, one behind the other."""
+    spans = ((KINDS[0], 0, one.replicas), (KINDS[1], one.replicas, one.spare))
+    return [
+        {
+            "name": called,
+            "kind": which,
+            "from": start,
+            "to": start + count,
+            "words": f"{count:,}",
+            "accelerators": f"{one.accelerators:,}",
+        }
+        for which, start, count in spans
+        if count
+    ]
+
+
+def _sum(one: RegionPlan) -> str:
     return f"{one.replicas:,} + {one.spare:,}" if one.spare else f"{one.replicas:,}"
 
 
 def rates(plan: FleetPlan) -> Spec | None:
-    """Draw the requests a second of each region: their mean, their peak, and what it is sized for.
+    """Draw the requests a second of each region: their mean, their peak, what it is sized for.
 
     Parameters
     ----------
@@ -92,59 +92,44 @@ def rates(plan: FleetPlan) -> Spec | None:
         The size of a service.
     """
     regions = _largest(plan.regions)
-    if not regions:
-        return None
     unit = unit_for([one.sized for _, one in regions], "1")
-    values = [
+    values: list[Row] = [
         {
             "name": called,
-            **{key: unit.of(getattr(one, key)) for key in ("mean", "peak", "sized")},
-            **{
-                f"{key} words": f"{format_count(getattr(one, key))}/s"
-                for key in ("mean", "peak", "sized")
-            },
+            **{key: unit.of(getattr(one, key)) for key in RATES},
+            **{f"{key} words": f"{format_count(getattr(one, key))}/s" for key in RATES},
         }
         for called, one in regions
     ]
+    if not values:
+        return None
     total = sum(one.sized for one in plan.regions)
-    told = {
-        "name": "region",
-        "mean words": "mean",
-        "peak words": "peak",
-        "sized words": "sized for",
-    }
-    x = {
-        "type": "quantitative",
-        "title": unit.titled("pale: sized for, bar: peak, tick: mean, 1/s"),
-        "scale": {"domain": [0, LABEL * max(row["sized"] for row in values)], "nice": False},
-        "axis": {"tickCount": 4},
-    }
+    told = {"mean words": "mean", "peak words": "peak", "sized words": "sized for"}
+    # The unit of a rate beside what marks mean: "[k/s]".
+    title = f"pale: sized for, bar: peak, tick: mean [{unit.name}/s]".replace("[/s]", "[1/s]")
     return picture(
         values,
         height={"step": 34},
-        description=f"{format_count(plan.question.rate)} requests a second on average; the regions "
-        f"are sized for {format_count(total)}, of which {plan.used:.0%} is used on average.",
+        description=f"{format_count(plan.question.rate)} requests a second come on average to "
+        f"{_counted(plan)}; {plan.used:.0%} is used of the {format_count(total)} sized for.",
         encoding={
             "y": name("name", [row["name"] for row in values]),
-            "x": x,
-            "tooltip": tooltip(told),
+            "x": axis(title, 0.0, LABEL * max(row["sized"] for row in values), tickCount=4),
+            "tooltip": tooltip({"name": "region", **told}),
         },
         layer=[
-            {
-                "mark": style("soft", "bar", height={"band": 0.7}),
-                "encoding": {"x": number("sized")},
-            },
-            {
-                "mark": style("accent", "bar", height={"band": 0.32}),
-                "encoding": {"x": number("peak")},
-            },
-            {
-                "mark": {"type": "tick", "height": 20, "thickness": 2},
-                "encoding": {"x": number("mean")},
-            },
-            words("sized words", where={"x": number("sized")}, align="left", dx=6),
+            bars("soft", "sized"),
+            bars("accent", "peak", band=0.32),
+            {"mark": {"type": "tick", "height": 20, "thickness": 2},
+             "encoding": {"x": number("mean")}},
+            words("sized words", {"x": number("sized")}, align="left", dx=6),
         ],
-    )
+    )  # fmt: skip
+
+
+def _counted(plan: FleetPlan) -> str:
+    count = len(plan.regions)
+    return "one region" if count == 1 else f"{count:,} regions"
 
 
 def _largest(regions: Sequence[RegionPlan]) -> list[tuple[str, RegionPlan]]:
@@ -152,12 +137,9 @@ def _largest(regions: Sequence[RegionPlan]) -> list[tuple[str, RegionPlan]]:
     ordered = sorted(regions, key=lambda one: -one.sized)
     found = [(one.name, one) for one in ordered[:MOST]]
     rest = ordered[MOST:]
-    if rest:
-        mean = RegionPlan(
-            name="others",
-            **{key: sum(getattr(one, key) for one in rest) / len(rest) for key in ("mean", "peak", "sized")},
-            **{key: round(sum(getattr(one, key) for one in rest) / len(rest))
-               for key in ("replicas", "spare", "accelerators")},
-        )  # fmt: skip
-        found.append((f"each of {len(rest)} others", mean))
-    return found
+    if not rest:
+        return found
+    rates_of = {key: sum(getattr(one, key) for one in rest) / len(rest) for key in RATES}
+    counts = {key: round(sum(getattr(one, key) for one in rest) / len(rest)) for key in COUNTS}
+    mean = RegionPlan(name="others", **rates_of, **counts)
+    return [*found, (f"each of {len(rest)} others", mean)]

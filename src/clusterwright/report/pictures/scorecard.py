@@ -97,7 +97,7 @@ def _drawn(
     if len(groups) > 1 and not dots:
         place["y"]["scale"] = {"paddingInner": 0.2, "paddingOuter": 0.1}
         place["yOffset"] = {"field": group, "type": "nominal", "sort": list(groups)}
-        height = {"step": 15, "for": "offset"}
+        height = {"step": 18}
     colour = {
         "field": group,
         "type": "nominal",

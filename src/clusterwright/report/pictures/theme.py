@@ -14,6 +14,7 @@ thin line to compare with; ``interval`` the rule of an interval; ``band`` the ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -157,7 +158,7 @@ def picture(
     values
         Rows, at most `MOST_ROWS`.
     height
-        Of the plot [px], or a step for each category (``{"step": 26}``).
+        Of the plot, or of each category of its y axis (``{"step": 26}``). [px]
     description
         One sentence with numbers; it becomes the accessible label.
     body
@@ -168,11 +169,25 @@ def picture(
         "$schema": SCHEMA,
         "description": description,
         "width": "container",
-        "height": height,
+        "height": height if isinstance(height, (int, float)) else _counted(height, values, body),
         "autosize": _FIT,
         "data": {"values": list(values)},
         **body,
     }
+
+
+def _counted(height: Row, values: Sequence[Row], body: Row) -> float | Row:
+    """So many pixels for each category of y, or for each of its parts, as a height.
+
+    Vega-Lite has steps of its own, but does not fit a width to its container beside them.
+    """
+    layers = [body, *body.get("layer", ())]
+    found = [one["encoding"] for one in layers if "field" in one.get("encoding", {}).get("y", {})]
+    if not found:
+        return height
+    keys = ["y", "yOffset"] if "yOffset" in found[0] else ["y"]
+    names = ({row.get(found[0][key]["field"]) for row in values} - {None} for key in keys)
+    return float(height["step"] * math.prod(map(len, names)))
 
 
 def thinned(rows: Sequence[Row], most: int = MOST_ROWS) -> list[Row]:
