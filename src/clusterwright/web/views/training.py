@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from clusterwright.cli.answers import Answer
+from clusterwright.report.cluster_map import cluster_map
 from clusterwright.report.pictures.comparison import comparison
 from clusterwright.report.pictures.front import front
 from clusterwright.report.pictures.links import training_link
@@ -90,7 +91,10 @@ def _of_step(made: TrainingEstimate) -> Iterator[Picture]:
 
 
 def _of_machine(question: TrainingQuestion, made: TrainingEstimate) -> Iterator[Picture]:
-    return iter(())
+    yield Picture(
+        title="The machine, and which accelerators work together",
+        svg=cluster_map(question.cluster, made.strategy),
+    )
 
 
 JOB = (

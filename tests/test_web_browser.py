@@ -1,0 +1,157 @@
+"""Every page in a real browser: nothing on its console, nothing asked of others, nothing amiss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from web_cases import QUICK, chromium, example_of, served
+
+from clusterwright.web.pages import BY_PATH
+
+sync_api = pytest.importorskip("playwright.sync_api")
+axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium() is None, reason="no chromium here: apt-get install chromium"),
+    pytest.mark.xdist_group("browser"),
+]
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+LOOKS = [("light", 1440), ("light", 390), ("dark", 1440), ("dark", 390)]
+PLAN = BY_PATH["/plan/train"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("folder")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+class Watched:
+    """A page of the browser, and what went wrong on it."""
+
+    def __init__(self, browser: Any, server: str, scheme: str = "light", width: int = 1440) -> None:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, base_url=server
+        )
+        self.page = context.new_page()
+        self.width = width
+        self.wrong: list[str] = []
+        self.sent = 0
+        self.page.on("console", lambda said: self.wrong.append(f"console: {said.text}"))
+        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        self.page.on("request", self._outside)
+        self.server = server
+
+    def _outside(self, request: Any) -> None:
+        if not request.url.startswith((self.server, "data:")):
+            self.wrong.append(f"asks {request.url}")
+
+    def open(self, address: str) -> Any:
+        self.page.goto(address)
+        self.page.wait_for_load_state("networkidle")
+        return self.page
+
+    def close(self) -> None:
+        self.page.context.close()
+
+
+@pytest.fixture
+def watched(browser: Any, server: str) -> Iterator[Watched]:
+    found = Watched(browser, server)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS)
+@pytest.mark.parametrize("address", ["/", *map(example_of, QUICK)])
+def test_a_page_is_quiet_accessible_and_fits_its_width(browser, server, address, scheme, width):
+    watched = Watched(browser, server, scheme, width)
+    page = watched.open(address)
+    assert page.locator(".refused").count() == 0
+    pictures = page.locator(".vega")
+    for index in range(pictures.count()):
+        pictures.nth(index).locator("svg").wait_for()
+    assert watched.wrong == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = axe_api.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    watched.close()
+
+
+def test_changing_a_field_changes_the_answer_and_the_address(watched):
+    page = watched.open(example_of(PLAN))
+    before = page.locator(".figures").inner_text()
+    page.fill("#field-accelerators", "8192")
+    page.press("#field-accelerators", "Tab")
+    page.wait_for_function("location.search.includes('accelerators=8192')")
+    page.wait_for_function(f"document.querySelector('.figures').innerText !== {before!r}")
+    assert "8,192 x" in page.locator("#answer h2").inner_text()
+    assert "tokens=15.6T" in page.url
+    assert watched.wrong == []
+    page.go_back()
+    page.wait_for_function("document.querySelector('#answer h2').innerText.includes('16,384 x')")
+
+
+def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(watched):
+    page = watched.open(example_of(PLAN))
+    page.fill("#field-accelerators", "a lot")
+    page.press("#field-accelerators", "Tab")
+    page.wait_for_selector("#wrong-accelerators:not(:empty)")
+    said = page.locator("#wrong-accelerators").inner_text()
+    assert said.startswith("--accelerators")
+    assert page.locator(".refused").inner_text() == said
+    assert page.input_value("#field-accelerators") == "a lot"
+    assert page.input_value("#field-tokens") == "15.6T"
+    assert page.get_attribute("#field-accelerators", "aria-invalid") == "true"
+    page.fill("#field-accelerators", "64")
+    page.press("#field-accelerators", "Tab")
+    page.wait_for_selector("#wrong-accelerators:empty", state="attached")
+
+
+def test_a_point_of_the_front_leads_to_its_estimate(watched):
+    page = watched.open(example_of(PLAN))
+    points = page.locator(".picture:has-text('a point is a strategy') svg path[aria-label]")
+    points.first.wait_for()
+    points.nth(2).click()
+    page.wait_for_url("**/estimate/train?**")
+    assert page.locator(".refused").count() == 0
+
+
+def test_a_page_works_without_scripts(browser, server):
+    context = browser.new_context(java_script_enabled=False, base_url=server)
+    page = context.new_page()
+    page.goto(example_of(PLAN))
+    page.fill("#field-accelerators", "4096")
+    page.click("form button")
+    assert "4,096 x" in page.locator("#answer h2").inner_text()
+    context.close()
+
+
+def test_all_of_a_page_can_be_reached_by_keys(watched):
+    page = watched.open(example_of(PLAN))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert {"field-model", "field-accelerators", "SUMMARY", "BUTTON", "A", "PRE"} <= seen
+
+
+def test_a_page_is_light(browser, server):
+    watched = Watched(browser, server)
+    sizes: list[int] = []
+    watched.page.on("response", lambda reply: sizes.append(int(reply.headers.get("content-length", 0))))
+    watched.open(example_of(PLAN))
+    assert 100_000 < sum(sizes) < 400_000, "what goes over the wire, compressed"
+    watched.close()
