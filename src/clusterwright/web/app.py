@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
@@ -21,6 +22,8 @@ from clusterwright.web.pool import BusyError, Limits, LostError, Pool
 from clusterwright.web.wire import Form, Progress, Reply, Task
 
 STATIC = Path(__file__).parent / "static"
+LEAST_PACKED = 1000
+"""Bytes below which an answer is sent as it is."""
 KEPT = 128
 """Answers that are kept."""
 PAUSE = 0.25
@@ -97,6 +100,7 @@ def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK)
         ],
         lifespan=lifespan,
     )
+    app.add_middleware(GZipMiddleware, minimum_size=LEAST_PACKED)
     app.add_middleware(Guard, hosts=hosts)
     return app
 

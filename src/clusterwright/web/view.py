@@ -20,6 +20,12 @@ class Picture(Record, frozen=True, kw_only=True):
     columns: str = ""
     note: str = ""
 
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Where its points lead, in words, for those who do not point."""
+        rows = self.spec["data"].get("values", ()) if self.spec and "data" in self.spec else ()
+        return [(str(row["words"]), row["href"]) for row in rows if "href" in row]
+
 
 class Table(Record, frozen=True, kw_only=True):
     """Rows in words; ``links``: where the first cell of each row leads, if anywhere."""

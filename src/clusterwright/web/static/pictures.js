@@ -57,6 +57,12 @@ async function draw(place) {
     if (typeof href === "string" && href.startsWith("/")) location.assign(href);
   });
   await place.view.runAsync();
+  // The picture as a whole is named; its parts would only be read as so many nameless symbols.
+  for (const part of place.querySelectorAll("[role], [aria-roledescription]")) {
+    part.removeAttribute("role");
+    part.removeAttribute("aria-roledescription");
+    part.removeAttribute("aria-label");
+  }
 }
 
 const tip = document.createElement("div");

@@ -8,7 +8,7 @@ from typing import cast
 from clusterwright.buildout.plan import BuildPlan
 from clusterwright.cli.answers import Answer
 from clusterwright.fleet.records import RunOutlook
-from clusterwright.report.pictures import buildout, goodput, money
+from clusterwright.report.pictures import buildout, goodput, money, ramping
 from clusterwright.site.outlook import SiteOutlook
 from clusterwright.web.view import Link, View, address, drawn, view_of
 
@@ -58,9 +58,9 @@ def build(found: Answer, said: Said) -> View:
         found,
         pictures=[
             *drawn("Tasks, those of the longest path marked", buildout.tasks(made)),
-            *drawn("Accelerators that are up", buildout.online(made)),
-            *drawn("Power that is there", buildout.power(made)),
-            *drawn("A run that grows with it", buildout.growing(made)),
+            *drawn("Accelerators that are up", ramping.online(made)),
+            *drawn("Power that is there", ramping.power(made)),
+            *drawn("A run that grows with it", ramping.growing(made)),
         ],
         links=[link],
     )

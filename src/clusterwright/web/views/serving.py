@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from clusterwright.cli.answers import Answer
-from clusterwright.report.pictures import latencies, money, regions, serving_front
+from clusterwright.report.pictures import candidates, latencies, regions
+from clusterwright.report.pictures.account import account
 from clusterwright.report.pictures.front import serving_front as front
 from clusterwright.report.pictures.links import serving_link
 from clusterwright.serving.fleet import FleetPlan
@@ -24,7 +25,7 @@ def plan(found: Answer, said: Said) -> View:
         pictures=[
             *_of_estimate(made.best, made.question),
             *drawn("What one user sees against what an accelerator gives", front(made, asked=said)),
-            *drawn("Others that keep the promise", serving_front.candidates(made)),
+            *drawn("Others that keep the promise", candidates.candidates(made)),
             *_of_account(made),
         ],
         links=[
@@ -51,7 +52,7 @@ def estimate(found: Answer, said: Said) -> View:
 def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
     """Machines side by side."""
     value = cast("dict[str, Any]", found.value)
-    spec = serving_front.machines(value["plans"])
+    spec = candidates.machines(value["plans"])
     return view_of(found, pictures=drawn("What each takes for the same promise", spec))
 
 
@@ -73,7 +74,7 @@ def _of_estimate(made: ServingEstimate, question: ServingQuestion) -> Iterator[P
 
 def _of_account(made: ServingPlan) -> Iterator[Picture]:
     if made.account is not None:
-        yield from drawn("What it draws, emits and costs", money.account(made.account))
+        yield from drawn("What it draws, emits and costs", account(made.account))
 
 
 def _role(role: str) -> str:
