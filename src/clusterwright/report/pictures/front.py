@@ -105,7 +105,8 @@ def _points(plan: TrainingPlan, against: Against, asked: Asked | None) -> list[R
         rows.setdefault(
             point.strategy, row(kind, point.strategy, point.step_time, point.memory_bytes)
         )
-    return list(rows.values())
+    # The best is drawn last, on top of what lies near it.
+    return list(rows.values())[::-1]
 
 
 def _stairs(rows: Sequence[Row]) -> Row:
