@@ -229,5 +229,5 @@ def _sentence(found: Sequence[_Chip], title: str) -> str:
     thin = f", {MOST_ROWS} of them drawn" if len(found) > MOST_ROWS else ""
     return (
         f"{len(found)} accelerators from {found[0].date[:4]} to {found[-1].date[:4]} by {title}"
-        f"{thin}; the most has {most.entry.name} with {most.words}; on {apart} of them sources disagree."
+        f"{thin}; the most has {most.entry.name} with {most.words}; sources disagree on {apart}."
     )
