@@ -40,7 +40,7 @@ def test_each_accelerator_with_a_date_and_the_figure_is_drawn(of):
 
 def test_figures_of_chips_are_those_of_the_catalogue():
     [row] = rows_of(chips(entries(), "peak", "fp8"), name="NVIDIA H100 SXM5 80GB")
-    assert row["words"] == "1.98 PFLOP/s"
+    assert row["words"] == "1979 TFLOP/s"
     assert row["date"] == "2022-09-20"
     [row] = rows_of(chips(entries(), "peak-per-watt"), name="NVIDIA H100 SXM5 80GB")
     assert row["words"] == "1.41 TFLOP/s/W"

@@ -105,8 +105,7 @@ def _chip(entry: Entry, of: Of, precision: str) -> _Chip | None:
         return None
     low, high = _ends(figure)
     if of != "peak-per-watt":
-        words = format_quantity(figure.value, DIMENSIONS[of])
-        return _Chip(entry, date, figure.value, low, high, words, figure.source)
+        return _Chip(entry, date, figure.value, low, high, figure.text, figure.source)
     power = entry.figure("board_power")
     if power is None or not power.value > 0.0:
         return None
@@ -230,5 +229,5 @@ def _sentence(found: Sequence[_Chip], title: str) -> str:
     thin = f", {MOST_ROWS} of them drawn" if len(found) > MOST_ROWS else ""
     return (
         f"{len(found)} accelerators from {found[0].date[:4]} to {found[-1].date[:4]} by {title}"
-        f"{thin}; the most has {most.entry.name} with {most.words}; of {apart} sources disagree."
+        f"{thin}; the most has {most.entry.name} with {most.words}; sources disagree on {apart}."
     )
