@@ -32,7 +32,7 @@ def served(folder: Path, *options: str) -> Iterator[str]:
         yield found[0].rstrip("/")
     finally:
         process.terminate()
-        process.wait(10)
+        process.communicate(timeout=10)
 
 
 def example_of(page: Page) -> str:

@@ -24,7 +24,7 @@ class Picture(Record, frozen=True, kw_only=True):
     def links(self) -> list[tuple[str, str]]:
         """Where its points lead, in words, for those who do not point."""
         rows = self.spec["data"].get("values", ()) if self.spec and "data" in self.spec else ()
-        return [(str(row["words"]), row["href"]) for row in rows if "href" in row]
+        return [(_named(row), row["href"]) for row in rows if "href" in row]
 
 
 class Table(Record, frozen=True, kw_only=True):
@@ -81,6 +81,12 @@ def address(path: str, query: Mapping[str, object]) -> str:
     """
     said = {name: str(value) for name, value in query.items() if value not in (None, "", ())}
     return f"{path}?{urlencode(said)}" if said else path
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """A point of a front: what it is, and what it takes."""
+    said = (row.get(name) for name in ("strategy", "cut", "step", "memory", "user", "accelerator"))
+    return ", ".join(str(one) for one in said if one)
 
 
 def drawn(title: str, spec: dict[str, Any] | None, note: str = "") -> Iterator[Picture]:

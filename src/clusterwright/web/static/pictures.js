@@ -4,18 +4,6 @@ const HERE = new URL("./vendor/", import.meta.url);
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 let library = null;
 
-// Vega-Lite warns where rows have a height of their own, though only the width is to fit.
-const LOGGER = {
-  level: () => LOGGER,
-  error: (...words) => { console.error(...words); return LOGGER; },
-  warn: (...words) => {
-    if (!String(words[0]).startsWith('Dropping "fit-y"')) console.warn(...words);
-    return LOGGER;
-  },
-  info: () => LOGGER,
-  debug: () => LOGGER,
-};
-
 function script(name) {
   return new Promise((done, failed) => {
     const element = document.createElement("script");
@@ -41,7 +29,7 @@ async function draw(place) {
   library ??= loaded();
   const { expr, themes } = await library;
   const config = themes[DARK.matches ? "dark" : "light"];
-  const compiled = window.vegaLite.compile(spec, { config, logger: LOGGER }).spec;
+  const compiled = window.vegaLite.compile(spec, { config }).spec;
   const flow = window.vega.parse(compiled, null, { ast: true });
   place.view?.finalize();
   place.replaceChildren();
