@@ -182,6 +182,7 @@ class Timeline {
     if (op !== this.picked) this.ask();
     this.picked = op;
     this.tip.hidden = op < 0;
+    if (op < 0 && this.spoken >= 0) this.say();
     if (op < 0) return;
     this.tip.replaceChildren();
     const [head, ...rows] = this.about(op);
@@ -227,6 +228,7 @@ class Timeline {
     clearTimeout(this.saying);
     this.saying = setTimeout(() => {
       const { from, to } = this.view, whole = this.step.end_time;
+      this.spoken = this.picked;
       const part = to - from > whole * 0.9999 ? `The whole step, ${formatTime(whole)}`
         : `${formatTime(from, 5)} to ${formatTime(to, 5)} of ${formatTime(whole)}`;
       this.status.textContent = this.picked < 0 ? `${part}.` : `${part}. ${this.about(this.picked).join("; ")}.`;

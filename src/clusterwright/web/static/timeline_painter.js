@@ -137,7 +137,7 @@ export class Painter {
       for (let shade = 0; shade < step.shades; shade++) {
         const colour = mixed(own, row, 1 - ((1 - PALEST) * shade) / shades);
         this.paints[kind * step.shades + shade] = css(colour);
-        this.inks[kind * step.shades + shade] = brightness(colour) > 135 ? "#10141c" : "#fff";
+        this.inks[kind * step.shades + shade] = brightness(colour) > 122 ? "#10141c" : "#fff";
       }
       this.merged[kind] = packed(mixed(own, row, step.shades > 1 ? (1 + PALEST) / 2 : 1));
     }
