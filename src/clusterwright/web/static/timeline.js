@@ -72,7 +72,7 @@ class Timeline {
     for (const kind of step.used) make("li", `timeline-key timeline-kind-${kind}`, legend, step.kinds[kind]);
     make("li", "timeline-key timeline-tail", legend, step.tail);
     this.memoryKey = make("li", "timeline-key timeline-memory", legend, "activations kept");
-    if (step.shades > 1) make("li", "", legend, step.twoWays ? "paler: the other direction" : "paler: later chunks");
+    if (step.shades > 1) make("li", "", legend, step.twoWays ? "fainter: the other direction" : "fainter: later chunks");
     const tools = make("div", "timeline-tools", bar);
     const zooms = [["−", "Zoom out", () => this.zoom(2)], ["+", "Zoom in", () => this.zoom(0.5)],
       ["Whole step", "Show the whole step", () => this.reset()]];
