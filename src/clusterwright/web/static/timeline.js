@@ -72,7 +72,7 @@ class Timeline {
     for (const kind of step.used) make("li", `timeline-key timeline-kind-${kind}`, legend, step.kinds[kind]);
     make("li", "timeline-key timeline-tail", legend, step.tail);
     this.memoryKey = make("li", "timeline-key timeline-memory", legend, "activations kept");
-    if (step.shades > 1) make("li", "", legend, step.twoWays ? "paler: the other direction" : "paler: later chunks");
+    if (step.shades > 1) make("li", "", legend, step.twoWays ? "fainter: the other direction" : "fainter: later chunks");
     const tools = make("div", "timeline-tools", bar);
     const zooms = [["−", "Zoom out", () => this.zoom(2)], ["+", "Zoom in", () => this.zoom(0.5)],
       ["Whole step", "Show the whole step", () => this.reset()]];
@@ -182,6 +182,7 @@ class Timeline {
     if (op !== this.picked) this.ask();
     this.picked = op;
     this.tip.hidden = op < 0;
+    if (op < 0 && this.spoken >= 0) this.say();
     if (op < 0) return;
     this.tip.replaceChildren();
     const [head, ...rows] = this.about(op);
@@ -227,6 +228,7 @@ class Timeline {
     clearTimeout(this.saying);
     this.saying = setTimeout(() => {
       const { from, to } = this.view, whole = this.step.end_time;
+      this.spoken = this.picked;
       const part = to - from > whole * 0.9999 ? `The whole step, ${formatTime(whole)}`
         : `${formatTime(from, 5)} to ${formatTime(to, 5)} of ${formatTime(whole)}`;
       this.status.textContent = this.picked < 0 ? `${part}.` : `${part}. ${this.about(this.picked).join("; ")}.`;

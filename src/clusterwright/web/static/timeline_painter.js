@@ -105,7 +105,7 @@ export class Painter {
     this.canvas.width = px(width);
     this.canvas.height = this.top + this.ranks * this.pitch;
     this.canvas.style.height = `${this.canvas.height / this.dpr}px`;
-    this.overview = null;
+    this.overview = this.drawn = this.scene = null;
   }
 
   get pitch() { return this.bar + this.memory + this.gap; }
@@ -137,18 +137,34 @@ export class Painter {
       for (let shade = 0; shade < step.shades; shade++) {
         const colour = mixed(own, row, 1 - ((1 - PALEST) * shade) / shades);
         this.paints[kind * step.shades + shade] = css(colour);
-        this.inks[kind * step.shades + shade] = brightness(colour) > 135 ? "#10141c" : "#fff";
+        this.inks[kind * step.shades + shade] = brightness(colour) > 122 ? "#10141c" : "#fff";
       }
       this.merged[kind] = packed(mixed(own, row, step.shades > 1 ? (1 + PALEST) / 2 : 1));
     }
     this.font = getComputedStyle(element).fontFamily;
     probe.remove();
-    this.overview = null;
+    this.overview = this.drawn = this.scene = null;
     this.ready = true;
   }
 
   /** One frame: a view {from, to} [s], with an operation marked (-1: none). */
   draw(view, picked) {
+    const { context: c, canvas } = this, again = this.drawn?.from === view.from && this.drawn.to === view.to;
+    if (again && this.scene) {
+      c.drawImage(this.scene, 0, 0);
+    } else {
+      this.drawScene(view);
+      this.drawn = { ...view };
+      this.scene = null;
+      if (again) { // only the mark moves now: keep what does not
+        this.scene = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+        this.scene.getContext("2d", { alpha: false }).drawImage(canvas, 0, 0);
+      }
+    }
+    if (picked >= 0) this.drawMarks(view, picked);
+  }
+
+  drawScene(view) {
     const { context: c, canvas } = this;
     c.fillStyle = this.colours.back;
     c.fillRect(0, 0, canvas.width, canvas.height);
@@ -156,9 +172,7 @@ export class Painter {
     this.drawAxis(view);
     this.drawNames();
     const box = { left: this.left, width: this.width, bar: this.bar, memory: this.memory, top: (r) => this.rowTop(r) };
-    const seen = this.drawRows(c, view, box, picked);
-    this.drawLabels(seen.labels);
-    this.drawMarks(seen.marks, view, picked);
+    this.drawLabels(this.drawRows(c, view, box));
   }
 
   /** The whole step in small, drawn once and then copied, and the view's place in it. */
@@ -171,7 +185,7 @@ export class Painter {
       own.fillStyle = this.colours.back;
       own.fillRect(0, 0, this.canvas.width, height);
       const bar = Math.max(1, Math.ceil(each) - (each > 4 * dpr ? Math.round(dpr) : 0));
-      this.drawRows(own, whole, { left, width, bar, memory: 0, top: (rank) => Math.floor(rank * each) }, -1);
+      this.drawRows(own, whole, { left, width, bar, memory: 0, top: (rank) => Math.floor(rank * each) });
     }
     c.drawImage(this.overview, 0, 0);
     const from = this.xOf(view.from, whole), to = this.xOf(view.to, whole);
@@ -214,11 +228,10 @@ export class Painter {
     this.context.textBaseline = "middle";
   }
 
-  /** All ranks' bars in a view. Returns what is to be written into them, and what is to be marked. */
-  drawRows(c, view, box, picked) {
+  /** All ranks' bars in a view. Returns those that may have room for words: [op, x, width, y, …]. */
+  drawRows(c, view, box) {
     const { step, dpr } = this, scale = box.width / (view.to - view.from), crowd = this.emptyCrowd(box);
-    const rects = this.paints.map(() => []), labels = [], marks = [];
-    const micro = picked < 0 ? -1 : step.micro_batch[picked];
+    const rects = this.paints.map(() => []), labels = [];
     const until = Math.min(box.width, (step.end_time - view.from) * scale);
     for (let rank = 0; rank < this.ranks; rank++) {
       const top = box.top(rank), begin = firstAfter(step, rank, view.from);
@@ -236,7 +249,6 @@ export class Painter {
           rects[step.paint[op]].push(box.left + from, top, to - from);
           if (width > 14 * dpr) labels.push(op, box.left + from, to - from, top);
         }
-        if (step.micro_batch[op] === micro) marks.push(op, box.left + x0, Math.max(width, 2 * dpr), top);
       }
       if (crowded) this.stack(crowd, rank);
       if (box.memory) this.drawMemory(c, view, box, { begin, end: op, rank, scale });
@@ -244,7 +256,7 @@ export class Painter {
     this.drawCrowd(c, crowd, box);
     this.drawTails(c, box, Math.max(0, (step.pipeline_time - view.from) * scale), until);
     this.drawRects(c, rects, box.bar);
-    return { labels, marks };
+    return labels;
   }
 
   /** Where narrow bars are gathered: columns one CSS pixel wide, `cell`; kept from frame to frame. */
@@ -318,13 +330,13 @@ export class Painter {
   drawMemory(c, view, box, { begin, end, rank, scale }) {
     const { step, dpr } = this, kept = new Uint16Array(box.width), last = step.first[rank + 1];
     const keep = (from, to, held) => {
-      const stop = Math.min(box.width, Math.max(Math.floor(from) + 1, Math.ceil(to)));
-      for (let x = Math.max(0, Math.floor(from)); x < stop; x++) if (kept[x] < held) kept[x] = held;
+      const stop = Math.min(box.width, to); // a column belongs to what touches it
+      for (let x = Math.floor(from); x < stop; x++) if (kept[x] < held) kept[x] = held;
     };
     for (let op = Math.max(step.first[rank], begin - 1); op < end; op++) {
       const x1 = (step.end[op] - view.from) * scale;
       const next = op + 1 < last ? (step.start[op + 1] - view.from) * scale : x1;
-      if (x1 > 0) keep((step.start[op] - view.from) * scale, x1, step.during[op]);
+      if (x1 > 0) keep(Math.max(0, step.start[op] - view.from) * scale, x1, step.during[op]);
       if (next > x1 + 1) keep(Math.max(0, x1), next, step.after[op]);
     }
     c.fillStyle = this.colours.memory;
@@ -360,12 +372,18 @@ export class Painter {
   }
 
   /** The marked operation, and the others of its micro-batch: its way through the pipeline. */
-  drawMarks(marks, view, picked) {
-    const { context: c, dpr } = this;
+  drawMarks(view, picked) {
+    const { context: c, step, dpr, left, width } = this, micro = step.micro_batch[picked];
     c.strokeStyle = this.colours.text;
-    for (let k = 0; k < marks.length; k += 4) {
-      c.lineWidth = (marks[k] === picked ? 2 : 1) * dpr;
-      c.strokeRect(marks[k + 1], marks[k + 3], marks[k + 2], this.bar);
+    for (let rank = 0; rank < this.ranks; rank++) {
+      const last = step.first[rank + 1];
+      for (let op = firstAfter(step, rank, view.from); op < last && step.start[op] < view.to; op++) {
+        if (step.micro_batch[op] !== micro) continue;
+        const x0 = Math.max(left, this.xOf(step.start[op], view));
+        const x1 = Math.min(left + width, this.xOf(step.end[op], view));
+        c.lineWidth = (op === picked ? 2 : 1) * dpr;
+        c.strokeRect(x0, this.rowTop(rank), Math.max(x1 - x0, 2 * dpr), this.bar);
+      }
     }
   }
 }
