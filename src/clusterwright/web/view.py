@@ -12,11 +12,15 @@ from clusterwright.report.labelled import Labelled, about, labelled
 
 
 class Picture(Record, frozen=True, kw_only=True):
-    """A picture: a Vega-Lite ``spec``, an ``svg``, or the address of a timeline's ``columns``."""
+    """A picture: a Vega-Lite ``spec``, an ``svg`` (and one for narrow pages), or a timeline.
+
+    ``columns``: the address of the timeline's operations.
+    """
 
     title: str
     spec: dict[str, Any] | None = None
     svg: str = ""
+    narrow: str = ""
     columns: str = ""
     note: str = ""
 

@@ -11,6 +11,7 @@ from clusterwright.report.pictures.comparison import comparison
 from clusterwright.report.pictures.front import front
 from clusterwright.report.pictures.links import training_link
 from clusterwright.report.pictures.memory import memory
+from clusterwright.report.pictures.theme import PHONE
 from clusterwright.report.pictures.waterfall import waterfall
 from clusterwright.report.timeline_columns import timeline_words
 from clusterwright.simulation.step import Played
@@ -94,6 +95,7 @@ def _of_machine(question: TrainingQuestion, made: TrainingEstimate) -> Iterator[
     yield Picture(
         title="The machine, and which accelerators work together",
         svg=cluster_map(question.cluster, made.strategy),
+        narrow=cluster_map(question.cluster, made.strategy, width=PHONE),
     )
 
 
