@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
+
+import msgspec
 
 from clusterwright.cli import ask
 from clusterwright.cli.answers import Answer, as_json
@@ -13,12 +17,16 @@ from clusterwright.report.timeline_columns import timeline_columns
 from clusterwright.simulation.step import Played
 from clusterwright.web.asking import Query, command_of, field_of, words_of
 from clusterwright.web.drawing import draw
-from clusterwright.web.forms import form_of
-from clusterwright.web.pages import BY_PATH, HOME, Page
+from clusterwright.web.keeping import launch_archive, plan_file
+from clusterwright.web.page import Page
+from clusterwright.web.pages import BY_PATH, HOME
+from clusterwright.web.pages_saved import GROUP as SAVED
 from clusterwright.web.view import View, address
 from clusterwright.web.wire import Reply, Task
 
-HTML, JSON = "text/html; charset=utf-8", "application/json"
+HTML, JSON, ZIP = "text/html; charset=utf-8", "application/json", "application/zip"
+FILES = {"save": plan_file, "zip": launch_archive}
+"""What may be kept of an answer."""
 DONE, NOT_THERE, REFUSED, BROKEN = 200, 404, 422, 500
 
 
@@ -33,33 +41,59 @@ def answer(task: Task) -> Reply:
         return _answer(task, page)
     except ClusterwrightError as error:
         status = BROKEN if isinstance(error, CatalogueError) else REFUSED
-        return _refusal(task, str(error), status, page, field_of(form_of(page.words), error))
+        return _refusal(task, str(error), status, page, field_of(page.form, error))
     except Exception:  # a fault of ours must not look like an answer, nor stop the server
         logging.getLogger(__name__).exception("while answering %s", task.path)
         return _refusal(task, "this is a fault of clusterwright, please report it", BROKEN, page)
 
 
 def _answer(task: Task, page: Page) -> Reply:
-    words = words_of(form_of(page.words, page.hidden), task.query)
-    found = ask(words) if task.query or page.at_once else None
+    words = words_of(page.form, task.query)
+    found = _found(page, words, said(task.query)) if task.query or page.at_once else None
+    reply = _shown(task, page, words, found)
+    return reply if _lasts(page, task.query) else msgspec.structs.replace(reply, lasting=False)
+
+
+def _found(page: Page, words: Sequence[str], asked: dict[str, str]) -> Answer | None:
+    """Ask the command, or what answers in its place."""
+    if not page.source:
+        return ask(words)
+    module, name = page.source.split(":")
+    found: Answer = getattr(_module(f"clusterwright.web.{module}"), name)(asked)
+    return found
+
+
+def _shown(task: Task, page: Page, words: Sequence[str], found: Answer | None) -> Reply:
+    """The answer as it was asked for."""
     if task.form == "json":
         value = None if found is None else found.value
         return Reply(status=DONE, media=JSON, body=as_json(value))
     if task.form == "columns":
         return _columns(task, page, found)
+    if task.form in FILES:
+        return _file(task, page, found)
     view = None if found is None else _view(page, found, said(task.query))
-    return _page(task, page, DONE, view=view, command=command_of(words))
+    command = "" if page.source else command_of(words)
+    return _page(task, page, DONE, view=view, command=command)
+
+
+def _lasts(page: Page, query: Query) -> bool:
+    """Whether an answer rests on no file, which may be another by the next time."""
+    if page.at_once and page.group == SAVED:
+        return False
+    words = {word for _, value in query for word in (value.strip(), *value.split())}
+    return not any(os.path.lexists(word) for word in words)
 
 
 def _view(page: Page, found: Answer, asked: dict[str, str]) -> View:
     module, name = page.view.split(":")
-    view: View = getattr(_module(module), name)(found, asked)
+    view: View = getattr(_module(f"clusterwright.web.views.{module}"), name)(found, asked)
     return view
 
 
 @cache
 def _module(name: str) -> object:
-    return import_module(f"clusterwright.web.views.{name}")
+    return import_module(name)
 
 
 def _columns(task: Task, page: Page, found: Answer | None) -> Reply:
@@ -68,6 +102,15 @@ def _columns(task: Task, page: Page, found: Answer | None) -> Reply:
     if not isinstance(played, Played):
         return _refusal(task, f"{page.path} has no timeline", NOT_THERE, page)
     return Reply(status=DONE, media=JSON, body=as_json(timeline_columns(played)))
+
+
+def _file(task: Task, page: Page, found: Answer | None) -> Reply:
+    """What a person may keep of an answer; it is made here, and written nowhere."""
+    kept = None if found is None else FILES[task.form](found)
+    if kept is None:
+        return _refusal(task, f"{page.path} has no file to keep", NOT_THERE, page)
+    media = JSON if task.form == "save" else ZIP
+    return Reply(status=DONE, media=media, body=kept.body, attachment=kept.name)
 
 
 def _refusal(
@@ -96,7 +139,7 @@ def _page(
     body = draw(
         "answer.html" if task.form == "fragment" else "question.html",
         page=page,
-        form=form_of(page.words, page.hidden),
+        form=page.form,
         said=asked,
         view=view,
         command=command,

@@ -28,6 +28,13 @@ KEPT = 128
 """Answers that are kept."""
 PAUSE = 0.25
 """Between two looks at how far a question is. [s]"""
+ENDINGS: dict[str, Form] = {
+    ".json": "json",
+    ".columns": "columns",
+    ".save": "save",
+    ".zip": "zip",
+}
+"""What else may be asked of a page, by how its address ends."""
 GONE, BUSY, LOST = 499, 503, 504
 
 
@@ -50,7 +57,8 @@ class Answers:
             reply = await self.pool.ask(task, tell=lambda said: self._hear(name, said))
         finally:
             self.progress.pop(name, None)
-        self._kept[task] = reply
+        if reply.lasting:
+            self._kept[task] = reply
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return reply
@@ -121,6 +129,8 @@ async def _answered(request: Request, answers: Answers) -> Response:
     except LostError as error:
         return PlainTextResponse(f"{error}\n", LOST)
     headers = {"vary": "HX-Request", "cache-control": "no-cache"}
+    if reply.attachment:
+        headers["content-disposition"] = f'attachment; filename="{reply.attachment}"'
     return Response(reply.body, reply.status, headers, reply.media)
 
 
@@ -147,7 +157,7 @@ def task_of(request: Request) -> Task:
     path = "/" + request.path_params["path"].strip("/")
     query = tuple((str(name), str(value)) for name, value in request.query_params.multi_items())
     form: Form = "fragment" if request.headers.get("hx-request") else "page"
-    for ending in ("json", "columns"):
-        if path.endswith(f".{ending}"):
-            path, form = path.removesuffix(f".{ending}"), "json" if ending == "json" else "columns"
+    for ending, other in ENDINGS.items():
+        if path.endswith(ending):
+            path, form = path.removesuffix(ending), other
     return Task(path=path, query=query, form=form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ LONGEST = 400
 """Letters of one value."""
 MOST = 64
 """Values of one query."""
+LARGEST, LARGEST_STUDY = 64 * 2**20, 2**30
+"""Of a file that is read; of a study's answers, which are not read into memory. [B]"""
 FILES = (".json", ".toml", ".csv", ".gz", ".jsonl", ".parquet", ".sqlite")
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
 
@@ -64,9 +67,11 @@ def check_value(name: str, value: str) -> None:
         raise InputError(f"{name} has {len(value):,} letters, but can have {LONGEST} at most")
     if not value.isprintable():
         raise InputError(f"{name} has letters that cannot be printed")
-    for word in _split(value):
+    # A name with blanks in it may be taken as one, or as several.
+    for word in dict.fromkeys((value, *_split(value))):
         if _is_outside(word):
             raise InputError(f"{name} is {word!r}, but must lie in the folder that is served")
+        _check_file(name, Path(word))
 
 
 def _is_outside(word: str) -> bool:
@@ -77,9 +82,27 @@ def _is_outside(word: str) -> bool:
     if word.startswith("~") or "://" in word:
         return True
     path = Path(word)
-    if not (path.exists() or word.lower().endswith(FILES)):
+    if not (os.path.lexists(word) or word.lower().endswith(FILES)):
         return False
-    return not path.resolve().is_relative_to(Path.cwd().resolve())
+    try:
+        return not path.resolve().is_relative_to(Path.cwd().resolve())
+    except (OSError, RuntimeError):  # links that go round and round
+        return True
+
+
+def _check_file(name: str, path: Path) -> None:
+    """Refuse what takes too long to read, or has no end."""
+    if not os.path.lexists(path) or path.is_dir():
+        return
+    if not path.is_file():
+        raise InputError(f"{name} is {str(path)!r}, which is no file that can be read")
+    size = path.stat().st_size
+    most = LARGEST_STUDY if path.suffix == ".sqlite" else LARGEST
+    if size > most:
+        raise InputError(
+            f"{name} is {str(path)!r}, which has {size / 2**20:,.0f} MiB, but a page reads "
+            f"{most / 2**20:,.0f} MiB at most: ask the command line"
+        )
 
 
 def _option(field: Field, value: str) -> Iterator[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from clusterwright.web.folder import names_in
 from clusterwright.web.names import names_of
-from clusterwright.web.pages import GROUPS, PAGES, Page
+from clusterwright.web.page import Page
+from clusterwright.web.pages import GROUPS, PAGES
 from clusterwright.web.view import address
 
 
@@ -31,8 +34,15 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["data"] = data
-    made.globals.update(address=address, names_of=names_of, pages=PAGES, groups=GROUPS)
+    made.globals.update(
+        address=address, names_of=names_of, files_of=files_of, pages=PAGES, groups=GROUPS
+    )
     return made
+
+
+def files_of(kind: str) -> list[str]:
+    """Files of the folder that is served which a field may name."""
+    return names_in(Path(), kind)
 
 
 def data(value: object) -> Markup:

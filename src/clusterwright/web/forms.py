@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import msgspec
+
 from clusterwright.cli.tree import build
 from clusterwright.records import Record
 
@@ -87,35 +89,58 @@ class Form(Record, frozen=True, kw_only=True):
 
 
 @cache
-def form_of(words: tuple[str, ...], hidden: tuple[str, ...] = ()) -> Form:
+def form_of(
+    words: tuple[str, ...],
+    hidden: tuple[str, ...] = (),
+    files: tuple[tuple[str, str], ...] = (),
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = (),
+) -> Form:
     """Read a command's options.
 
-    What names files of the server, and how the answer is printed, has no field; nor has what is
-    ``hidden``.
+    What names files of the server, unless among ``files``, and how the answer is printed, has no
+    field; nor has what is ``hidden``. ``choices``: of fields that have others than their command
+    tells.
     """
     app: Any = build()
     for word in words:
         app = app[word]
-    return Form(words=words, groups=tuple(_groups(app, hidden)))
+    groups = _groups(app, hidden, dict(files))
+    return Form(words=words, groups=tuple(_with_choices(group, dict(choices)) for group in groups))
 
 
-def _groups(app: App, hidden: tuple[str, ...]) -> Iterator[Group]:
+def _with_choices(group: Group, choices: dict[str, tuple[str, ...]]) -> Group:
+    fields = tuple(
+        msgspec.structs.replace(field, choices=choices.get(field.name, field.choices))
+        for field in group.fields
+    )
+    return msgspec.structs.replace(group, fields=fields)
+
+
+def _groups(app: App, hidden: tuple[str, ...], files: dict[str, str]) -> Iterator[Group]:
     arguments = list(app.assemble_argument_collection(parse_docstring=True))
     grouped = {child.name for argument in arguments for child in argument.children}
     alone = [one for one in arguments if not one.children and one.name not in grouped]
     ahead = [one for one in alone if not one.name.startswith("--")]
     others = [one for one in alone if one.name.startswith("--")]
-    yield from _group("", ahead, hidden)
+    yield from _group("", ahead, hidden, files)
     for argument in arguments:
         if argument.children:
             title = (argument.hint.__doc__ or OTHERS).splitlines()[0].rstrip(".")
-            yield from _group(title, list(argument.children), hidden)
-    yield from _group(OTHERS, others, hidden)
+            yield from _group(title, list(argument.children), hidden, files)
+    yield from _group(OTHERS, others, hidden, files)
 
 
-def _group(title: str, arguments: list[Argument], hidden: tuple[str, ...]) -> Iterator[Group]:
-    fields = [_field(one) for one in arguments if one.name != "--json" and not _is_file(one.hint)]
-    if shown := tuple(field for field in fields if field.name not in (*hidden, *FILES)):
+def _group(
+    title: str, arguments: list[Argument], hidden: tuple[str, ...], files: dict[str, str]
+) -> Iterator[Group]:
+    left = {*hidden, *FILES, "json"} - files.keys()
+    fields = [(_field(one), _is_file(one.hint)) for one in arguments]
+    shown = tuple(
+        msgspec.structs.replace(field, names=files.get(field.name, field.names))
+        for field, is_file in fields
+        if field.name not in left and (field.name in files or not is_file)
+    )
+    if shown:
         yield Group(title=title, fields=shown)
 
 

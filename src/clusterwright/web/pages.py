@@ -2,41 +2,8 @@
 
 from __future__ import annotations
 
-from clusterwright.records import Record
-
-
-class Example(Record, frozen=True, kw_only=True):
-    """A question worth looking at, one click away."""
-
-    title: str
-    query: dict[str, str]
-
-
-class Page(Record, frozen=True, kw_only=True):
-    """One page.
-
-    Its path is that of its command: ``/plan/train`` is ``clusterwright plan train``. ``group``: of
-    pages that it stands with. ``view``: the function that says what of an answer is shown, as
-    ``module:name`` in `clusterwright.web.views`. ``open``: fields that are seen at once; the others
-    wait under their headings. ``hidden``: options that a page has no use for. ``at_once``: whether
-    it has an answer before anything is said.
-    """
-
-    path: str
-    group: str
-    title: str
-    about: str
-    view: str
-    open: tuple[str, ...]
-    examples: tuple[Example, ...] = ()
-    hidden: tuple[str, ...] = ()
-    at_once: bool = False
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Of its command."""
-        return tuple(self.path[1:].split("/"))
-
+from clusterwright.web.page import Example, Page
+from clusterwright.web.pages_saved import POWER, SAVED
 
 META = {"model": "llama-3.1-405b", "cluster": "meta-24k"}
 META_RUN = {**META, "accelerators": "16384", "tokens": "15.6T"}
@@ -233,6 +200,7 @@ PAGES = (
             ),
         ),
     ),
+    POWER,
     Page(
         path="/site",
         group="Running",
@@ -316,12 +284,13 @@ PAGES = (
             Example(title="Meta's 24k cluster", query={"name": "meta-24k"}),
         ),
     ),
+    *SAVED,
 )
 
 HOME = "/"
 BY_PATH = {page.path: page for page in PAGES}
 GROUPS = {
-    group: [page for page in PAGES if page.group == group]
+    group: [page for page in PAGES if page.group == group and page.listed]
     for group in dict.fromkeys(page.group for page in PAGES)
 }
 """Pages by the group that they stand in, in order."""

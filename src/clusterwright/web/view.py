@@ -32,12 +32,24 @@ class Picture(Record, frozen=True, kw_only=True):
 
 
 class Table(Record, frozen=True, kw_only=True):
-    """Rows in words; ``links``: where the first cell of each row leads, if anywhere."""
+    """Rows in words; ``links``: where the first cell of each row leads, if anywhere.
+
+    ``marked``: the row that matters most. ``right``: columns from which on cells are numbers.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     links: tuple[str, ...] = ()
+    marked: int | None = None
+    right: int | None = None
+
+
+class Text(Record, frozen=True, kw_only=True):
+    """A file to read in the page."""
+
+    title: str
+    text: str
 
 
 class Link(Record, frozen=True, kw_only=True):
@@ -52,6 +64,8 @@ class View(Record, frozen=True, kw_only=True):
 
     ``title``, ``about``: what was asked. ``figures``: what a person decides on, the first of the
     answer's words. ``words``: all of them, as the command prints them; "" where tables say all.
+    ``later``: addresses of pictures that come once the page is there. ``command``: what answers the
+    same, where it is not the page's own.
     """
 
     title: str
@@ -60,6 +74,9 @@ class View(Record, frozen=True, kw_only=True):
     words: str
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
+    texts: tuple[Text, ...] = ()
+    later: tuple[Link, ...] = ()
+    command: str = ""
     links: tuple[Link, ...] = ()
 
 

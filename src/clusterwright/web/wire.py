@@ -10,7 +10,7 @@ from clusterwright.records import Record
 
 PREFIX = 4
 """Bytes that say how long a message is."""
-Form = Literal["page", "fragment", "json", "columns"]
+Form = Literal["page", "fragment", "json", "columns", "save", "zip"]
 
 
 class Task(Record, frozen=True, kw_only=True):
@@ -28,11 +28,18 @@ class Progress(Record, frozen=True, kw_only=True, tag="progress"):
 
 
 class Reply(Record, frozen=True, kw_only=True, tag="reply"):
-    """An answer, ready to be sent; ``memory``: what its worker holds now (0: not known). [B]"""
+    """An answer, ready to be sent.
+
+    ``attachment``: the name of a file that it is. ``lasting``: whether it would be the same next
+    time, which it need not if it was read from a file. ``memory``: what its worker holds now (0:
+    not known). [B]
+    """
 
     status: int
     media: str
     body: bytes
+    attachment: str = ""
+    lasting: bool = True
     memory: int = 0
 
 

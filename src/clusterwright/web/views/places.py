@@ -7,9 +7,12 @@ from typing import cast
 
 from clusterwright.buildout.plan import BuildPlan
 from clusterwright.cli.answers import Answer
+from clusterwright.engines.power_trace import Trace
 from clusterwright.fleet.records import RunOutlook
 from clusterwright.report.pictures import buildout, goodput, money, ramping
+from clusterwright.report.pictures import power as pictures
 from clusterwright.site.outlook import SiteOutlook
+from clusterwright.site.trace import PowerReport
 from clusterwright.web.view import Link, View, address, drawn, view_of
 
 Said = Mapping[str, str]
@@ -46,6 +49,23 @@ def site(found: Answer, said: Said) -> View:
         links=[
             Link(text="What failures leave of a long run on it", href=address("/fleet", machine)),
             Link(text="How long it takes to build", href=address("/build", _built(said))),
+        ],
+    )
+
+
+def power(found: Answer, said: Said) -> View:
+    """What the grid sees of a plan."""
+    report = cast("PowerReport", found.value)
+    followed = cast("Trace", found.seen["trace"])
+    return view_of(
+        found,
+        pictures=[
+            *drawn("Power over time", pictures.trace(report, followed)),
+            *drawn("Through one step", pictures.step(report)),
+        ],
+        links=[
+            Link(text="The plan", href=address("/saved/plan", {"plan": said.get("plan")})),
+            Link(text="Its site", href=address("/site", {"target": said.get("plan")})),
         ],
     )
 

@@ -22,13 +22,9 @@ def plan(found: Answer, said: Said) -> View:
     made = cast("ServingPlan", found.value)
     return view_of(
         found,
-        pictures=[
-            *_of_estimate(made.best, made.question),
-            *drawn("What one user sees against what an accelerator gives", front(made, asked=said)),
-            *drawn("Others that keep the promise", candidates.candidates(made)),
-            *_of_account(made),
-        ],
+        pictures=of_plan(made, said),
         links=[
+            Link(text="Save this plan", href=address("/plan/serve.save", said)),
             *(
                 Link(
                     text=f"This deployment in depth{_role(pool.role)}",
@@ -39,6 +35,16 @@ def plan(found: Answer, said: Said) -> View:
             Link(text="The same on other machines", href=address("/compare/serve", _of_load(said))),
         ],
     )
+
+
+def of_plan(made: ServingPlan, said: Said | None) -> Iterator[Picture]:
+    """Pictures of a plan; its points lead on where it is known what was said."""
+    yield from _of_estimate(made.best, made.question)
+    yield from drawn(
+        "What one user sees against what an accelerator gives", front(made, asked=said)
+    )
+    yield from drawn("Others that keep the promise", candidates.candidates(made))
+    yield from _of_account(made)
 
 
 def estimate(found: Answer, said: Said) -> View:

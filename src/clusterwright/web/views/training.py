@@ -27,15 +27,9 @@ def plan(found: Answer, said: Said) -> View:
     made = cast("TrainingPlan", found.value)
     return view_of(
         found,
-        pictures=[
-            *_of_step(made.best),
-            *drawn(
-                "Other strategies: a point is a strategy, and leads to its estimate",
-                front(made, asked=said),
-            ),
-            *_of_machine(made.question, made.best),
-        ],
+        pictures=of_plan(made, said),
         links=[
+            Link(text="Save this plan", href=address("/plan/train.save", said)),
             Link(
                 text="This strategy in depth",
                 href=training_link(made.question, made.best.strategy, said),
@@ -43,6 +37,14 @@ def plan(found: Answer, said: Said) -> View:
             *_beyond(said),
         ],
     )
+
+
+def of_plan(made: TrainingPlan, said: Said | None) -> Iterator[Picture]:
+    """Pictures of a plan; its points lead on where it is known what was said."""
+    lead = ": a point is a strategy, and leads to its estimate" if said is not None else ""
+    yield from _of_step(made.best)
+    yield from drawn(f"Other strategies{lead}", front(made, asked=said))
+    yield from _of_machine(made.question, made.best)
 
 
 def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
