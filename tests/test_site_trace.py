@@ -120,7 +120,7 @@ def test_the_command_writes_columns(plan, tmp_path, capsys):
     assert main(["simulate", "power", str(path), "--seconds", "20", "--csv", str(table)]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"{plan.question.model.name} on 2,048 x ")
-    assert "storage that would smooth a step" in text
+    assert "would smooth a step" in text
     lines = table.read_text().splitlines()
     assert lines[0] == "time_s,power_w"
     assert len(lines) == 20_001

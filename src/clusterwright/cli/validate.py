@@ -64,7 +64,12 @@ def validate(
         found = run_validation(runs, catalogue=facts, watch=tell_count)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
-    return Answer(output.as_json(found.score), lambda: output.as_text(found.results), json=json)
+    return Answer(
+        output.as_json(found.score),
+        lambda: output.as_text(found.results),
+        json=json,
+        seen={"results": found.results},
+    )
 
 
 def _written(folder: Path, runs: Path | None, facts: Catalogue) -> Validation:

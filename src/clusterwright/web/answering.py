@@ -18,7 +18,7 @@ from clusterwright.simulation.step import Played
 from clusterwright.web.asking import Query, command_of, field_of, words_of
 from clusterwright.web.drawing import draw
 from clusterwright.web.keeping import launch_archive, plan_file
-from clusterwright.web.page import Page
+from clusterwright.web.page import Asked, Page
 from clusterwright.web.pages import BY_PATH, HOME
 from clusterwright.web.pages_saved import GROUP as SAVED
 from clusterwright.web.view import View, address
@@ -59,7 +59,8 @@ def _found(page: Page, words: Sequence[str], asked: dict[str, str]) -> Answer | 
     if not page.source:
         return ask(words)
     module, name = page.source.split(":")
-    found: Answer = getattr(_module(f"clusterwright.web.{module}"), name)(asked)
+    source = getattr(_module(f"clusterwright.web.{module}"), name)
+    found: Answer = source(Asked(said=asked, words=tuple(words)))
     return found
 
 

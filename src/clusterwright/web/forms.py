@@ -151,7 +151,7 @@ def _is_file(hint: Any) -> bool:  # noqa: ANN401 - any annotation
 def _field(argument: Argument) -> Field:
     positional = not argument.name.startswith("--")
     name = argument.field_info.name.replace("_", "-") if positional else argument.name[2:]
-    said = " ".join((argument.parameter.help or "").split())
+    said = " ".join((argument.parameter.help or "").replace("``", "").split())
     usual = _DEFAULT.search(said)
     plain = _SEVERAL.sub("", _DEFAULT.sub("", said))
     example = _EXAMPLE.search(plain)

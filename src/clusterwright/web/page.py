@@ -13,6 +13,13 @@ class Example(Record, frozen=True, kw_only=True):
     query: dict[str, str]
 
 
+class Asked(Record, frozen=True, kw_only=True):
+    """What a source is asked: what was said, by field, and the words of the page's command."""
+
+    said: dict[str, str]
+    words: tuple[str, ...] = ()
+
+
 class Page(Record, frozen=True, kw_only=True):
     """One page.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusterwright.web.page import Example, Page
-from clusterwright.web.pages_saved import POWER, SAVED
+from clusterwright.web.pages_saved import ACCURACY, LOAD_CURVE, POWER, SAVED
 
 META = {"model": "llama-3.1-405b", "cluster": "meta-24k"}
 META_RUN = {**META, "accelerators": "16384", "tokens": "15.6T"}
@@ -119,6 +119,7 @@ PAGES = (
             Example(title="The phone", query={"model": "llama-3.2-1b", **PHONE}),
         ),
     ),
+    LOAD_CURVE,
     Page(
         path="/compare/train",
         group="Training",
@@ -284,6 +285,7 @@ PAGES = (
             Example(title="Meta's 24k cluster", query={"name": "meta-24k"}),
         ),
     ),
+    ACCURACY,
     *SAVED,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusterwright.launch.api import SERVERS, TRAINERS
 from clusterwright.launch.places import PLACES
 from clusterwright.web.forms import Field
-from clusterwright.web.page import Page
+from clusterwright.web.page import Example, Page
 
 GROUP = "Saved"
 PLANS, TRAINING, STUDIES = "plan files", "training files", "study files"
@@ -72,4 +72,43 @@ POWER = Page(
     view="places:power",
     open=("plan", "seconds", "floor", "storage", "ramp"),
     files={"plan": TRAINING},
+)
+
+ACCURACY = Page(
+    path="/accuracy",
+    group="Facts",
+    title="Accuracy",
+    about="Predicted against measured: how sure the numbers are.",
+    view="accuracy:published",
+    source="sources:accuracy",
+    command="",
+    at_once=True,
+)
+
+LOAD_CURVE = Page(
+    path="/estimate/serve/curve",
+    group="Serving",
+    title="Load curve",
+    about="One given deployment from idle to saturation: what users wait at each load.",
+    view="serving:curve",
+    source="sources:curve",
+    command="estimate serve",
+    open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "tp", "replicas"),
+    hidden=("users", "offload", "device", "requests"),
+    examples=(
+        Example(
+            title="Llama 3.1 70B, tp 8, two replicas",
+            query={
+                "model": "llama-3.1-70b",
+                "accelerator": "h100",
+                "rate": "20/s",
+                "input": "1000",
+                "output": "300",
+                "ttft": "1s",
+                "tpot": "50ms",
+                "tp": "8",
+                "replicas": "2",
+            },
+        ),
+    ),
 )

@@ -18,21 +18,21 @@ from clusterwright.sweep.answered import Answered, is_running, read_answers
 from clusterwright.sweep.summing import Summary, summed
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.web.folder import BROKEN, listed
+from clusterwright.web.page import Asked
 
 MOST_ROWS = 1_000_000
 """Of a study that a page sums up."""
 MOST_PLACES = 200
 """Of its grid that are shown."""
-Said = dict[str, str]
 
 
-def listing(asked: Said) -> Answer:  # noqa: ARG001 - as all sources are called
+def listing(asked: Asked) -> Answer:  # noqa: ARG001 - as all sources are called
     """What there is."""
     found = listed(Path())
     return Answer(found, lambda: "")
 
 
-def plan(asked: Said) -> Answer:
+def plan(asked: Asked) -> Answer:
     """A plan as it was saved."""
     path = _named(asked, "plan")
     made = load_any_plan(path)
@@ -43,7 +43,7 @@ def _plan_text(made: Plan) -> str:
     return training_text(made) if isinstance(made, TrainingPlan) else serving_text(made)
 
 
-def study(asked: Said) -> Answer:
+def study(asked: Asked) -> Answer:
     """A study, as far as it is."""
     path = _named(asked, "study")
     try:
@@ -77,15 +77,15 @@ def _summed(store: Answered, path: Path) -> tuple[Summary, Summary]:
     return summed(store), summed(store, most_best=MOST_PLACES)
 
 
-def launch(asked: Said) -> Answer:
+def launch(asked: Asked) -> Answer:
     """The files that start a plan, of which none is written."""
     path = _named(asked, "plan")
     options = Options(
         per_host=_whole(asked, "per-host"),
-        mounts=tuple(shlex.split(asked.get("mount", ""))),
-        **{name: asked.get(name, "") for name in PLAIN},
+        mounts=tuple(shlex.split(asked.said.get("mount", ""))),
+        **{name: asked.said.get(name, "") for name in PLAIN},
     )
-    tool, place = asked.get("to", ""), asked.get("on") or "torchrun"
+    tool, place = asked.said.get("to", ""), asked.said.get("on") or "torchrun"
     made = launch_plan(load_any_plan(path), to=tool, on=place, options=options)
     folder = f"{path.stem}-{tool}"
     return Answer(
@@ -99,18 +99,18 @@ PLAIN = ("name", "image", "partition", "account", "time", "namespace")
 """Options of a launch that are taken as they are written."""
 
 
-def _whole(asked: Said, name: str) -> int:
-    written = asked.get(name, "0")
+def _whole(asked: Asked, name: str) -> int:
+    written = asked.said.get(name, "0")
     if not (written.isascii() and written.isdigit() and len(written) < 7):
         raise InputError(f"--{name} is {written!r}, but must be a whole number, such as 8")
     return int(written)
 
 
-def _named(asked: Said, field: str) -> Path:
+def _named(asked: Asked, field: str) -> Path:
     """The file that a field names."""
-    if not asked.get(field):
+    if not asked.said.get(field):
         raise InputError(f"{field} is not said: name one of the folder that is served")
-    path = Path(asked[field].strip())
+    path = Path(asked.said[field].strip())
     if not path.is_file():
         raise InputError(f"{field} is {str(path)!r}, but there is no such file in the folder")
     return path

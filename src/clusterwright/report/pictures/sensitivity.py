@@ -12,7 +12,7 @@ from clusterwright.sweep.study import Study
 from clusterwright.sweep.summing import Moved
 from clusterwright.uncertain import Swing
 
-LOW, HIGH = "at its 10th percentile", "at its 90th percentile"
+LOW, HIGH = "at 10th percentile", "at 90th percentile"
 ALONE, WITH = "alone", "with others"
 BESIDE: Final = 0.42
 """Room on either side of the bars for their words, as a share of what they span. [1]"""
@@ -125,7 +125,7 @@ def _bars(swing: Swing, result: str, study: Study, unit: Unit, middle: float | N
         both = {"name": swing.name, **told}
         left = {**both, "from": low, "to": low, "words": told["low"], "side": "left"}
         right = {**both, "from": low, "to": high, "words": told["high"], "side": "right"}
-        return [left, right]
+        return [left, right] if told["low"] != told["high"] else [right]
     rows = []
     for end, value, what in (("low", swing.low, LOW), ("high", swing.high, HIGH)):
         other = swing.high if end == "low" else swing.low
@@ -156,7 +156,7 @@ def _layers(values: list[Row], middle: float | None) -> list[Row]:
         "mark": {"type": "bar", "height": {"band": BAND}},
         "encoding": {
             **span,
-            "color": kind("end", [LOW, HIGH], columns=2),
+            "color": kind("end", [LOW, HIGH], columns=2, columnPadding=8),
             "tooltip": tooltip(told),
         },
     }
@@ -172,10 +172,11 @@ def _ends(values: list[Row]) -> list[Row]:
     sides = {"left": ("right", -5), "right": ("left", 5)}
     return [
         over(
-            [row for row in values if row["side"] == side],
+            some,
             words("words", {"x": number("to")}, align=align, dx=dx, fontSize=11),
         )
         for side, (align, dx) in sides.items()
+        if (some := [row for row in values if row["side"] == side])
     ]
 
 

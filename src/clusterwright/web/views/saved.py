@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import cast
 
 import msgspec
@@ -49,11 +48,19 @@ def _plans(plans: tuple[SavedPlan, ...]) -> Table:
         title="Plans",
         head=("file", "model", "machine", "how", "takes", "made by", "saved"),
         rows=tuple(
-            (one.path, one.model, one.machine, one.how, one.takes, one.made_by, one.saved)
+            (
+                *(one.path, one.model, one.machine, one.how),
+                *map(_together, (one.takes, one.made_by, one.saved)),
+            )
             for one in plans
         ),
         links=tuple(address("/saved/plan", {"plan": one.path}) for one in plans),
     )
+
+
+def _together(words: str) -> str:
+    """Words that stay on one line, or break at commas."""
+    return words.replace(" ", "\u00a0").replace(",\u00a0", ", ")
 
 
 def _studies(studies: tuple[SavedStudy, ...]) -> Table:
@@ -66,8 +73,7 @@ def _studies(studies: tuple[SavedStudy, ...]) -> Table:
                 one.question,
                 one.differs,
                 f"{one.done:,} of {one.rows:,}" + (", and runs" if one.running else ""),
-                one.made_by,
-                one.saved,
+                *map(_together, (one.made_by, one.saved)),
             )
             for one in studies
         ),
@@ -159,7 +165,7 @@ def _grid(places: Summary, asks: Study) -> Iterator[Table]:
     told = f"{called(places.by)} first"
     told += ", medians and 80 % intervals" if asks.uncertain else ""
     yield Table(
-        title=f"{_counted(len(rows), 'place')} of the grid, {order} {told}",
+        title=f"The grid, {order} {told}",
         head=("", *head),
         rows=tuple(("best" if at == 0 else str(at + 1), *row) for at, row in enumerate(rows)),
         marked=0,
@@ -176,7 +182,7 @@ def launch(found: Answer, said: Said) -> View:
     words = " ".join(["clusterwright launch", _quoted(path), _quoted(folder), *options])
     return View(
         title=f"{made.tool} on {made.on}, {count:,} accelerators",
-        about=tuple(chain([f"{len(made.files)} files; nothing is written here"], made.notes)),
+        about=(f"{len(made.files)} files; nothing is written in the folder that is served",),
         figures=(),
         words=found.words(),
         texts=tuple(

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, cast
 
+import msgspec
+
 from clusterwright.cli.answers import Answer
+from clusterwright.report.deployment_text import pools_words
 from clusterwright.report.pictures import candidates, latencies, regions
 from clusterwright.report.pictures.account import account
 from clusterwright.report.pictures.front import serving_front as front
 from clusterwright.report.pictures.links import serving_link
+from clusterwright.report.pictures.load_curve import load_curve
 from clusterwright.serving.fleet import FleetPlan
+from clusterwright.serving.load_curve import LoadCurve
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.web.view import Link, Picture, View, address, drawn, view_of
+from clusterwright.units import format_time
+from clusterwright.web.view import Link, Picture, Table, View, address, drawn, view_of
 
 Said = Mapping[str, str]
 
@@ -52,7 +59,61 @@ def estimate(found: Answer, said: Said) -> View:
     made = cast("ServingEstimate", found.value)
     question = cast("ServingQuestion", found.seen["question"])
     link = Link(text="The best deployment instead", href=address("/plan/serve", _of_load(said)))
-    return view_of(found, pictures=_of_estimate(made, question), links=[link])
+    view = view_of(found, pictures=_of_estimate(made, question), links=[link])
+    return msgspec.structs.replace(view, later=tuple(_curve(question, said)))
+
+
+def _curve(question: ServingQuestion, said: Said) -> Iterator[Link]:
+    """Where the same deployment is played at other loads, if it has a load to vary."""
+    if question.workload.users or question.device is not None or said.get("requests"):
+        return
+    href = address("/estimate/serve/curve", said)
+    yield Link(text="The same deployment from idle to saturation", href=href)
+
+
+def curve(found: Answer, said: Said) -> View:
+    """A deployment at its loads."""
+    made = cast("LoadCurve", found.value)
+    question = cast("ServingQuestion", found.seen["question"])
+    chip = question.cluster.accelerator.name
+    return View(
+        title=f"{question.model.name} on {made.accelerators:,} x {chip}",
+        about=(
+            pools_words(made.pools),
+            f"queues grow without end from {_rate(made.saturation)} on",
+        ),
+        figures=(),
+        words="",
+        pictures=tuple(
+            chain(
+                drawn("Time to the first token at each load", load_curve(made, "ttft")),
+                drawn("Time per token at each load", load_curve(made, "tpot")),
+            )
+        ),
+        tables=(_loads(made),),
+        links=(Link(text="This load in depth", href=address("/estimate/serve", said)),),
+    )
+
+
+def _loads(made: LoadCurve) -> Table:
+    head = ("load", "TTFT p50", "p90", "p99", "TPOT p50", "p90", "p99", "at once", "busy", "kept")
+    rows = tuple(
+        (
+            _rate(one.rate) + (" (asked)" if one.asked else ""),
+            *(format_time(time) for time in (one.ttft.p50, one.ttft.p90, one.ttft.p99)),
+            *(format_time(time) for time in (one.tpot.p50, one.tpot.p90, one.tpot.p99)),
+            f"{one.concurrency:,.0f}",
+            f"{one.busy:.0%}",
+            "yes" if one.meets else "no",
+        )
+        for one in made.points
+    )
+    asked = next((place for place, one in enumerate(made.points) if one.asked), None)
+    return Table(title="Loads that were played", head=head, rows=rows, marked=asked, right=1)
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.3g}/s"
 
 
 def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
