@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from clusterwright.sweep.designs import Table
 from clusterwright.sweep.study import Study
 
 Array = Any
+T = TypeVar("T")
 
 MARK = 0x63775357
 """The number by which SQLite knows our files: `cwSW`."""
@@ -113,7 +114,7 @@ def read_answers(path: Path) -> Answered:
     try:
         _check_shape(path, base)
         written = dict(base.execute("SELECT key, value FROM study"))
-        study = msgspec.json.decode(written["study"], type=Study)
+        study = _in_order(msgspec.json.decode(written["study"], type=Study), base)
         _check_names(path, study, str(written.get("version", "")))
         return Answered(study, Table(study), base)
     except (sqlite3.Error, KeyError, TypeError, ValueError) as error:
@@ -153,6 +154,20 @@ def _check_shape(path: Path, base: sqlite3.Connection) -> None:
     shape = base.execute("PRAGMA user_version").fetchone()[0]
     if shape != FORMAT:
         raise InputError(f"{str(path)!r} is of another version's format ({shape})")
+
+
+def _in_order(study: Study, base: sqlite3.Connection) -> Study:
+    """The study with its options in their order, which JSON with sorted keys does not keep."""
+    columns = [row[1] for row in base.execute("PRAGMA table_info(asked)")]
+    place = {name: at for at, name in enumerate(columns)}
+
+    def ordered(options: dict[str, T]) -> dict[str, T]:
+        return dict(sorted(options.items(), key=lambda one: place[one[0]]))
+
+    axes = tuple(
+        msgspec.structs.replace(axis, cases=tuple(map(ordered, axis.cases))) for axis in study.axes
+    )
+    return msgspec.structs.replace(study, axes=axes, uncertain=ordered(study.uncertain))
 
 
 def _check_names(path: Path, study: Study, version: str) -> None:

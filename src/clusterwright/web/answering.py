@@ -32,6 +32,12 @@ DONE, NOT_THERE, REFUSED, BROKEN = 200, 404, 422, 500
 
 def answer(task: Task) -> Reply:
     """Answer one task; whatever goes wrong becomes a reply in words."""
+    reply = _replied(task)
+    lasting = reply.status == DONE and _lasts(task)
+    return msgspec.structs.replace(reply, lasting=lasting)
+
+
+def _replied(task: Task) -> Reply:
     if task.path == HOME:
         return Reply(status=DONE, media=HTML, body=draw("home.html"))
     page = BY_PATH.get(task.path)
@@ -50,8 +56,7 @@ def answer(task: Task) -> Reply:
 def _answer(task: Task, page: Page) -> Reply:
     words = words_of(page.form, task.query)
     found = _found(page, words, said(task.query)) if task.query or page.at_once else None
-    reply = _shown(task, page, words, found)
-    return reply if _lasts(page, task.query) else msgspec.structs.replace(reply, lasting=False)
+    return _shown(task, page, words, found)
 
 
 def _found(page: Page, words: Sequence[str], asked: dict[str, str]) -> Answer | None:
@@ -78,11 +83,12 @@ def _shown(task: Task, page: Page, words: Sequence[str], found: Answer | None) -
     return _page(task, page, DONE, view=view, command=command)
 
 
-def _lasts(page: Page, query: Query) -> bool:
+def _lasts(task: Task) -> bool:
     """Whether an answer rests on no file, which may be another by the next time."""
-    if page.at_once and page.group == SAVED:
+    page = BY_PATH.get(task.path)
+    if page is None or page.group == SAVED or page.files:
         return False
-    words = {word for _, value in query for word in (value.strip(), *value.split())}
+    words = {word for _, value in task.query for word in (value.strip(), *value.split())}
     return not any(os.path.lexists(word) for word in words)
 
 

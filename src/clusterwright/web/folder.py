@@ -29,8 +29,8 @@ PLAN_HEAD, STUDY_HEAD = b'{"version":"', b"SQLite format 3\x00"
 """How files of ours begin; others are left alone after so many bytes."""
 MOST_ENTRIES, MOST_FOLDERS = 50_000, 200
 """Names that are looked at, and folders below the one that is served."""
-MOST_HEADS, MOST_SHOWN = 2000, 100
-"""Files whose head is read, the newest ones; and plans, and studies, that are shown."""
+MOST_HEADS, MOST_TRIED, MOST_SHOWN = 2000, 200, 100
+"""Files whose head is read, the newest ones; plans, and studies, that are read; that are shown."""
 LARGEST = 16 * 2**20
 """Of a plan that is shown in the list. [B]"""
 
@@ -110,8 +110,8 @@ def listed(folder: Path) -> Listing:
     plans = [one for one in heads if one.path.suffix == PLAN and _begins(one.path, PLAN_HEAD)]
     studies = [one for one in heads if one.path.suffix == STUDY and _begins(one.path, STUDY_HEAD)]
     return Listing(
-        plans=tuple(_read(plans, _plan, folder)),
-        studies=tuple(_read(studies, _study, folder)),
+        plans=tuple(islice(_read(plans, _plan, folder), MOST_SHOWN)),
+        studies=tuple(islice(_read(studies, _study, folder), MOST_SHOWN)),
         more=cut or len(found) > MOST_HEADS or max(len(plans), len(studies)) > MOST_SHOWN,
     )
 
@@ -238,8 +238,8 @@ def _day(time: float) -> str:
 
 
 def _read(found: Iterable[_Found], read: Callable[[_Found, Path], T], folder: Path) -> Iterator[T]:
-    """What can be read, of as many as are shown."""
-    for one in islice(found, MOST_SHOWN):
+    """What can be read of the newest."""
+    for one in islice(found, MOST_TRIED):
         # What only looks like ours is passed over, as all else in the folder is.
         with suppress(*BROKEN):
             yield read(one, folder)

@@ -52,6 +52,7 @@ def _bound(host: str, port: int) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
+        found.listen()  # whoever reads the greeting may ask at once, and waits until we are up
     except OSError as error:
         raise InputError(
             f"cannot listen on {host} port {port}: {error.strerror}; give another --port, or 0 for "
