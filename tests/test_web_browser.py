@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from web_cases import QUICK, chromium, example_of, served
+from web_cases import OTHERS, QUICK, chromium, example_of, served, stocked
 
 from clusterwright.web.pages import BY_PATH
 
@@ -25,7 +25,7 @@ PLAN = BY_PATH["/plan/train"]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("folder")) as address:
+    with served(stocked(tmp_path_factory.mktemp("folder"))) as address:
         yield address
 
 
@@ -74,7 +74,7 @@ def watched(browser: Any, server: str) -> Iterator[Watched]:
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-@pytest.mark.parametrize("address", ["/", *map(example_of, QUICK)])
+@pytest.mark.parametrize("address", ["/", *map(example_of, QUICK), *OTHERS])
 def test_a_page_is_quiet_accessible_and_fits_its_width(browser, server, address, scheme, width):
     watched = Watched(browser, server, scheme, width)
     page = watched.open(address)
@@ -126,6 +126,36 @@ def test_a_point_of_the_front_leads_to_its_estimate(watched):
     assert page.locator(".refused").count() == 0
 
 
+def test_the_load_curve_comes_once_the_deployment_is_there(watched):
+    page = watched.open(example_of(BY_PATH["/estimate/serve"]))
+    page.locator(".later .vega svg").nth(1).wait_for()
+    assert page.locator(".working").count() == 0
+    assert page.locator(".later .refused").count() == 0
+    assert watched.wrong == []
+
+
+def test_a_plan_and_a_launch_are_taken_along_as_files(watched):
+    page = watched.open(example_of(PLAN))
+    with page.expect_download() as kept:
+        page.click("text=Save this plan")
+    assert kept.value.suggested_filename.endswith(".json")
+    page = watched.open("/launch?plan=small.json&to=megatron&on=slurm")
+    with page.expect_download() as kept:
+        page.click("text=All files as a .zip")
+    assert kept.value.suggested_filename == "small-megatron.zip"
+
+
+def test_a_saved_plan_leads_on_to_its_launch(watched):
+    page = watched.open("/saved")
+    page.click("text=small.json")
+    page.click("text=Launch it")
+    assert page.input_value("#field-plan") == "small.json"
+    page.select_option("#field-to", "torchtitan")
+    expect(page.locator("#answer h2")).to_contain_text("torchtitan on torchrun")
+    page.click(".texts summary >> nth=0")
+    assert "llama-3.1-8b" in page.locator(".texts pre").first.inner_text()
+
+
 def test_a_page_works_without_scripts(browser, server):
     context = browser.new_context(java_script_enabled=False, base_url=server)
     page = context.new_page()
@@ -150,7 +180,7 @@ def test_all_of_a_page_can_be_reached_by_keys(watched):
 def test_a_page_is_light(browser, server):
     watched = Watched(browser, server)
     finished: list[Any] = []
-    watched.page.on("requestfinished", lambda request: finished.append(request))
+    watched.page.on("requestfinished", finished.append)
     watched.open(example_of(PLAN))
     size = sum(request.sizes()["responseBodySize"] for request in finished)
     assert 100_000 < size < 400_000, "what goes over the wire, compressed"

@@ -130,7 +130,7 @@ def test_a_plan_of_other_facts_says_so(served, tmp_path, monkeypatch):
     plan = load_plan(served / "small.json")
     other = msgspec.structs.replace(plan, catalogue="0" * 64)
     (tmp_path / "other.json").write_bytes(as_json(other))
-    assert "other facts, catalogue 000000000000: replay tells" in text(
+    assert "this version, with other facts (catalogue 000000000000): replay tells" in text(
         "/saved/plan", plan="other.json"
     )
     older = (served / "small.json").read_bytes().replace(b'"version":"', b'"version":"0.0.', 1)

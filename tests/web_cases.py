@@ -14,8 +14,43 @@ from pathlib import Path
 from clusterwright.web.pages import PAGES, Page
 
 SOURCE = Path(__file__).parents[1] / "src"
-QUICK = [page for page in PAGES if page.path not in ("/scorecard", "/claims", "/compare/train")]
+SLOW = ("/scorecard", "/claims", "/compare/train")
+QUICK = [page for page in PAGES if page.examples and page.path not in SLOW]
 """Pages whose first example is answered within a second or two."""
+OTHERS = (
+    "/accuracy",
+    "/saved",
+    "/saved/plan?plan=small.json",
+    "/saved/study?study=drawn.sqlite",
+    "/launch?plan=small.json&to=megatron&on=slurm",
+    "/simulate/power?plan=small.json",
+)
+"""Pages without examples, of a folder that is `stocked`."""
+DRAWN = """\
+question = "site"
+design = "sobol"
+samples = 4
+least = "hour"
+results = ["hour", "bill"]
+[axes]
+target = ["8000xh100", "4000xh200"]
+[uncertain]
+tariff = ["$0.04/kWh", "$0.06/kWh", "$0.09/kWh"]
+server-price = ["$25,000", "$30,000", "$40,000"]
+"""
+
+
+def stocked(folder: Path) -> Path:
+    """Put a plan and a study into a folder."""
+    from sweep_cases import study_of
+
+    from clusterwright.cli import ask
+    from clusterwright.sweep.sweeping import sweep
+
+    plan = ("plan", "train", "--accelerator=h100", "--accelerators=64", "--tokens=1T")
+    ask([*plan, f"--save={folder / 'small.json'}", "--", "llama-3.1-8b"])
+    sweep(study_of(folder, DRAWN, "drawn.toml"), folder / "drawn.sqlite", workers=1).close()
+    return folder
 
 
 @contextmanager

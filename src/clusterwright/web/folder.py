@@ -133,7 +133,7 @@ def made_by(version: str, catalogue: str) -> str:
     if version != __version__:
         return f"version {version}"
     if catalogue != shipped().hash:
-        return f"other facts, catalogue {catalogue[:12]}"
+        return "this version, with other facts"
     return "this version"
 
 

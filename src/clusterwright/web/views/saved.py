@@ -96,8 +96,10 @@ def plan(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are 
 
 def _origin(made: Plan, path: str) -> str:
     by = made_by(made.version, made.catalogue)
-    said = f"saved in {path} by {by}"
-    return said if by == "this version" else f"{said}: replay tells what would differ today"
+    if by == "this version":
+        return f"saved in {path} by {by}"
+    facts = f"catalogue {made.catalogue[:12]}"
+    return f"saved in {path} by {by} ({facts}): replay tells what would differ today"
 
 
 def _from_plan(path: str, made: TrainingPlan | None) -> Iterator[Link]:
@@ -161,15 +163,17 @@ def _grid(places: Summary, asks: Study) -> Iterator[Table]:
     if not places.best:
         return
     head, rows, named = places_table(places, asks)
+    bare = 0 if head[0] else 1  # a study without axes has one place, which nothing names
     order = "most" if places.most else "least"
-    told = f"{called(places.by)} first"
-    told += ", medians and 80 % intervals" if asks.uncertain else ""
+    told = ", medians and 80 % intervals" if asks.uncertain else ""
     yield Table(
-        title=f"The grid, {order} {told}",
-        head=("", *head),
-        rows=tuple(("best" if at == 0 else str(at + 1), *row) for at, row in enumerate(rows)),
+        title=f"The grid, {order} {called(places.by)} first{told}",
+        head=("rank", *head[bare:]),
+        rows=tuple(
+            ("best" if at == 0 else str(at + 1), *row[bare:]) for at, row in enumerate(rows)
+        ),
         marked=0,
-        right=1 + named,
+        right=1 + named - bare,
     )
 
 
