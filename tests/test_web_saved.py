@@ -287,6 +287,33 @@ def test_a_file_that_only_looks_like_a_plan_is_refused_in_one_sentence(doubtful,
         assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        ("alternatives", 0, "estimate", "likeness", "low"),
+        ("best", "waterfall", 0, "time"),
+        ("best", "strategy", "vpp"),
+        ("best", "step_time"),
+        ("question", "cluster", "count"),
+        ("question", "workload", "global_batch"),
+    ],
+)
+@pytest.mark.parametrize("value", [0, -1, 10**15, "x", None])
+def test_a_plan_that_was_edited_is_shown_or_refused(served, tmp_path, monkeypatch, where, value):
+    *above, last = where
+    plan = json.loads((served / "small.json").read_bytes())
+    part = plan
+    for step in above:
+        part = part[step]
+    assert last in part
+    part[last] = value
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "edited.json").write_text(json.dumps(plan), "utf-8")
+    for path, more in (("/saved/plan", {}), ("/launch", {"to": "megatron"}), ("/saved", {})):
+        query = {"plan": "edited.json", **more} if path != "/saved" else {}
+        assert get(path, **query).status in {200, 422}
+
+
 @pytest.mark.parametrize("name", ["head.sqlite", "other.sqlite", "broken.sqlite", "head.json"])
 def test_a_file_that_only_looks_like_a_study_is_refused_in_one_sentence(doubtful, name):
     said = refusal("/saved/study", study=name)

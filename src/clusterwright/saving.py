@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from clusterwright.errors import InputError
+from clusterwright.errors import CatalogueError, InputError
 from clusterwright.records import Record
 
 T = TypeVar("T", bound=Record)
@@ -73,7 +73,9 @@ def load_record(path: Path, record: type[T], noun: str) -> T:
         raise InputError(f"there is no file {str(path)!r}; save a plan with --save") from None
     except IsADirectoryError:
         raise InputError(f"{str(path)!r} is a folder: name a saved {noun}") from None
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except CatalogueError as error:  # what records check of facts, they check of edited files too
+        raise InputError(f"{str(path)!r} was edited into no {noun}: {error}") from None
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(_why_not(path, noun, str(error))) from None
 
 

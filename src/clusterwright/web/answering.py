@@ -48,8 +48,14 @@ def _replied(task: Task) -> Reply:
     except ClusterwrightError as error:
         status = BROKEN if isinstance(error, CatalogueError) else REFUSED
         return _refusal(task, str(error), status, page, field_of(page.form, error))
-    except Exception:  # a fault of ours must not look like an answer, nor stop the server
+    except Exception as error:  # a fault of ours must not look like an answer, nor stop the server
         logging.getLogger(__name__).exception("while answering %s", task.path)
+        if named := _files_named(task.query):
+            words = (
+                f"{named[0]!r} cannot be shown: it was edited, or this is a fault of clusterwright "
+                f"({type(error).__name__})"
+            )
+            return _refusal(task, words, REFUSED, page)
         return _refusal(task, "this is a fault of clusterwright, please report it", BROKEN, page)
 
 
@@ -88,8 +94,13 @@ def _lasts(task: Task) -> bool:
     page = BY_PATH.get(task.path)
     if page is None or page.group == SAVED or page.files:
         return False
-    words = {word for _, value in task.query for word in (value.strip(), *value.split())}
-    return not any(os.path.lexists(word) for word in words)
+    return not _files_named(task.query)
+
+
+def _files_named(query: Query) -> list[str]:
+    """What of a query is there as a file or a folder."""
+    words = [word for _, value in query for word in (value.strip(), *value.split())]
+    return [word for word in dict.fromkeys(words) if word and os.path.lexists(word)]
 
 
 def _view(page: Page, found: Answer, asked: dict[str, str]) -> View:
