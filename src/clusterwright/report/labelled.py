@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from clusterwright.records import Record
 
@@ -26,7 +27,7 @@ class Labelled(Record, frozen=True, kw_only=True):
     """One labelled line.
 
     ``figure``: the beginning of its text, or all of it where it is a sentence. ``note``: the rest
-    of the line. ``more``: the lines below.
+    of the line. ``more``: the lines below, up to what was assumed.
     """
 
     label: str
@@ -90,7 +91,8 @@ def _read(lines: Sequence[str]) -> Iterator[Labelled]:
 
 
 def _apart(label: str, texts: list[str]) -> Labelled:
-    first, *more = texts
+    first, *below = texts
+    more = list(takewhile(lambda line: not line.startswith("assumed: "), below))
     end = None if label in WHOLE else _END.search(first)
     if end is None or end.start() > LONGEST:
         return Labelled(label=label, figure=first, more=tuple(more))

@@ -90,5 +90,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
 // The address holds the whole state: going back asks for it again.
 window.addEventListener("popstate", () => location.reload());
 
+// On a narrow page an answer comes before the form that it is the answer to.
+if (matchMedia("(max-width: 56rem)").matches && document.querySelector(".found")) {
+  document.querySelector(".asking").open = false;
+}
+
 drawAll(document);
 mount(document);
