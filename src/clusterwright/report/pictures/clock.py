@@ -74,5 +74,5 @@ class Clock:
             scale, title = {"nice": False, "type": "utc"}, None
             axis = {"format": "%b %Y" if months else "%d %b", "tickCount": 4}
         edge = {**self.field("edge"), "title": title, "scale": scale, "axis": axis}
-        mark = {"type": "point", "opacity": 0, "tooltip": False}
-        return over(rows, {"mark": mark, "encoding": {"x": edge, "y": None}})
+        mark = {"type": "point", "opacity": 0, "aria": False}
+        return over(rows, {"mark": mark, "encoding": {"x": edge, "y": None, "tooltip": None}})

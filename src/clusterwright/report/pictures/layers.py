@@ -70,6 +70,11 @@ def tooltip(titles: Mapping[str, str]) -> list[Row]:
     return [{"field": field, "type": "nominal", "title": title} for field, title in titles.items()]
 
 
+def told(values: Sequence[Row], titles: Mapping[str, str]) -> list[Row]:
+    """Return rows with a dash for those words of the tooltip that they lack."""
+    return [{**dict.fromkeys(titles, "-"), **row} for row in values]
+
+
 def dots(look: str, where: Row, *, size: int = 90, **more: object) -> Row:
     """Return a layer of dots; ``where``: their encoding beside what the layers share."""
     return {"mark": style(look, "point", size=size, opacity=1, **more), "encoding": where}
@@ -102,7 +107,8 @@ def words(field: str, where: Row | None = None, *, look: str = "words", **more: 
     more
         Of the mark: ``align``, ``dx`` …
     """
-    encoding = {**(where or {}), "text": {"field": field, "type": "nominal"}}
+    text = {"field": field, "type": "nominal"}
+    encoding = {**(where or {}), "text": text, "tooltip": None}
     # Words in the style of a line would be drawn with its stroke as well.
     return {"mark": style(look, "text", tooltip=False, strokeWidth=0, **more), "encoding": encoding}
 
