@@ -42,8 +42,12 @@ def kind(field: str, kinds: Iterable[str], **legend: object) -> Row:
 
 def axis(title: str, low: float, high: float, **more: object) -> Row:
     """Return the encoding of an axis that ends where it is told."""
-    return {"type": "quantitative", "title": title,
-            "scale": {"domain": [low, high], "nice": False}, "axis": more}  # fmt: skip
+    return {
+        "type": "quantitative",
+        "title": title,
+        "scale": {"domain": [low, high], "nice": False},
+        "axis": {"labelOverlap": True, "labelSeparation": 8, **more},
+    }
 
 
 def log_axis(title: str, low: float, high: float) -> Row:

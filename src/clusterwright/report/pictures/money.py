@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from clusterwright.report.pictures.layers import (
@@ -224,7 +224,7 @@ def years(outlook: SiteOutlook) -> Spec | None:
             "x": {"type": "ordinal", "title": "year", "axis": {"labelAngle": 0}},
             "y": {"type": "quantitative", "title": title},
         },
-        layer=[_stacks(), _worth(line)],
+        layer=[_stacks({row["kind"] for row in values}), _worth(line)],
     )
 
 
@@ -243,7 +243,8 @@ def _flows(one: MoneyYear, unit: Unit) -> list[Row]:
     ]
 
 
-def _stacks() -> Row:
+def _stacks(kinds: Collection[str]) -> Row:
+    seen = [called for called in FLOWS.values() if called in kinds]
     titles = {
         "year": "year",
         "kind": "money",
@@ -255,7 +256,7 @@ def _stacks() -> Row:
         "encoding": {
             "x": {"field": "year"},
             "y": number("money", stack="zero"),
-            "color": kind("kind", FLOWS.values()),
+            "color": kind("kind", seen),
             "tooltip": tooltip(titles),
         },
     }
