@@ -58,7 +58,6 @@ def _row(one: Result) -> Row | None:
         "measured": one.measured_time,
         "predicted": one.predicted_time,
         "times": f"{format_time(one.predicted_time)} for {format_time(one.measured_time)}",
-        "error": one.predicted_time / one.measured_time - 1.0,
         "off": f"{one.predicted_time / one.measured_time - 1.0:+.1%}",
         "inside": INSIDE if one.inside else OUTSIDE,
     }
@@ -109,7 +108,8 @@ def _dots(x: Row, y: Row) -> Row:
 
 def _sentence(pairs: Sequence[Row]) -> str:
     """Say what is seen."""
-    median = statistics.median(abs(row["error"]) for row in pairs)
+    errors = (row["predicted"] / row["measured"] - 1.0 for row in pairs)
+    median = statistics.median(map(abs, errors))
     inside = sum(row["inside"] == INSIDE for row in pairs) / len(pairs)
     thin = f", {MOST_ROWS:,} of them drawn," if len(pairs) > MOST_ROWS else ""
     return (

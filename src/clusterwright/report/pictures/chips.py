@@ -6,7 +6,7 @@ import datetime as dt
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple
 
 from clusterwright.catalogue.figures import Entry, Figure
@@ -105,8 +105,7 @@ def _chip(entry: Entry, of: Of, precision: str) -> _Chip | None:
         return None
     low, high = _ends(figure)
     if of != "peak-per-watt":
-        words = format_quantity(figure.value, DIMENSIONS[of])
-        return _Chip(entry, date, figure.value, low, high, words, figure.source)
+        return _Chip(entry, date, figure.value, low, high, figure.text, figure.source)
     power = entry.figure("board_power")
     if power is None or not power.value > 0.0:
         return None
@@ -147,6 +146,7 @@ def _row(chip: _Chip, unit: Unit, vendors: Sequence[str]) -> Row:
         "by": vendor,
         "value": unit.of(chip.value),
         "words": chip.words,
+        "sources": "agree",
         "source": chip.source,
     }
     if chip.low < chip.high:
@@ -186,13 +186,12 @@ def _layers(title: str, ends: Sequence[float], vendors: Sequence[str]) -> list[R
     }
     years = {"format": "%Y", "tickCount": "year", "labelOverlap": True, "labelSeparation": 6}
     x = {"field": "date", "type": "temporal", "title": "launch", "axis": years}
+    ticks = log_ticks(*ends)
     y = {
         "type": "quantitative",
         "title": title,
         "scale": {"type": "log", "domain": list(ends), "nice": False},
-    }
-    axis: Mapping[str, object] = {
-        "axis": {"format": ",~g", "values": log_ticks(*ends), "labelOverlap": False}
+        "axis": {"format": ",~g", "values": ticks, "tickCount": len(ticks), "labelOverlap": False},
     }
     return [
         {
@@ -204,7 +203,7 @@ def _layers(title: str, ends: Sequence[float], vendors: Sequence[str]) -> list[R
             "mark": {"type": "point", "size": 50, "opacity": 0.85},
             "encoding": {
                 "x": x,
-                "y": {**y, **axis, "field": "value"},
+                "y": {**y, "field": "value"},
                 "color": {
                     "field": "vendor",
                     "type": "nominal",
@@ -230,5 +229,5 @@ def _sentence(found: Sequence[_Chip], title: str) -> str:
     thin = f", {MOST_ROWS} of them drawn" if len(found) > MOST_ROWS else ""
     return (
         f"{len(found)} accelerators from {found[0].date[:4]} to {found[-1].date[:4]} by {title}"
-        f"{thin}; the most has {most.entry.name} with {most.words}; of {apart} sources disagree."
+        f"{thin}; the most has {most.entry.name} with {most.words}; sources disagree on {apart}."
     )

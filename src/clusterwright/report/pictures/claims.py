@@ -136,7 +136,7 @@ def _tooltip() -> list[Row]:
 def _sentence(rows: Sequence[Row]) -> str:
     """Say what is seen."""
     counts = Counter(row["verdict"] for row in rows)
-    said = ", ".join(f"{counts[VERDICTS[one]]} {VERDICTS[one]}" for one in JUDGED)
+    said = ", ".join(f"{VERDICTS[one]} {counts[VERDICTS[one]]}" for one in JUDGED)
     near = sum(0.9 <= row["ratio"] <= 1.1 for row in rows)
     return (
         f"{len(rows)} claims with a figure: {said}; {near} are within a tenth of what we compute."

@@ -74,7 +74,7 @@ def front(plan: TrainingPlan, *, against: Against = "memory", asked: Asked | Non
 
 def _points(plan: TrainingPlan, against: Against, asked: Asked | None) -> list[Row]:
     """Rows of the front, runners-up and the best, none of them twice."""
-    count = plan.best.accelerators
+    count = max([plan.best.accelerators, *(point.accelerators for point in plan.front)])
     tokens = plan.best.tokens_per_step
     low, high = plan.best.step_time_interval
 
@@ -105,7 +105,8 @@ def _points(plan: TrainingPlan, against: Against, asked: Asked | None) -> list[R
         rows.setdefault(
             point.strategy, row(kind, point.strategy, point.step_time, point.memory_bytes)
         )
-    return list(rows.values())
+    # The best is drawn last, on top of what lies near it.
+    return list(rows.values())[::-1]
 
 
 def _stairs(rows: Sequence[Row]) -> Row:

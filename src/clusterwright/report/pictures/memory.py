@@ -96,7 +96,7 @@ def _bars(kinds: list[str], estimate: TrainingEstimate, unit: Unit, *, few: bool
             "color": {
                 "field": "part",
                 "type": "nominal",
-                "scale": {"domain": sorted(kinds, key=_calmness)},
+                "scale": {"domain": sorted(_kinds(estimate), key=_calmness)},
                 "legend": {
                     "values": kinds,
                     **({"offset": 14} if len(estimate.stages) == 1 else {}),

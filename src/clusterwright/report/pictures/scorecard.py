@@ -195,6 +195,5 @@ def _one() -> Row:
 def _sentence(card: Scorecard, names: Sequence[str], what: str) -> str:
     """Say what is seen."""
     scores = [f"{chip.id} {ratio_words(chip.comprehensive.score)}" for chip in card.chips[1:]]
-    return (
-        f"Ratios to {card.baseline} by {what}, {len(names)} rows; as a whole: {', '.join(scores)}."
-    )
+    of = f"{what} ({len(names)} rows)" if what in LAYERS else "layer"
+    return f"Ratios to {card.baseline} by {of}; as a whole: {', '.join(scores)}."

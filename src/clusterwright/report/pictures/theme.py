@@ -213,7 +213,7 @@ def _axis(colours: Colours) -> Spec:
         "gridColor": colours.line,
         "labelColor": colours.muted,
         "labelFontSize": 12,
-        "labelLimit": 220,
+        "labelLimit": 170,
         "labelPadding": 6,
         "tickCount": 5,
         "ticks": False,
