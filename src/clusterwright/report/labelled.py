@@ -17,6 +17,8 @@ COLUMN = 15
 """Where the text of a labelled line begins."""
 LONGEST = 36
 """Letters of a figure, at most; what is longer is a sentence."""
+ASSUMED = "assumed"
+"""What stands in for what nobody said is no figure."""
 WHOLE = ("strategy", "replicas", "schedule")
 """Labels of texts that are one thing, however many commas they have."""
 _LINE = re.compile(rf"  (?=\S)(.{{{COLUMN - 3}}}) (\S.*)")
@@ -48,7 +50,9 @@ def labelled(words: str) -> tuple[Labelled, ...]:
     for block in _blocks(words):
         lines = [line for line in block if line.startswith("  ")]
         if lines and all(_LINE.fullmatch(line) or _goes_on(line) for line in lines):
-            return tuple(_read(lines))
+            found = tuple(one for one in _read(lines) if one.label != ASSUMED)
+            if found:
+                return found
     return ()
 
 
@@ -59,7 +63,7 @@ def about(words: str) -> tuple[str, ...]:
     ('A model on 8 chips', 'assumed: one thing; another')
     """
     found: list[str] = []
-    for line in next(_blocks(words), []):
+    for line in takewhile(lambda line: not _LINE.fullmatch(line), next(_blocks(words), [])):
         if line.startswith(" ") and found:
             found[-1] = f"{found[-1]} {line.strip()}"
         else:
@@ -92,7 +96,7 @@ def _read(lines: Sequence[str]) -> Iterator[Labelled]:
 
 def _apart(label: str, texts: list[str]) -> Labelled:
     first, *below = texts
-    more = list(takewhile(lambda line: not line.startswith("assumed: "), below))
+    more = list(takewhile(lambda line: not line.startswith(f"{ASSUMED}: "), below))
     end = None if label in WHOLE else _END.search(first)
     if end is None or end.start() > LONGEST:
         return Labelled(label=label, figure=first, more=tuple(more))
