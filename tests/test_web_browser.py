@@ -150,7 +150,7 @@ def test_all_of_a_page_can_be_reached_by_keys(watched):
 def test_a_page_is_light(browser, server):
     watched = Watched(browser, server)
     finished: list[Any] = []
-    watched.page.on("requestfinished", lambda request: finished.append(request))
+    watched.page.on("requestfinished", lambda one: finished.append(one))  # noqa: PLW0108 - it wants a function
     watched.open(example_of(PLAN))
     size = sum(request.sizes()["responseBodySize"] for request in finished)
     assert 100_000 < size < 400_000, "what goes over the wire, compressed"
