@@ -136,7 +136,7 @@ register(
         run=lambda work: work(),
         unit="s",
         goal=0.2,
-        doc="CPU time of a changed training plan as a page: the median of five, 64 to 100,000 H100.",
+        doc="CPU time of a changed training plan as a page: median of five, 64 to 100,000 H100.",
     )
 )
 register(
