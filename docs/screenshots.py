@@ -1,4 +1,4 @@
-"""``python docs/screenshots.py``: take the pictures of the pages anew, with Chromium and Playwright.
+"""``python docs/screenshots.py``: take the pictures of the pages anew, by Chromium.
 
 They are looked at before they are committed; nothing compares them, for fonts differ.
 """

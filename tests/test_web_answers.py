@@ -96,7 +96,7 @@ def test_a_field_says_what_is_usual_and_an_example():
             "--accelerators",
             "accelerators",
         ),
-        ({"modell": "llama-3.1-8b"}, "no field is called 'modell': did you mean model?", ""),
+        ({"mode": "llama-3.1-8b"}, "no field is called 'mode': did you mean model?", ""),
         ({"model": "../../etc/passwd"}, "must lie in the folder", "model"),
         ({"model": "--help"}, "no model called '--help'", "model"),
         ({"model": "x" * 500}, "400 at most", "model"),
