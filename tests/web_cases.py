@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clusterwright.web.pages import PAGES, Page
+from clusterwright.web.page import Page
+from clusterwright.web.pages import PAGES
 
 SOURCE = Path(__file__).parents[1] / "src"
 SLOW = ("/scorecard", "/claims", "/compare/train")

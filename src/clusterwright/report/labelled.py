@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 
 from clusterwright.records import Record
 
@@ -16,6 +17,8 @@ COLUMN = 15
 """Where the text of a labelled line begins."""
 LONGEST = 36
 """Letters of a figure, at most; what is longer is a sentence."""
+ASSUMED = "assumed"
+"""What stands in for what nobody said is no figure."""
 WHOLE = ("strategy", "replicas", "schedule")
 """Labels of texts that are one thing, however many commas they have."""
 _LINE = re.compile(rf"  (?=\S)(.{{{COLUMN - 3}}}) (\S.*)")
@@ -26,7 +29,7 @@ class Labelled(Record, frozen=True, kw_only=True):
     """One labelled line.
 
     ``figure``: the beginning of its text, or all of it where it is a sentence. ``note``: the rest
-    of the line. ``more``: the lines below.
+    of the line. ``more``: the lines below, up to what was assumed.
     """
 
     label: str
@@ -47,7 +50,9 @@ def labelled(words: str) -> tuple[Labelled, ...]:
     for block in _blocks(words):
         lines = [line for line in block if line.startswith("  ")]
         if lines and all(_LINE.fullmatch(line) or _goes_on(line) for line in lines):
-            return tuple(_read(lines))
+            found = tuple(one for one in _read(lines) if one.label != ASSUMED)
+            if found:
+                return found
     return ()
 
 
@@ -58,12 +63,17 @@ def about(words: str) -> tuple[str, ...]:
     ('A model on 8 chips', 'assumed: one thing; another')
     """
     found: list[str] = []
-    for line in next(_blocks(words), []):
+    for line in takewhile(_is_prose, next(_blocks(words), [])):
         if line.startswith(" ") and found:
             found[-1] = f"{found[-1]} {line.strip()}"
         else:
             found.append(line.strip())
     return tuple(found)
+
+
+def _is_prose(line: str) -> bool:
+    """Whether a line is neither a labelled one nor the row of a table."""
+    return not _LINE.fullmatch(line) and "   " not in line.strip()
 
 
 def _blocks(words: str) -> Iterator[list[str]]:
@@ -90,7 +100,8 @@ def _read(lines: Sequence[str]) -> Iterator[Labelled]:
 
 
 def _apart(label: str, texts: list[str]) -> Labelled:
-    first, *more = texts
+    first, *below = texts
+    more = list(takewhile(lambda line: not line.startswith(f"{ASSUMED}: "), below))
     end = None if label in WHOLE else _END.search(first)
     if end is None or end.start() > LONGEST:
         return Labelled(label=label, figure=first, more=tuple(more))

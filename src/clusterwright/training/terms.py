@@ -175,7 +175,7 @@ def _slot_data_time(block: Block, slot: Slot, lines: _DataLines) -> Array:
     sharded = shown(reduce, backward) + shown(gather, slot.forward)
     by_stage = np.where(r.zero == 0, plain, sharded + 2.0 * lists)
     # Stage 3 gathers for each pass, and where the framework does for what is run again.
-    again = 1.0 + (block.full_share(slot) if block.machine.software.regathers else 0.0)
+    again = 1.0 + (slot.full_share if block.machine.software.regathers else 0.0)
     every = shown(gather, slot.forward) + shown(again * gather + reduce, backward)
     every = every + (2.0 + again) * lists + _copy_time(block, slot, pieces, 1.0 + again)
     return np.where(r.zero == 3, block.num_micro * every, by_stage)

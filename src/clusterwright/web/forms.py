@@ -87,6 +87,12 @@ class Form(Record, frozen=True, kw_only=True):
         """By their names."""
         return {field.name: field for group in self.groups for field in group.fields}
 
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of the catalogue whose names any of them takes."""
+        known = {field.names for field in self.fields.values()}
+        return sorted(kind for kind in known if kind and not kind.endswith(" files"))
+
 
 @cache
 def form_of(

@@ -15,6 +15,8 @@ from clusterwright.web.app import create_app
 from clusterwright.web.guarding import LOOPBACK
 from clusterwright.web.pool import Limits
 
+BACKLOG = 256
+"""Connections that wait to be taken."""
 GRACE = 2
 """Seconds that requests get to end in, once the server is told to."""
 
@@ -52,7 +54,7 @@ def _bound(host: str, port: int) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
-        found.listen()  # whoever reads the greeting may ask at once, and waits until we are up
+        found.listen(BACKLOG)  # who comes while the server starts is answered, a little later
     except OSError as error:
         raise InputError(
             f"cannot listen on {host} port {port}: {error.strerror}; give another --port, or 0 for "

@@ -35,7 +35,7 @@ def account(found: RunAccount | ServiceAccount) -> Spec | None:
     said = ", ".join(f"{row['name']} {row['words']} ({row['spread']})" for row in values)
     title = "80 % interval over the median [%]"
     low, high = min(ends) - 0.1 * reach, max(ends) + COLUMN * reach
-    median = {"x": {"datum": 0}, "y": None}
+    median = {"x": {"datum": 0}, "y": None, "tooltip": None}
     return picture(
         values,
         height={"step": 30},

@@ -13,6 +13,8 @@ from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.uncertain import Interval
 
 MOST_TASKS: Final = 60
+STEP: Final = 36
+"""Height of a task. [px]"""
 NEAR: Final = 0.25
 """Share of the width within which a name begins left, or ends right, so that it fits a phone."""
 MILESTONES: Final = {"a tenth up": "first", "all up": "all_up", "accepted": "finish"}
@@ -40,15 +42,15 @@ def tasks(plan: BuildPlan) -> Spec | None:
     finish = plan.finish
     return picture(
         values,
-        height={"step": 36},
+        height=STEP * (len(values) + len(marks)),
         description=f"Accepted on {clock.words(finish.middle)} ({clock.spread(finish)}); of "
         f"{plan.likely / DAY:,.0f} days on the longest path most go to: {longest.name} "
         f"({longest.spent / DAY:,.0f} days).",
         encoding={
             "y": {**name("id", [row["id"] for row in [*values, *marks]]), "axis": None},
-            "x": clock.axis(),
         },
         layer=[
+            clock.frame(),
             *_bars("soft", others, clock),
             *_bars("accent", path, clock),
             _ends(values, clock),

@@ -15,6 +15,7 @@ from clusterwright.report.pictures.layers import (
     number,
     over,
     there,
+    told,
     tooltip,
     words,
 )
@@ -61,7 +62,7 @@ def candidates(
     """
     every = (plan.best, *plan.alternatives)
     taken = _taken(every)
-    values = [_candidate(one, which, taken, asked) for one in every]
+    values = told([_candidate(one, which, taken, asked) for one in every], TITLES)
     if any(row["time"] <= 0.0 for row in values):
         return None
     promised: float | None = getattr(plan.question.workload, which)
@@ -69,7 +70,6 @@ def candidates(
     title = f"{NAMES[which][0]}, p90; line: 80 % of runs alike"
     high = 1.25 * max([*ends, promised or 0.0])
     top = 1.15 * max(row["taken"] for row in values)
-    at = {"x": number("time")}
     best = {**values[0], "called": "best"}
     return picture(
         values,
@@ -82,9 +82,9 @@ def candidates(
         layer=[
             *([_promise(promised)] if promised is not None else []),
             there(values, "low", interval("low", "high", opacity=0.45)),
-            dots("soft", {**at, **_told(values)}),
-            over([best], dots("accent", {**at, **_told([best])}, size=140)),
-            over([best], words("called", at, look="strong", dy=17)),
+            *_dots("soft", values[1:]),
+            *_dots("accent", [best], size=140),
+            over([best], words("called", {"x": number("time")}, look="strong", dy=17)),
         ],
     )
 
@@ -114,12 +114,25 @@ def _candidate(one: ServingEstimate, which: Which, taken: _Taken, asked: Asked |
     return row
 
 
-def _told(values: Sequence[Row]) -> Row:
-    """Tooltips, and links where some have one."""
-    titles = {"replicas": "replicas", "latency": "p90", "alike": "in 80 % of runs alike",
-              "shown": "takes", "load": "load"}  # fmt: skip
-    linked = {"href": {"field": "href"}} if any("href" in row for row in values) else {}
-    return {"tooltip": tooltip(titles), **linked}
+TITLES: Final = {
+    "replicas": "replicas",
+    "latency": "p90",
+    "alike": "in 80 % of runs alike",
+    "shown": "takes",
+    "load": "load",
+}
+
+
+def _dots(look: str, rows: Sequence[Row], *, size: int = 90) -> list[Row]:
+    """Dots, those with a link and those without."""
+    at = {"x": number("time"), "tooltip": tooltip(TITLES)}
+    linked = [row for row in rows if "href" in row]
+    others = [row for row in rows if "href" not in row]
+    layers = [over(others, dots(look, at, size=size))] if others else []
+    if linked:
+        at = {**at, "href": {"field": "href"}}
+        layers.append(over(linked, dots(look, at, size=size, cursor="pointer")))
+    return layers
 
 
 def _promise(promised: float) -> Row:

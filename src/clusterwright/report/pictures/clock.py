@@ -7,11 +7,12 @@ from typing import Final
 
 from clusterwright.asking_build import DAY, later
 from clusterwright.buildout.plan import BuildQuestion
+from clusterwright.report.pictures.layers import over
 from clusterwright.report.pictures.theme import Row
 from clusterwright.uncertain import Interval
 
-MARGIN: Final = 1.02
-"""End of the axis over the latest time that is drawn."""
+RIGHT: Final = 0.02
+"""Of the span that is drawn, what is left free behind it."""
 LEFT: Final = 0.08
 """Of the span that is drawn, what is left free before it where it does not begin at the start."""
 MONTHS: Final = 60 * DAY
@@ -33,16 +34,17 @@ class Clock:
 
     def __init__(self, question: BuildQuestion, end: float, *, begin: float | None = None) -> None:
         self.start = question.start
-        self.end = end * MARGIN
-        self.begin = 0.0 if begin is None else max(0.0, begin - LEFT * (end - begin))
+        span = end - (begin or 0.0)
+        self.end = end + RIGHT * span
+        self.begin = 0.0 if begin is None else max(0.0, begin - LEFT * span)
 
-    def at(self, time: float) -> str | float:
-        """A time as rows have it. [s]"""
+    def at(self, time: float) -> float:
+        """A time as rows have it [s]: days, or milliseconds since 1970 as Vega counts dates."""
         shown = min(time, self.end)
         if not self.start:
             return shown / DAY
-        first = dt.datetime.fromisoformat(self.start)
-        return (first + dt.timedelta(seconds=round(shown))).isoformat() + "Z"
+        first = dt.datetime.fromisoformat(self.start).replace(tzinfo=dt.UTC)
+        return 1e3 * round(first.timestamp() + shown)
 
     def words(self, time: float) -> str:
         """A time as the text says it. [s]"""
@@ -56,12 +58,21 @@ class Clock:
         """An encoding by a field of such times."""
         return {"field": field, "type": "temporal" if self.start else "quantitative"}
 
-    def axis(self) -> Row:
-        """The encoding of the axis, which all layers share."""
-        scale: Row = {"domain": [self.at(self.begin), self.at(self.end)], "nice": False}
-        if not self.start:
-            return {"type": "quantitative", "title": "days from the start", "scale": scale}
-        months = self.end - self.begin > MONTHS
-        ticks = {"format": "%b %Y" if months else "%d %b", "tickCount": 4}
-        # Days are those of the build's place, whatever the time zone of who looks.
-        return {"type": "temporal", "title": None, "scale": {"type": "utc", **scale}, "axis": ticks}
+    def frame(self) -> Row:
+        """A layer that nobody sees and that holds the axis from its first time to its last.
+
+        Said as a domain, dates would be read in two ways where a mark has two ends in time, and
+        the two would be said to conflict.
+        """
+        rows: list[Row] = [{"edge": self.at(self.begin)}, {"edge": self.at(self.end)}]
+        scale: Row = {"nice": False, "zero": False}
+        title: str | None = "days from the start"
+        axis: Row = {}
+        if self.start:
+            months = self.end - self.begin > MONTHS
+            # Days are those of the build's place, whatever the time zone of who looks.
+            scale, title = {"nice": False, "type": "utc"}, None
+            axis = {"format": "%b %Y" if months else "%d %b", "tickCount": 4}
+        edge = {**self.field("edge"), "title": title, "scale": scale, "axis": axis}
+        mark = {"type": "point", "opacity": 0, "aria": False}
+        return over(rows, {"mark": mark, "encoding": {"x": edge, "y": None, "tooltip": None}})

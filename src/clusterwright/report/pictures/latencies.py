@@ -12,6 +12,7 @@ from clusterwright.report.pictures.layers import (
     number,
     ranked,
     there,
+    told,
     tooltip,
     words,
 )
@@ -42,23 +43,28 @@ def latencies(found: ServingEstimate, job: ServingWorkload) -> Spec | None:
     ends = ("p50", "p99", "low", "high", "promised")
     times = [row[end] for row in values for end in ends if row.get(end)]
     title = "line: p50 to p99, dot: p90, shade: 80 % of runs alike"
-    told = {**{f"{key} words": key for key in PERCENTILES}, "alike": "p90 in 80 % of runs alike"}
+    titles = {
+        "name": "latency",
+        **{f"{key} words": key for key in PERCENTILES},
+        "alike": "p90 in 80 % of runs alike",
+        "promise": "promise",
+    }
     return picture(
-        values,
+        told(values, titles),
         height={"step": 46},
         description=_said(values, job),
         encoding={
             "y": name("name", [row["name"] for row in values]),
             # Numbers stand in a column right of the marks.
             "x": log_axis(title, 0.7 * min(times), 7.0 * max(times)),
-            "tooltip": tooltip({"name": "latency", **told, "promise": "promised"}),
+            "tooltip": tooltip(titles),
         },
         layer=[
-            there(values, "low", _alike()),
+            there(told(values, titles), "low", _alike()),
             interval("p50", "p99"),
             dots("accent", {"x": number("p90")}),
             words("p90 words", {"x": {"value": "width"}}, look="strong", align="right", dx=-2),
-            there(values, "promised", *_promises()),
+            there(told(values, titles), "promised", *_promises()),
         ],
     )
 

@@ -42,8 +42,12 @@ def kind(field: str, kinds: Iterable[str], **legend: object) -> Row:
 
 def axis(title: str, low: float, high: float, **more: object) -> Row:
     """Return the encoding of an axis that ends where it is told."""
-    return {"type": "quantitative", "title": title,
-            "scale": {"domain": [low, high], "nice": False}, "axis": more}  # fmt: skip
+    return {
+        "type": "quantitative",
+        "title": title,
+        "scale": {"domain": [low, high], "nice": False},
+        "axis": {"labelOverlap": True, "labelSeparation": 8, **more},
+    }
 
 
 def log_axis(title: str, low: float, high: float) -> Row:
@@ -68,6 +72,11 @@ def log_ticks(low: float, high: float) -> list[float]:
 def tooltip(titles: Mapping[str, str]) -> list[Row]:
     """Return what is shown of a row: fields of words, and their titles."""
     return [{"field": field, "type": "nominal", "title": title} for field, title in titles.items()]
+
+
+def told(values: Sequence[Row], titles: Mapping[str, str]) -> list[Row]:
+    """Return rows with a dash for those words of the tooltip that they lack."""
+    return [{**dict.fromkeys(titles, "-"), **row} for row in values]
 
 
 def dots(look: str, where: Row, *, size: int = 90, **more: object) -> Row:
@@ -102,7 +111,8 @@ def words(field: str, where: Row | None = None, *, look: str = "words", **more: 
     more
         Of the mark: ``align``, ``dx`` …
     """
-    encoding = {**(where or {}), "text": {"field": field, "type": "nominal"}}
+    text = {"field": field, "type": "nominal"}
+    encoding = {**(where or {}), "text": text, "tooltip": None}
     # Words in the style of a line would be drawn with its stroke as well.
     return {"mark": style(look, "text", tooltip=False, strokeWidth=0, **more), "encoding": encoding}
 

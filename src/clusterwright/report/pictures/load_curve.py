@@ -13,6 +13,7 @@ from clusterwright.report.pictures.layers import (
     number,
     over,
     there,
+    told,
     tooltip,
     words,
 )
@@ -86,7 +87,7 @@ def load_rows(curve: LoadCurve, which: Which) -> list[Row]:
         if point.asked:
             row["asked"] = f"asked: {format_time(latency.p90)}"
         rows.append(row)
-    return rows
+    return told(rows, TITLES)
 
 
 def _name_ends(last: Row, size: float) -> None:
@@ -106,10 +107,17 @@ def _shown(curve: LoadCurve, point: LoadPoint, latency: Latency) -> Row:
     }
 
 
+TITLES: Final = {
+    "load": "load",
+    **{f"{key} words": key for key in PERCENTILES},
+    "alike": "p90 in 80 % of runs alike",
+    "tokens": "tokens out",
+    "kept": "promise",
+}
+
+
 def _told() -> list[Row]:
-    shown = {f"{key} words": key for key in PERCENTILES}
-    alike = {"alike": "p90 in 80 % of runs alike"}
-    return tooltip({"load": "load", **shown, **alike, "tokens": "tokens out", "kept": "promise"})
+    return tooltip(TITLES)
 
 
 def _limits(curve: LoadCurve) -> Row:

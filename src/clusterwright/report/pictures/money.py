@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from clusterwright.report.pictures.layers import (
@@ -16,6 +16,7 @@ from clusterwright.report.pictures.layers import (
     number,
     over,
     there,
+    told,
     tooltip,
     words,
 )
@@ -55,12 +56,12 @@ def costs(outlook: SiteOutlook) -> Spec | None:
     parts.sort(key=lambda row: -row["likely"])
     whole = _part(outlook, "all", "cost", "USD")
     first = parts[0]
-    told = {"name": "part", "words": "a year", "spread": "80 %", "share": "share"}
+    titles = {"name": "part", "words": "a year", "spread": "80 %", "share": "share"}
     return _parts(
         [whole, *parts],
         "USD",
         title="money a year",
-        told={**told, "bought": "bought for"},
+        titles={**titles, "bought": "bought for"},
         coloured=True,
         description=f"The site costs {whole['words']} a year ({whole['spread']}), most of it for "
         f"{first['name']} with {first['words']} or {first['share']}.",
@@ -102,7 +103,7 @@ def energy(outlook: SiteOutlook) -> Spec | None:
         [whole, *rows],
         "J",
         title="energy a year",
-        told={"name": "part", "words": "a year", "spread": "80 %", "share": "share"},
+        titles={"name": "part", "words": "a year", "spread": "80 %", "share": "share"},
         description=f"The site takes {whole['words']} a year ({whole['spread']}), "
         f"{rows[0]['share']} of it for {rows[0]['name']}.",
     )
@@ -129,7 +130,7 @@ def carbon(outlook: SiteOutlook) -> Spec | None:
         rows,
         "kg",
         title="carbon a year",
-        told={"name": "of", "words": "a year", "spread": "80 %"},
+        titles={"name": "of", "words": "a year", "spread": "80 %"},
         description=f"In a year the site emits {said}.",
     )
 
@@ -157,14 +158,14 @@ def _parts(
     dimension: str,
     *,
     title: str,
-    told: Mapping[str, str],
+    titles: Mapping[str, str],
     description: str,
     coloured: bool = False,
 ) -> Spec:
     """Rows of names with a bar, its interval and its number; all of it stays quiet."""
     longest = max(max(row["likely"], row.get("high", 0.0)) for row in rows)
     unit = unit_for([longest], dimension)
-    values = [_drawn(row, unit) for row in rows]
+    values = told([_drawn(row, unit) for row in rows], titles)
     each = bars("accent", "likely")
     if coloured:
         each["mark"] = {"type": "bar", "height": {"band": 0.7}}
@@ -177,7 +178,7 @@ def _parts(
         encoding={
             "y": name("name", [row["name"] for row in values]),
             "x": axis(f"{unit.titled(title)}; line: 80 %", 0.0, end, tickCount=4),
-            "tooltip": tooltip(told),
+            "tooltip": tooltip(titles),
         },
         layer=[
             over([row for row in values if row["name"] != "all"], each),
@@ -223,7 +224,7 @@ def years(outlook: SiteOutlook) -> Spec | None:
             "x": {"type": "ordinal", "title": "year", "axis": {"labelAngle": 0}},
             "y": {"type": "quantitative", "title": title},
         },
-        layer=[_stacks(), _worth(line)],
+        layer=[_stacks({row["kind"] for row in values}), _worth(line)],
     )
 
 
@@ -242,25 +243,31 @@ def _flows(one: MoneyYear, unit: Unit) -> list[Row]:
     ]
 
 
-def _stacks() -> Row:
-    told = {"year": "year", "kind": "money", "words": "amount", "books": "in the books at its end"}
+def _stacks(kinds: Collection[str]) -> Row:
+    seen = [called for called in FLOWS.values() if called in kinds]
+    titles = {
+        "year": "year",
+        "kind": "money",
+        "words": "amount",
+        "books": "in the books at its end",
+    }
     return {
         "mark": {"type": "bar", "width": {"band": 0.6}},
         "encoding": {
             "x": {"field": "year"},
             "y": number("money", stack="zero"),
-            "color": kind("kind", FLOWS.values()),
-            "tooltip": tooltip(told),
+            "color": kind("kind", seen),
+            "tooltip": tooltip(titles),
         },
     }
 
 
 def _worth(line: list[Row]) -> Row:
     at = {"x": {"field": "year"}, "y": number("worth")}
-    told = {"tooltip": tooltip({"year": "year", "words": "so far, worth now"})}
+    shown = {"tooltip": tooltip({"year": "year", "words": "so far, worth now"})}
     return over(
         line,
         {"mark": style("interval", "line", tooltip=False), "encoding": at},
-        dots("ring", {**at, **told}, size=40, filled=True),
+        dots("ring", {**at, **shown}, size=40, filled=True),
         words("words", at, look="strong", dy=-12),
     )

@@ -48,10 +48,9 @@ def online(plan: BuildPlan) -> Spec | None:
         description=f"A tenth of {count:,} accelerators is up by {clock.words(first.middle)} "
         f"({clock.spread(first)}), all by {clock.words(last.middle)} ({clock.spread(last)}).",
         encoding={
-            "x": clock.axis(),
             "y": axis(unit.titled("accelerators up; shade: 80 %"), 0.0, 1.06 * unit.of(count)),
         },
-        layer=_ramp(clock),
+        layer=[clock.frame(), *_ramp(clock)],
     )
 
 
@@ -105,8 +104,9 @@ def power(plan: BuildPlan) -> Spec | None:
         height=220,
         description=f"{_reached(months, 'power', needed, clock)}, "
         f"{_reached(months, 'halls', needed, clock)}; {said}.",
-        encoding={"x": clock.axis(), "y": axis(unit.titled("power"), 0.0, top)},
+        encoding={"y": axis(unit.titled("power"), 0.0, top)},
         layer=[
+            clock.frame(),
             {
                 "mark": {"type": "line", "point": {"size": 30}},
                 "encoding": {**place, "color": colour, "tooltip": told},
@@ -169,10 +169,10 @@ def growing(plan: BuildPlan) -> Spec | None:
         + ".",
         encoding={
             "y": name("name", list(ends)),
-            "x": clock.axis(),
             "tooltip": tooltip({"name": "the run", "words": "ends"}),
         },
         layer=[
+            clock.frame(),
             {
                 "mark": style("soft", "bar", height=6),
                 "encoding": {"x": clock.field("begin"), "x2": {"field": "end"}},

@@ -60,7 +60,7 @@ function end() {
 }
 
 document.addEventListener("htmx:beforeSend", (event) => {
-  begin(event.detail.elt, event.detail.requestConfig.path);
+  begin(event.detail.elt, event.detail.pathInfo.finalRequestPath);
 });
 for (const name of ["htmx:afterRequest", "htmx:sendAbort", "htmx:sendError"]) {
   document.addEventListener(name, end);
@@ -89,6 +89,11 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 // The address holds the whole state: going back asks for it again.
 window.addEventListener("popstate", () => location.reload());
+
+// On a narrow page an answer comes before the form that it is the answer to.
+if (matchMedia("(max-width: 56rem)").matches && document.querySelector(".found")) {
+  document.querySelector(".asking").open = false;
+}
 
 drawAll(document);
 mount(document);
