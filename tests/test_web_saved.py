@@ -218,7 +218,7 @@ def test_a_launch_is_what_the_command_writes_and_nothing_is_written(served, tmp_
     ("path", "query", "said"),
     [
         ("/launch", {"plan": "small.json"}, "name the tool that runs it with --to: megatron"),
-        ("/launch", {"to": "megatron"}, "plan is not said"),
+        ("/launch", {"to": "megatron"}, "plan is missing"),
         ("/launch", {"plan": "small.json", "to": "vllm"}, "a plan for training"),
         ("/launch", {"plan": "small.json", "to": "megatron", "per-host": "two"}, "--per-host is"),
         ("/saved/plan", {"plan": "prices.toml"}, "not a saved plan"),

@@ -109,7 +109,7 @@ def _whole(asked: Asked, name: str) -> int:
 def _named(asked: Asked, field: str) -> Path:
     """The file that a field names."""
     if not asked.said.get(field):
-        raise InputError(f"{field} is not said: name one of the folder that is served")
+        raise InputError(f"{field} is missing: name one of the folder that is served")
     path = Path(asked.said[field].strip())
     if not path.is_file():
         raise InputError(f"{field} is {str(path)!r}, but there is no such file in the folder")
