@@ -9,8 +9,9 @@ from clusterwright.buildout.plan import BuildPlan
 from clusterwright.cli.answers import Answer
 from clusterwright.fleet.records import RunOutlook
 from clusterwright.report.pictures import buildout, goodput, money, ramping
+from clusterwright.report.shown.picture import drawn
 from clusterwright.site.outlook import SiteOutlook
-from clusterwright.web.view import Link, View, address, drawn, view_of
+from clusterwright.web.view import Link, View, address, view_of
 
 Said = Mapping[str, str]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 from clusterwright.cli.answers import Answer
-from clusterwright.report.pictures import candidates, latencies, regions
-from clusterwright.report.pictures.account import account
-from clusterwright.report.pictures.front import serving_front as front
+from clusterwright.report.pictures import candidates, regions
 from clusterwright.report.pictures.links import serving_link
+from clusterwright.report.shown import serving as shown
+from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.serving.fleet import FleetPlan
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
-from clusterwright.web.view import Link, Picture, View, address, drawn, view_of
+from clusterwright.web.view import Link, View, address, view_of
 
 Said = Mapping[str, str]
 
@@ -22,12 +22,7 @@ def plan(found: Answer, said: Said) -> View:
     made = cast("ServingPlan", found.value)
     return view_of(
         found,
-        pictures=[
-            *_of_estimate(made.best, made.question),
-            *drawn("What one user sees against what an accelerator gives", front(made, asked=said)),
-            *drawn("Others that keep the promise", candidates.candidates(made)),
-            *_of_account(made),
-        ],
+        pictures=shown.of_plan(made, said),
         links=[
             *(
                 Link(
@@ -46,7 +41,7 @@ def estimate(found: Answer, said: Said) -> View:
     made = cast("ServingEstimate", found.value)
     question = cast("ServingQuestion", found.seen["question"])
     link = Link(text="The best deployment instead", href=address("/plan/serve", _of_load(said)))
-    return view_of(found, pictures=_of_estimate(made, question), links=[link])
+    return view_of(found, pictures=shown.of_estimate(question, made), links=[link])
 
 
 def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
@@ -63,18 +58,6 @@ def fleet(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are
         pictures += drawn("Replicas by region", regions.replicas(made))
         pictures += drawn("What each region serves", regions.rates(made))
     return view_of(found, pictures=pictures)
-
-
-def _of_estimate(made: ServingEstimate, question: ServingQuestion) -> Iterator[Picture]:
-    yield from drawn(
-        "What users wait for, against the promise", latencies.latencies(made, question.workload)
-    )
-    yield from drawn("Where a step of decoding goes", latencies.step_parts(made))
-
-
-def _of_account(made: ServingPlan) -> Iterator[Picture]:
-    if made.account is not None:
-        yield from drawn("What it draws, emits and costs", account(made.account))
 
 
 def _role(role: str) -> str:

@@ -6,18 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from clusterwright.cli.answers import Answer
-from clusterwright.report.cluster_map import cluster_map
 from clusterwright.report.pictures.comparison import comparison
-from clusterwright.report.pictures.front import front
 from clusterwright.report.pictures.links import training_link
-from clusterwright.report.pictures.memory import memory
-from clusterwright.report.pictures.theme import PHONE
-from clusterwright.report.pictures.waterfall import waterfall
+from clusterwright.report.shown import training as shown
+from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.report.timeline_columns import timeline_words
 from clusterwright.simulation.step import Played
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
-from clusterwright.web.view import Link, Picture, View, address, drawn, view_of
+from clusterwright.web.view import Link, View, address, view_of
 
 Said = Mapping[str, str]
 
@@ -27,14 +24,7 @@ def plan(found: Answer, said: Said) -> View:
     made = cast("TrainingPlan", found.value)
     return view_of(
         found,
-        pictures=[
-            *_of_step(made.best),
-            *drawn(
-                "Other strategies: a point is a strategy, and leads to its estimate",
-                front(made, asked=said),
-            ),
-            *_of_machine(made.question, made.best),
-        ],
+        pictures=shown.of_plan(made, said),
         links=[
             Link(
                 text="This strategy in depth",
@@ -66,7 +56,7 @@ def estimate(found: Answer, said: Said) -> View:
     question = cast("TrainingQuestion", found.seen["question"])
     return view_of(
         found,
-        pictures=[*_of_step(made), *_of_machine(question, made)],
+        pictures=shown.of_estimate(question, made),
         links=[
             Link(text="Played out, operation by operation", href=address("/simulate/train", said)),
             Link(text="The best strategy instead", href=address("/plan/train", _of_job(said))),
@@ -84,19 +74,6 @@ def simulation(found: Answer, said: Said) -> View:
     )
     link = Link(text="The estimate of this step", href=address("/estimate/train", said))
     return view_of(found, pictures=[timeline], links=[link])
-
-
-def _of_step(made: TrainingEstimate) -> Iterator[Picture]:
-    yield from drawn("Where the step goes, from peak to achieved", waterfall(made))
-    yield from drawn("Memory of each pipeline stage against its limit", memory(made))
-
-
-def _of_machine(question: TrainingQuestion, made: TrainingEstimate) -> Iterator[Picture]:
-    yield Picture(
-        title="The machine, and which accelerators work together",
-        svg=cluster_map(question.cluster, made.strategy),
-        narrow=cluster_map(question.cluster, made.strategy, width=PHONE),
-    )
 
 
 JOB = (
