@@ -25,9 +25,7 @@ FRONT_LINES = 8
 def plan_text(plan: ServingPlan) -> str:
     """A plan: what to set up, what users get, what else would do."""
     question = plan.question
-    lines = [*question_lines(question), "", "Best deployment", *estimate_lines(plan.best, question)]
-    lines += service_lines(plan.account) if plan.account else []
-    lines += _room(plan)
+    lines = [*question_lines(question), "", "Best deployment", *decision_lines(plan)]
     lines += ["", *_parts(plan.best)]
     if plan.alternatives:
         lines += ["", "Others that keep the promise", *_alternatives(plan)]
@@ -35,6 +33,13 @@ def plan_text(plan: ServingPlan) -> str:
     lines += _front(plan)
     lines += ["", f"{plan.evaluated} deployments fit, {plan.refused} do not; {plan.played} played"]
     return "\n".join(lines) + "\n"
+
+
+def decision_lines(plan: ServingPlan) -> list[str]:
+    """What a person decides on: the replicas, what users get, what it takes."""
+    lines = estimate_lines(plan.best, plan.question)
+    lines += service_lines(plan.account) if plan.account else []
+    return lines + _room(plan)
 
 
 def estimate_text(question: ServingQuestion, found: ServingEstimate) -> str:

@@ -194,14 +194,7 @@ def plan_text(plan: TrainingPlan) -> str:
     """A plan: decision, reasons, runners-up, front, and why the rest lost."""
     blocks = [
         question_lines(plan.question),
-        [
-            "Best plan",
-            *headline_lines(plan.best),
-            *_pipeline_lines(plan.best),
-            *_idle_lines(plan.question, plan.best),
-            *_totals_lines(plan),
-            *(account_lines(plan.account, plan.question.site) if plan.account else ()),
-        ],
+        ["Best plan", *decision_lines(plan)],
         waterfall_lines(plan.best),
         memory_lines(plan.best.stages, plan.best.memory_limit),
     ]
@@ -209,6 +202,17 @@ def plan_text(plan: TrainingPlan) -> str:
         blocks.append(_alternative_lines(plan))
     blocks += [_sweep_lines(plan), _front_lines(plan), _rejected_lines(plan)]
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def decision_lines(plan: TrainingPlan) -> list[str]:
+    """What a person decides on: the strategy, what it does, what the whole run takes."""
+    return [
+        *headline_lines(plan.best),
+        *_pipeline_lines(plan.best),
+        *_idle_lines(plan.question, plan.best),
+        *_totals_lines(plan),
+        *(account_lines(plan.account, plan.question.site) if plan.account else ()),
+    ]
 
 
 def _totals_lines(plan: TrainingPlan) -> list[str]:

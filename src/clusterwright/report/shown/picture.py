@@ -11,10 +11,12 @@ from clusterwright.records import Record
 class Picture(Record, frozen=True, kw_only=True):
     """A picture: a Vega-Lite ``spec``, an ``svg`` (and one for narrow pages), or a timeline.
 
-    ``columns``: the address of the timeline's operations.
+    ``columns``: the address of the timeline's operations. ``said``: what is seen, in sentences with
+    numbers.
     """
 
     title: str
+    said: str = ""
     spec: dict[str, Any] | None = None
     svg: str = ""
     narrow: str = ""
@@ -31,7 +33,7 @@ class Picture(Record, frozen=True, kw_only=True):
 def drawn(title: str, spec: dict[str, Any] | None, note: str = "") -> Iterator[Picture]:
     """The picture, if there is anything to draw."""
     if spec is not None:
-        yield Picture(title=title, spec=spec, note=note)
+        yield Picture(title=title, said=spec["description"], spec=spec, note=note)
 
 
 def _named(row: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusterwright.report.cluster_map import cluster_map
+from clusterwright.report.cluster_map import cluster_map, map_words
 from clusterwright.report.pictures.front import front
 from clusterwright.report.pictures.links import Asked
 from clusterwright.report.pictures.memory import memory
@@ -41,6 +41,7 @@ def _of_step(made: TrainingEstimate) -> Iterator[Picture]:
 def _of_machine(question: TrainingQuestion, made: TrainingEstimate) -> Picture:
     return Picture(
         title="The machine, and which accelerators work together",
+        said=" ".join(map_words(question.cluster, made.strategy)),
         svg=cluster_map(question.cluster, made.strategy),
         narrow=cluster_map(question.cluster, made.strategy, width=PHONE),
     )

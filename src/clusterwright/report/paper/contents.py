@@ -1,0 +1,168 @@
+"""What a report says of a plan, before it has a form."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from shlex import quote
+from typing import TypeVar
+
+import msgspec
+
+from clusterwright.records import Record
+from clusterwright.report import serving_text, text
+from clusterwright.report.labelled import Labelled, about, labelled
+from clusterwright.report.shown import serving as serving_pictures
+from clusterwright.report.shown import training as training_pictures
+from clusterwright.report.shown.picture import Picture
+from clusterwright.saving import encode_plan
+from clusterwright.serving.plan import ServingPlan
+from clusterwright.training.plan import TrainingPlan
+
+Plan = TrainingPlan | ServingPlan
+T = TypeVar("T", bound=Record)
+
+ASSUMED = "assumed: "
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+"""Letters that are not seen but move, hide or turn others around, and the breaks of lines."""
+
+
+class Basis(Record, frozen=True, kw_only=True):
+    """One thing that a plan rests on, and what is said of it."""
+
+    label: str
+    said: tuple[str, ...]
+
+
+class Paper(Record, frozen=True, kw_only=True):
+    """All that a report says, in its order.
+
+    ``kind``: what was planned. ``title``, ``asked``: the question. ``figures``: the decision, in
+    the words of the command line. ``pictures``: the reasons. ``bases``: what it rests on.
+    ``words``: everything, as the command line prints it. ``replay``: the command that computes it
+    again.
+    """
+
+    kind: str
+    title: str
+    asked: tuple[str, ...]
+    figures: tuple[Labelled, ...]
+    pictures: tuple[Picture, ...]
+    bases: tuple[Basis, ...]
+    words: str
+    replay: str
+
+
+def paper_of(plan: Plan, *, file: str = "plan.json") -> Paper:
+    """Write down what is to be said of a plan.
+
+    Parameters
+    ----------
+    plan
+        For training or for serving.
+    file
+        What its file is called, for whoever computes it again.
+    """
+    digest = sha256(encode_plan(plan)).hexdigest()
+    plan = seen(plan)
+    name = UNSEEN.sub("\N{REPLACEMENT CHARACTER}", file)
+    file_basis = Basis(label="saved plan", said=(f"{name}, SHA-256 {digest}",))
+    found = _serving(plan) if isinstance(plan, ServingPlan) else _training(plan)
+    return msgspec.structs.replace(
+        found, bases=(*found.bases, file_basis), replay=f"clusterwright replay {quote(name)}"
+    )
+
+
+def seen(plan: T) -> T:
+    """Return a record whose texts hold nothing that is not seen: no breaks, no hidden letters.
+
+    A name from somebody's file can then neither start a line of its own nor turn its neighbours
+    around.
+    """
+    found: T = msgspec.convert(_seen(msgspec.to_builtins(plan)), type(plan))
+    return found
+
+
+def _seen(value: object) -> object:
+    if isinstance(value, str):
+        return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value)
+    if isinstance(value, dict):
+        return {_seen(key): _seen(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_seen(one) for one in value]
+    return value
+
+
+def figures_of(lines: list[str]) -> tuple[Labelled, ...]:
+    """Read the decision's lines; what was assumed is said elsewhere."""
+    found = []
+    for one in labelled("\n".join(lines)):
+        start = next((i for i, line in enumerate(one.more) if line.startswith(ASSUMED)), None)
+        found.append(msgspec.structs.replace(one, more=one.more[:start]))
+    return tuple(found)
+
+
+def _training(plan: TrainingPlan) -> Paper:
+    title, *asked = about("\n".join(text.question_lines(plan.question)))
+    question = plan.question
+    like = plan.best.likeness
+    low, high = f"{like.low:.2f}", f"{like.high:.2f}"
+    alike = f"80 % of {_runs(like.rows, like.sources)} ({like.description}) took {low} to {high} "
+    return Paper(
+        kind="Training plan",
+        title=title,
+        asked=tuple(one for one in asked if not one.startswith(ASSUMED)),
+        figures=figures_of(text.decision_lines(plan)),
+        pictures=tuple(training_pictures.of_plan(plan)),
+        bases=(
+            *_assumed(question.assumed + (question.site.assumed if question.site else ())),
+            Basis(label="measured runs", said=(f"{alike}times as long as predicted",)),
+            Basis(label="framework", said=(question.software.name,)),
+            Basis(label="kernels", said=(question.profile.name,)),
+            *_made(plan),
+        ),
+        words=text.plan_text(plan).rstrip("\n") + "\n",
+        replay="",
+    )
+
+
+def _serving(plan: ServingPlan) -> Paper:
+    title, *asked = about("\n".join(serving_text.question_lines(plan.question)))
+    alike = tuple(
+        f"{one.sort}: 80 % of {_runs(one.rows, one.sources)} came out at {one.low:.2f} to "
+        f"{one.high:.2f} times what was predicted"
+        for one in plan.best.intervals
+    )
+    return Paper(
+        kind="Serving plan",
+        title=title,
+        asked=tuple(one for one in asked if not one.startswith(ASSUMED)),
+        figures=figures_of(serving_text.decision_lines(plan)),
+        pictures=tuple(serving_pictures.of_plan(plan)),
+        bases=(
+            *_assumed(plan.question.assumed),
+            *((Basis(label="measured runs", said=alike),) if alike else ()),
+            Basis(label="engine", said=(plan.question.engine.name,)),
+            *_made(plan),
+        ),
+        words=serving_text.plan_text(plan),
+        replay="",
+    )
+
+
+def _assumed(assumed: tuple[str, ...]) -> tuple[Basis, ...]:
+    return (Basis(label="assumed", said=assumed),) if assumed else ()
+
+
+def _made(plan: Plan) -> tuple[Basis, ...]:
+    return (
+        Basis(label="version", said=(f"clusterwright {plan.version}",)),
+        Basis(label="catalogue", said=(plan.catalogue,)),
+    )
+
+
+def _runs(rows: int, sources: int) -> str:
+    if not rows:
+        return "all measured runs"
+    return f"{rows:,} measured runs of {sources:,} source{'s' if sources != 1 else ''}"
+
