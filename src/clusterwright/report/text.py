@@ -9,7 +9,7 @@ from clusterwright.model.parameters import count_parameters
 from clusterwright.report.account_text import account_lines
 from clusterwright.report.folding import fold
 from clusterwright.strategy import Strategy
-from clusterwright.training.estimate import StageMemory, TrainingEstimate
+from clusterwright.training.estimate import RESIDENT, StageMemory, TrainingEstimate
 from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.rules import RULES
@@ -167,6 +167,7 @@ def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
     shown = sorted({0, fullest, len(stages) // 2, head, len(stages) - 1})
     stages = [stages[index] for index in shown]
     names = [name for name in stages[0].parts if any(s.parts[name] >= 2**20 for s in stages)]
+    names.sort(key=lambda name: RESIDENT.index(name) if name in RESIDENT else len(RESIDENT))
     header = ["Memory, GiB", *[f"stage {stage.rank}" for stage in stages]]
     rows = [[name, *[gigabytes(stage.parts[name]) for stage in stages]] for name in names]
     rows.append(["total", *[gigabytes(stage.total) for stage in stages]])

@@ -123,6 +123,11 @@ MEANINGS = {
 
 ACTIVATIONS = ("attention", "feed-forward", "experts", "layer inputs")
 """Parts of a rank's memory that come with a forward and go with its backward."""
+RESIDENT = (
+    *("weights", "gradients", "optimizer", "adapters", *ACTIVATIONS, "recompute"),
+    *("communication", "logits", "gathered", "reserve"),
+)
+"""Parts of a rank's memory in the order in which they are told; a saved plan has them by name."""
 
 
 def memory_limit(machine: Machine) -> float:

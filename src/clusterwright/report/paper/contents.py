@@ -16,7 +16,9 @@ from clusterwright.report.shown import serving as serving_pictures
 from clusterwright.report.shown import training as training_pictures
 from clusterwright.report.shown.picture import Picture
 from clusterwright.saving import encode_plan
+from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.plan import ServingPlan
+from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan
 
 Plan = TrainingPlan | ServingPlan
@@ -105,9 +107,6 @@ def figures_of(lines: list[str]) -> tuple[Labelled, ...]:
 def _training(plan: TrainingPlan) -> Paper:
     title, *asked = about("\n".join(text.question_lines(plan.question)))
     question = plan.question
-    like = plan.best.likeness
-    low, high = f"{like.low:.2f}", f"{like.high:.2f}"
-    alike = f"80 % of {_runs(like.rows, like.sources)} ({like.description}) took {low} to {high} "
     return Paper(
         kind="Training plan",
         title=title,
@@ -116,7 +115,7 @@ def _training(plan: TrainingPlan) -> Paper:
         pictures=tuple(training_pictures.of_plan(plan)),
         bases=(
             *_assumed(question.assumed + (question.site.assumed if question.site else ())),
-            Basis(label="measured runs", said=(f"{alike}times as long as predicted",)),
+            Basis(label="measured runs", said=(_alike("times of steps", plan.best.likeness),)),
             Basis(label="framework", said=(question.software.name,)),
             Basis(label="kernels", said=(question.profile.name,)),
             *_made(plan),
@@ -128,11 +127,7 @@ def _training(plan: TrainingPlan) -> Paper:
 
 def _serving(plan: ServingPlan) -> Paper:
     title, *asked = about("\n".join(serving_text.question_lines(plan.question)))
-    alike = tuple(
-        f"{one.sort}: 80 % of {_runs(one.rows, one.sources)} came out at {one.low:.2f} to "
-        f"{one.high:.2f} times what was predicted"
-        for one in plan.best.intervals
-    )
+    alike = tuple(_alike(one.sort, one) for one in plan.best.intervals)
     return Paper(
         kind="Serving plan",
         title=title,
@@ -151,7 +146,7 @@ def _serving(plan: ServingPlan) -> Paper:
 
 
 def _assumed(assumed: tuple[str, ...]) -> tuple[Basis, ...]:
-    return (Basis(label="assumed", said=assumed),) if assumed else ()
+    return (Basis(label="assumed", said=("; ".join(assumed),)),) if assumed else ()
 
 
 def _made(plan: Plan) -> tuple[Basis, ...]:
@@ -161,8 +156,13 @@ def _made(plan: Plan) -> tuple[Basis, ...]:
     )
 
 
-def _runs(rows: int, sources: int) -> str:
-    if not rows:
-        return "all measured runs"
-    return f"{rows:,} measured runs of {sources:,} source{'s' if sources != 1 else ''}"
+def _alike(what: str, group: IntervalGroup | ServingInterval) -> str:
+    """How runs alike came out against what was predicted."""
+    said = f"{what}: measured were {group.low:.2f} to {group.high:.2f} times what was predicted"
+    runs, sources = (_counted(group.rows, "run"), _counted(group.sources, "source"))
+    which = f", {group.description}" if isinstance(group, IntervalGroup) else ""
+    return f"{said}, in 80 % of runs alike ({runs} of {sources}{which})"
 
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -75,5 +75,5 @@ def _based(one: Basis) -> str:
 
 
 def _figure(one: Picture) -> Iterator[str]:
-    yield f"<figure><figcaption><b>{escape(one.title)}</b> {escape(one.said)}</figcaption>"
-    yield f'<div class="drawn">{svg_of(one)}</div></figure>'
+    yield f"<figure><figcaption><b>{escape(one.title)}</b> {escape(one.caption)}</figcaption>"
+    yield f'<div class="drawn" tabindex="0">{svg_of(one)}</div></figure>'

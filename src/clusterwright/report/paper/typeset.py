@@ -63,7 +63,12 @@ def _data(paper: Paper) -> dict[str, Any]:
             for one in paper.figures
         ],
         "pictures": [
-            {"title": one.title, "said": one.said, "svg": svg_of(one, font=FONT)}
+            {
+                "title": one.title,
+                "caption": one.caption,
+                "said": one.said,
+                "svg": svg_of(one, font=FONT),
+            }
             for one in paper.pictures
         ],
         "bases": [

@@ -24,6 +24,11 @@ class Picture(Record, frozen=True, kw_only=True):
     note: str = ""
 
     @property
+    def caption(self) -> str:
+        """What is said below the title: an ``svg`` has its words in itself."""
+        return self.said if self.spec is not None else ""
+
+    @property
     def links(self) -> list[tuple[str, str]]:
         """Where its points lead, in words, for those who do not point."""
         rows = self.spec["data"].get("values", ()) if self.spec and "data" in self.spec else ()

@@ -21,7 +21,7 @@ def of_plan(made: TrainingPlan, asked: Asked | None = None) -> Iterator[Picture]
     yield from drawn(
         "Other strategies: a point is a strategy, and leads to its estimate"
         if asked is not None
-        else "Other strategies: a point is a strategy",
+        else "Other strategies, each a point",
         front(made, asked=asked),
     )
     yield _of_machine(made.question, made.best)
