@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from shlex import quote
-from typing import TypeVar
 
 import msgspec
 
 from clusterwright.records import Record
 from clusterwright.report import serving_text, text
-from clusterwright.report.labelled import Labelled, about, labelled
+from clusterwright.report.labelled import Labelled, about
 from clusterwright.report.shown import serving as serving_pictures
 from clusterwright.report.shown import training as training_pictures
 from clusterwright.report.shown.picture import Picture
+from clusterwright.report.shown.words import ASSUMED, figures_of, seen, seen_text
 from clusterwright.saving import encode_plan
 from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.plan import ServingPlan
@@ -22,11 +21,6 @@ from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan
 
 Plan = TrainingPlan | ServingPlan
-T = TypeVar("T", bound=Record)
-
-ASSUMED = "assumed: "
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
-"""Letters that are not seen but move, hide or turn others around, and the breaks of lines."""
 
 
 class Basis(Record, frozen=True, kw_only=True):
@@ -67,41 +61,12 @@ def paper_of(plan: Plan, *, file: str = "plan.json") -> Paper:
     """
     digest = sha256(encode_plan(plan)).hexdigest()
     plan = seen(plan)
-    name = UNSEEN.sub("\N{REPLACEMENT CHARACTER}", file)
+    name = seen_text(file)
     file_basis = Basis(label="saved plan", said=(f"{name}, SHA-256 {digest}",))
     found = _serving(plan) if isinstance(plan, ServingPlan) else _training(plan)
     return msgspec.structs.replace(
         found, bases=(*found.bases, file_basis), replay=f"clusterwright replay {quote(name)}"
     )
-
-
-def seen(plan: T) -> T:
-    """Return a record whose texts hold nothing that is not seen: no breaks, no hidden letters.
-
-    A name from somebody's file can then neither start a line of its own nor turn its neighbours
-    around.
-    """
-    found: T = msgspec.convert(_seen(msgspec.to_builtins(plan)), type(plan))
-    return found
-
-
-def _seen(value: object) -> object:
-    if isinstance(value, str):
-        return UNSEEN.sub("\N{REPLACEMENT CHARACTER}", value)
-    if isinstance(value, dict):
-        return {_seen(key): _seen(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_seen(one) for one in value]
-    return value
-
-
-def figures_of(lines: list[str]) -> tuple[Labelled, ...]:
-    """Read the decision's lines; what was assumed is said elsewhere."""
-    found = []
-    for one in labelled("\n".join(lines)):
-        start = next((i for i, line in enumerate(one.more) if line.startswith(ASSUMED)), None)
-        found.append(msgspec.structs.replace(one, more=one.more[:start]))
-    return tuple(found)
 
 
 def _training(plan: TrainingPlan) -> Paper:

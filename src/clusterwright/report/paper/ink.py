@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.report import cluster_map
-from clusterwright.report.pictures.theme import DARK, LIGHT, config
+from clusterwright.report.pictures.theme import DARK, LIGHT, Colours, config
 from clusterwright.report.shown.picture import Picture
 
+Part = TypeVar("Part")
 WIDE: Final = 720
 """Width that pictures are drawn at. [px]"""
 ONLY_SEEN_ON_PAGES: Final = ("href", "tooltip")
@@ -74,7 +75,7 @@ def dark_rules() -> str:
     )
 
 
-def _flat(colours: Any) -> list[str]:
+def _flat(colours: Colours) -> list[str]:
     return [one for part in colours for one in ([part] if isinstance(part, str) else part)]
 
 
@@ -84,12 +85,15 @@ def _compiled(spec: dict[str, Any]) -> str:
     except ModuleNotFoundError:
         raise MissingExtraError("drawing pictures", "vl-convert-python") from None
     themed = {**config(dark=False), "aria": False}
-    drawn: str = vegalite_to_svg({**_still(spec), "width": WIDE, "config": themed})
+    drawn: str = vegalite_to_svg(_still({**spec, "width": WIDE, "config": themed}))
     return _PRECISE.sub(r"\1", drawn)
 
 
-def _still(part: Any) -> Any:
+def _still(part: Part) -> Part:
     """Leave out what only a page that is pointed at can use."""
+    found: object = part
     if isinstance(part, dict):
-        return {key: _still(one) for key, one in part.items() if key not in ONLY_SEEN_ON_PAGES}
-    return [_still(one) for one in part] if isinstance(part, list) else part
+        found = {key: _still(one) for key, one in part.items() if key not in ONLY_SEEN_ON_PAGES}
+    elif isinstance(part, list):
+        found = [_still(one) for one in part]
+    return cast("Part", found)
