@@ -47,10 +47,10 @@ def write_bytes(path: Path, encoded: bytes) -> None:
         raise InputError(f"cannot save to the folder {str(path)!r}: name a file, such as plan.json")
     if not path.parent.is_dir():
         raise InputError(f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}")
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(encoded)  # a device or a pipe: never put a file in its place
+    if path.exists() and not path.is_file():
+        path.write_bytes(encoded)  # a device or a pipe: never put a file in its place
         return
+    target = path.resolve()
     temporary = target.with_name(target.name + ".part")
     try:
         temporary.write_bytes(encoded)

@@ -40,7 +40,7 @@ def report_plan(plan: Plan, to: str = "html", *, file: str = "plan.json") -> byt
 
 def write_report(
     plan: Plan, path: Path, *, to: str = "", file: str = "plan.json", overwrite: bool = False
-) -> str:
+) -> int:
     """Write a report; nothing that is there is replaced unless that is asked for.
 
     Parameters
@@ -58,7 +58,7 @@ def write_report(
 
     Returns
     -------
-    The form it was written in.
+    How long it is. [B]
 
     Raises
     ------
@@ -68,8 +68,9 @@ def write_report(
     form = form_of(path, to)
     if path.is_file() and not overwrite:
         raise InputError(f"{str(path)!r} is there: name another file, or give --overwrite")
-    write_bytes(path, report_plan(plan, form, file=file))
-    return form
+    made = report_plan(plan, form, file=file)
+    write_bytes(path, made)
+    return len(made)
 
 
 def form_of(path: Path | None, to: str = "") -> str:

@@ -42,7 +42,7 @@ def html_of(paper: Paper) -> bytes:
         "<h2>The decision</h2>",
         *_table(map(_decided, paper.figures)),
         "<h2>The reasons</h2>",
-        *(line for one in paper.pictures for line in _figure(one)),
+        *(line for i, one in enumerate(paper.pictures) for line in _figure(one, i)),
         "<h2>What it rests on</h2>",
         *_table(map(_based, paper.bases)),
         "<h2>How to compute it again</h2>",
@@ -74,6 +74,6 @@ def _based(one: Basis) -> str:
     return f"<tr><th scope=row>{escape(one.label)}<td>{said}"
 
 
-def _figure(one: Picture) -> Iterator[str]:
+def _figure(one: Picture, number: int) -> Iterator[str]:
     yield f"<figure><figcaption><b>{escape(one.title)}</b> {escape(one.caption)}</figcaption>"
-    yield f'<div class="drawn" tabindex="0">{svg_of(one)}</div></figure>'
+    yield f'<div class="drawn" tabindex="0">{svg_of(one, number=number)}</div></figure>'

@@ -25,6 +25,7 @@ _USELESS: Final = re.compile(
     r'|aria-roledescription="[^"]*"|aria-hidden="[^"]*"|class="[^"]*"|stroke-miterlimit="10")'
 )
 _EMPTY: Final = re.compile(r'<path(?: [a-z-]+="[^"]*")* d="(?:M0,0h0v0h0Z)?"[^>]*/>')
+_NAME: Final = re.compile(r'(?<= id=")|(?<="url\(#)')
 _HEAD: Final = re.compile(r"<svg[^>]*>")
 _PRECISE: Final = re.compile(r"(\d+\.\d{2})\d+")
 
@@ -36,13 +37,15 @@ class MissingExtraError(ClusterwrightError):
         super().__init__(f"{what} needs {library}: {EXTRA}")
 
 
-def svg_of(picture: Picture, *, font: str = "") -> str:
+def svg_of(picture: Picture, *, number: int = 0, font: str = "") -> str:
     """Draw a picture as an SVG element that stands alone.
 
     Parameters
     ----------
     picture
         With a ``spec`` or an ``svg``.
+    number
+        Of the picture in its file, which keeps its inner names apart from those of others.
     font
         Family of its words; "" leaves it to what is around.
 
@@ -61,7 +64,8 @@ def svg_of(picture: Picture, *, font: str = "") -> str:
         f'aria-label="{escape(picture.said or picture.title)}">'
     )
     body = _EMPTY.sub("", _USELESS.sub("", _HEAD.sub("", drawn, count=1)))
-    return head + re.sub(r"<(title|desc)>.*?</\1>\n?", "", body, flags=re.DOTALL)
+    body = re.sub(r"<(title|desc)>.*?</\1>\n?", "", body, flags=re.DOTALL)
+    return head + _NAME.sub(rf"\g<0>p{number}-", body)
 
 
 def dark_rules() -> str:

@@ -18,7 +18,9 @@ FONT = "Libertinus Serif"
 """Comes with Typst, so that a paper looks alike everywhere."""
 POINTS_PER_INCH = 144.0
 """Of a picture: 1,190 pixels across."""
-_LONG = re.compile(r"\S{40}(?=\S)")
+_LONG = re.compile(r"\S{65,}")
+"""Longer than a hash, which must be copied whole."""
+_PIECE = re.compile(r".{16}(?=.)")
 _BREAK = "\N{ZERO WIDTH SPACE}"
 
 
@@ -83,4 +85,4 @@ def _data(paper: Paper) -> dict[str, Any]:
 
 def _breakable(text: str) -> str:
     """Text whose longest words may be broken, so that none runs off the page."""
-    return _LONG.sub(lambda found: found[0] + _BREAK, text)
+    return _LONG.sub(lambda long: _PIECE.sub(rf"\g<0>{_BREAK}", long[0]), text)
