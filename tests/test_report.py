@@ -28,6 +28,8 @@ from clusterwright.report.cluster_map import DARK
 from clusterwright.report.paper.api import report_plan
 from clusterwright.report.paper.contents import paper_of
 from clusterwright.report.paper.ink import dark_rules, svg_of
+from clusterwright.report.pictures.theme import picture as picture_of
+from clusterwright.report.shown.picture import Picture
 from clusterwright.saving import save_plan
 from clusterwright.serving.plan import ServingPlan
 
@@ -115,6 +117,16 @@ def test_inner_names_of_pictures_are_apart(plan):
     assert set(re.findall(r"url\(#([^)]*)\)", page)) <= set(names)
 
 
+def test_words_of_a_picture_stay_as_they_were_written():
+    pytest.importorskip("vl_convert")
+    words = '1.23456 s id="a" class="b" "url(#c)'
+    spec = picture_of(
+        [{"name": words}], height=50, description="One word.", mark="text",
+        encoding={"text": {"field": "name", "type": "nominal"}},
+    )  # fmt: skip
+    assert Read(svg_of(Picture(title="", spec=spec))).text == words
+
+
 def test_every_colour_of_a_picture_has_one_for_the_dark():
     pytest.importorskip("vl_convert")
     rules = dark_rules()
@@ -162,12 +174,12 @@ def test_a_picture_is_one_sheet():
 
 
 @pytest.mark.parametrize("to", ["html", "md", "pdf"])
-def test_the_same_plan_gives_the_same_bytes(to):
+def test_the_same_plan_gives_the_same_bytes(plan, to):
     if to != "md":
         pytest.importorskip("vl_convert")
     if to == "pdf":
         pytest.importorskip("typst")
-    assert report_plan(training(), to) == report_plan(training(), to)
+    assert report_plan(plan, to) == report_plan(plan, to)
 
 
 def test_hostile_names_are_text_in_html(hostile):

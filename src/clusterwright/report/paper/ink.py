@@ -7,6 +7,7 @@ into those of the dark theme where one is.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from html import escape
 from typing import Any, Final, TypeVar, cast
 
@@ -17,7 +18,7 @@ from clusterwright.report.shown.picture import Picture
 
 Part = TypeVar("Part")
 WIDE: Final = 720
-"""Width that pictures are drawn at. [px]"""
+"""Width that pictures are usually drawn at. [px]"""
 ONLY_SEEN_ON_PAGES: Final = ("href", "tooltip")
 EXTRA: Final = "pip install 'clusterwright[report]'"
 _USELESS: Final = re.compile(
@@ -25,7 +26,9 @@ _USELESS: Final = re.compile(
     r'|aria-roledescription="[^"]*"|aria-hidden="[^"]*"|class="[^"]*"|stroke-miterlimit="10")'
 )
 _EMPTY: Final = re.compile(r'<path(?: [a-z-]+="[^"]*")* d="(?:M0,0h0v0h0Z)?"[^>]*/>')
-_NAME: Final = re.compile(r'(?<= id=")|(?<="url\(#)')
+_NAME: Final = re.compile(r'(?<= id=")[^"]*|(?<="url\(#)[^)]*')
+_ID: Final = re.compile(r'<[a-zA-Z]+(?: [a-zA-Z:-]+="[^"]*")*? id="([^"]*)"')
+_TAG: Final = re.compile(r"<[a-zA-Z][^<>]*>")
 _HEAD: Final = re.compile(r"<svg[^>]*>")
 _PRECISE: Final = re.compile(r"(\d+\.\d{2})\d+")
 
@@ -37,7 +40,7 @@ class MissingExtraError(ClusterwrightError):
         super().__init__(f"{what} needs {library}: {EXTRA}")
 
 
-def svg_of(picture: Picture, *, number: int = 0, font: str = "") -> str:
+def svg_of(picture: Picture, *, number: int = 0, width: float = WIDE, font: str = "") -> str:
     """Draw a picture as an SVG element that stands alone.
 
     Parameters
@@ -46,6 +49,8 @@ def svg_of(picture: Picture, *, number: int = 0, font: str = "") -> str:
         With a ``spec`` or an ``svg``.
     number
         Of the picture in its file, which keeps its inner names apart from those of others.
+    width
+        It is drawn at, where it is a ``spec``: words are smaller in what is drawn wider. [px]
     font
         Family of its words; "" leaves it to what is around.
 
@@ -54,7 +59,7 @@ def svg_of(picture: Picture, *, number: int = 0, font: str = "") -> str:
     MissingExtraError
         The extra ``report`` is not installed.
     """
-    drawn = _compiled(picture.spec) if picture.spec is not None else picture.svg
+    drawn = _compiled(picture.spec, width) if picture.spec is not None else picture.svg
     size = re.search(r'viewBox="([^"]*)"', drawn)
     assert size is not None, "every picture has a size"
     family = f' font-family="{escape(font)}"' if font else ""
@@ -63,9 +68,18 @@ def svg_of(picture: Picture, *, number: int = 0, font: str = "") -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img"{family} '
         f'aria-label="{escape(picture.said or picture.title)}">'
     )
-    body = _EMPTY.sub("", _USELESS.sub("", _HEAD.sub("", drawn, count=1)))
-    body = re.sub(r"<(title|desc)>.*?</\1>\n?", "", body, flags=re.DOTALL)
-    return head + _NAME.sub(rf"\g<0>p{number}-", body)
+    body = re.sub(r"<(title|desc)>.*?</\1>\n?", "", _HEAD.sub("", drawn, count=1), flags=re.DOTALL)
+    # Vega counts names on from picture to picture, as long as a process lives.
+    names = {old: f"p{number}-{i}" for i, old in enumerate(_ID.findall(body))}
+    return head + _TAG.sub(lambda tag: _lean(tag[0], names), body)
+
+
+def _lean(tag: str, names: Mapping[str, str]) -> str:
+    """A tag without what a file has no use for; what is written between tags stays as it is."""
+    if _EMPTY.fullmatch(tag):
+        return ""
+    short = _PRECISE.sub(r"\1", _USELESS.sub("", tag))
+    return _NAME.sub(lambda found: names.get(found[0], found[0]), short)
 
 
 def dark_rules() -> str:
@@ -83,14 +97,14 @@ def _flat(colours: Colours) -> list[str]:
     return [one for part in colours for one in ([part] if isinstance(part, str) else part)]
 
 
-def _compiled(spec: dict[str, Any]) -> str:
+def _compiled(spec: dict[str, Any], width: float) -> str:
     try:
         from vl_convert import vegalite_to_svg
     except ModuleNotFoundError:
         raise MissingExtraError("drawing pictures", "vl-convert-python") from None
     themed = {**config(dark=False), "aria": False}
-    drawn: str = vegalite_to_svg(_still({**spec, "width": WIDE, "config": themed}))
-    return _PRECISE.sub(r"\1", drawn)
+    drawn: str = vegalite_to_svg(_still({**spec, "width": width, "config": themed}))
+    return drawn
 
 
 def _still(part: Part) -> Part:

@@ -16,6 +16,8 @@ from clusterwright.report.paper.ink import MissingExtraError, svg_of
 Format = Literal["pdf", "png", "svg"]
 FONT = "Libertinus Serif"
 """Comes with Typst, so that a paper looks alike everywhere."""
+WIDE = 770.0
+"""Width that pictures are drawn at, so that three of them stand on most pages. [px]"""
 POINTS_PER_INCH = 144.0
 """Of a picture: 1,190 pixels across."""
 _LONG = re.compile(r"\S{65,}")
@@ -69,7 +71,7 @@ def _data(paper: Paper) -> dict[str, Any]:
                 "title": one.title,
                 "caption": one.caption,
                 "said": one.said,
-                "svg": svg_of(one, font=FONT),
+                "svg": svg_of(one, width=WIDE, font=FONT),
             }
             for one in paper.pictures
         ],
