@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,12 @@ def test_the_command_writes_beside_the_plan_and_says_where(capsys, saved):
     assert code == 0
     assert out.startswith(f"{saved.with_suffix('.html')}: html, ")
     assert saved.with_suffix(".html").read_bytes() == report_plan(training())
+
+
+def test_a_report_names_the_bytes_of_its_plan(capsys, saved):
+    assert run(capsys, saved, "--to", "md")[0] == 0
+    digest = sha256(saved.read_bytes()).hexdigest()
+    assert f"plan.json, SHA-256 {digest}" in saved.with_suffix(".md").read_text("utf-8")
 
 
 def test_the_form_goes_by_the_ending_of_the_file(capsys, saved):

@@ -124,6 +124,8 @@ def _made(plan: Plan) -> tuple[Basis, ...]:
 def _alike(what: str, group: IntervalGroup | ServingInterval) -> str:
     """How runs alike came out against what was predicted."""
     said = f"{what}: measured were {group.low:.2f} to {group.high:.2f} times what was predicted"
+    if not group.rows:
+        return f"{said}, in 80 % of runs alike"
     runs, sources = (_counted(group.rows, "run"), _counted(group.sources, "source"))
     which = f", {group.description}" if isinstance(group, IntervalGroup) else ""
     return f"{said}, in 80 % of runs alike ({runs} of {sources}{which})"
