@@ -53,6 +53,7 @@ MODULES = (
     "launch.records", "links", "model.config",
     "model.parameters", "observe.api", "observe.findings", "observe.records", "planner",
     "planner_build", "planner_limits", "planner_power", "planner_scorecard", "planner_sites",
+    "report.notebook", "report.paper.api",
     "saved_plans", "scorecard.records", "serving.server", "simulation.inputs",
     "simulation.refining",
     "simulation.step", "site.carbon", "site.climate", "site.cooling", "site.machine", "site.money",

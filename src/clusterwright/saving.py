@@ -21,7 +21,7 @@ def save_plan(plan: Record, path: Path) -> None:
     InputError
         When the path names no file that can be written.
     """
-    _write(path, encode_plan(plan))
+    write_bytes(path, encode_plan(plan))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,19 +32,25 @@ def write_text(path: Path, text: str) -> None:
     InputError
         When the path names no file that can be written.
     """
-    _write(path, text.encode())
+    write_bytes(path, text.encode())
 
 
-def _write(path: Path, encoded: bytes) -> None:
-    """Put bytes into a file by way of another beside it."""
+def write_bytes(path: Path, encoded: bytes) -> None:
+    """Put bytes into a file by way of another beside it; whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When the path names no file that can be written.
+    """
     if path.is_dir() or not path.name:
         raise InputError(f"cannot save to the folder {str(path)!r}: name a file, such as plan.json")
     if not path.parent.is_dir():
         raise InputError(f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}")
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(encoded)  # a device or a pipe: never put a file in its place
+    if path.exists() and not path.is_file():
+        path.write_bytes(encoded)  # a device or a pipe: never put a file in its place
         return
+    target = path.resolve()
     temporary = target.with_name(target.name + ".part")
     try:
         temporary.write_bytes(encoded)

@@ -63,6 +63,24 @@ FALLBACK = {
 }
 """Colours where no sheet of styles gives others, by class."""
 
+DARK = {
+    "tp": "#5b93e6",
+    "cp": "#4cb8b0",
+    "etp": "#93a5c9",
+    "ep": "#e3bd5a",
+    "dp": "#e8965a",
+    "pp": "#a687de",
+    "back": "#12161d",
+    "text": "#e6e9ef",
+    "soft": "#9aa5b5",
+    "tier": "#252d3a",
+    "unit": "#3b4554",
+    "free": "#1c222c",
+    "frame": "#e6e9ef",
+    "lead": "#7a8696",
+}
+"""The same on a dark ground, as the sheet of the pages has them."""
+
 
 class Grid(NamedTuple):
     """The squares of one level's row: ``each`` units a square, ``side`` and ``gap`` in [px]."""

@@ -41,6 +41,8 @@ class Labelled(Record, frozen=True, kw_only=True):
 def labelled(words: str) -> tuple[Labelled, ...]:
     """Read the first block of labelled lines, in order; none where there is no such block.
 
+    A line in brackets is an aside, and left out.
+
     >>> text = "  step time    5.46 s  (80 % interval 5.15 s to 6.29 s)"
     >>> text += chr(10) + 15 * " " + "like 40 runs"
     >>> one = labelled(text)[0]
@@ -48,7 +50,7 @@ def labelled(words: str) -> tuple[Labelled, ...]:
     ('step time', '5.46 s', '80 % interval 5.15 s to 6.29 s', ('like 40 runs',))
     """
     for block in _blocks(words):
-        lines = [line for line in block if line.startswith("  ")]
+        lines = [line for line in block if line.startswith("  ") and not line.startswith("  (")]
         if lines and all(_LINE.fullmatch(line) or _goes_on(line) for line in lines):
             found = tuple(one for one in _read(lines) if one.label != ASSUMED)
             if found:

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from clusterwright.cli.answers import Answer
 from clusterwright.records import Record
 from clusterwright.report.labelled import Labelled, about, labelled
-
-
-class Picture(Record, frozen=True, kw_only=True):
-    """A picture: a Vega-Lite ``spec``, an ``svg`` (and one for narrow pages), or a timeline.
-
-    ``columns``: the address of the timeline's operations.
-    """
-
-    title: str
-    spec: dict[str, Any] | None = None
-    svg: str = ""
-    narrow: str = ""
-    columns: str = ""
-    note: str = ""
-
-    @property
-    def links(self) -> list[tuple[str, str]]:
-        """Where its points lead, in words, for those who do not point."""
-        rows = self.spec["data"].get("values", ()) if self.spec and "data" in self.spec else ()
-        return [(_named(row), row["href"]) for row in rows if "href" in row]
+from clusterwright.report.shown.picture import Picture
 
 
 class Table(Record, frozen=True, kw_only=True):
@@ -102,15 +82,3 @@ def address(path: str, query: Mapping[str, object]) -> str:
     """
     said = {name: str(value) for name, value in query.items() if value not in (None, "", ())}
     return f"{path}?{urlencode(said)}" if said else path
-
-
-def _named(row: Mapping[str, Any]) -> str:
-    """A point of a front: what it is, and what it takes."""
-    said = (row.get(name) for name in ("strategy", "cut", "step", "memory", "user", "accelerator"))
-    return ", ".join(str(one) for one in said if one)
-
-
-def drawn(title: str, spec: dict[str, Any] | None, note: str = "") -> Iterator[Picture]:
-    """The picture, if there is anything to draw."""
-    if spec is not None:
-        yield Picture(title=title, spec=spec, note=note)

@@ -10,9 +10,10 @@ from clusterwright.aligned import percent
 from clusterwright.cli.answers import Answer
 from clusterwright.report.labelled import Labelled
 from clusterwright.report.pictures.accuracy import accuracy as picture
+from clusterwright.report.shown.picture import drawn
 from clusterwright.validation.published import Published
 from clusterwright.validation.scoring import Score, Summary, summarise
-from clusterwright.web.view import Table, View, drawn
+from clusterwright.web.view import Table, View
 
 Said = Mapping[str, str]
 NUMBERS = ("runs", "median error", "p90", "bias", "in 80 %", "one-line formula")

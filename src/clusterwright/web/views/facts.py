@@ -11,8 +11,9 @@ from clusterwright.facts import shipped
 from clusterwright.report.pictures.chips import chips
 from clusterwright.report.pictures.claims import claims
 from clusterwright.report.pictures.scorecard import scorecard
+from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.scorecard.records import Scorecard
-from clusterwright.web.view import Link, Picture, Table, View, address, drawn, view_of
+from clusterwright.web.view import Link, Table, View, address, view_of
 
 Said = Mapping[str, str]
 Rows = list[dict[str, Any]]

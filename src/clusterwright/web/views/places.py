@@ -11,9 +11,10 @@ from clusterwright.engines.power_trace import Trace
 from clusterwright.fleet.records import RunOutlook
 from clusterwright.report.pictures import buildout, goodput, money, ramping
 from clusterwright.report.pictures import power as pictures
+from clusterwright.report.shown.picture import drawn
 from clusterwright.site.outlook import SiteOutlook
 from clusterwright.site.trace import PowerReport
-from clusterwright.web.view import Link, View, address, drawn, view_of
+from clusterwright.web.view import Link, View, address, view_of
 
 Said = Mapping[str, str]
 

@@ -11,14 +11,15 @@ import msgspec
 from clusterwright.cli.answers import Answer
 from clusterwright.launch.records import Launch
 from clusterwright.report.pictures.sensitivity import shares, tornado
+from clusterwright.report.shown import serving, training
+from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.report.sweep_text import called, places_table
 from clusterwright.saved_plans import Plan
 from clusterwright.sweep.study import Study
 from clusterwright.sweep.summing import Moved, Summary
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.web.folder import Listing, SavedPlan, SavedStudy, made_by
-from clusterwright.web.view import Link, Picture, Table, Text, View, address, drawn, view_of
-from clusterwright.web.views import serving, training
+from clusterwright.web.view import Link, Table, Text, View, address, view_of
 
 Said = Mapping[str, str]
 MOST_TEXT = 60_000

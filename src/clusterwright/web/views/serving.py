@@ -10,16 +10,16 @@ import msgspec
 
 from clusterwright.cli.answers import Answer
 from clusterwright.report.deployment_text import pools_words
-from clusterwright.report.pictures import candidates, latencies, regions
-from clusterwright.report.pictures.account import account
-from clusterwright.report.pictures.front import serving_front as front
+from clusterwright.report.pictures import candidates, regions
 from clusterwright.report.pictures.links import serving_link
 from clusterwright.report.pictures.load_curve import load_curve
+from clusterwright.report.shown import serving as shown
+from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.serving.fleet import FleetPlan
 from clusterwright.serving.load_curve import LoadCurve
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.units import format_time
-from clusterwright.web.view import Link, Picture, Table, View, address, drawn, view_of
+from clusterwright.web.view import Link, Table, View, address, view_of
 
 Said = Mapping[str, str]
 
@@ -29,7 +29,7 @@ def plan(found: Answer, said: Said) -> View:
     made = cast("ServingPlan", found.value)
     return view_of(
         found,
-        pictures=of_plan(made, said),
+        pictures=shown.of_plan(made, said),
         links=[
             Link(text="Save this plan", href=address("/plan/serve.save", said)),
             *(
@@ -44,22 +44,12 @@ def plan(found: Answer, said: Said) -> View:
     )
 
 
-def of_plan(made: ServingPlan, said: Said | None) -> Iterator[Picture]:
-    """Pictures of a plan; its points lead on where it is known what was said."""
-    yield from _of_estimate(made.best, made.question)
-    yield from drawn(
-        "What one user sees against what an accelerator gives", front(made, asked=said)
-    )
-    yield from drawn("Others that keep the promise", candidates.candidates(made))
-    yield from _of_account(made)
-
-
 def estimate(found: Answer, said: Said) -> View:
     """One given deployment in depth."""
     made = cast("ServingEstimate", found.value)
     question = cast("ServingQuestion", found.seen["question"])
     link = Link(text="The best deployment instead", href=address("/plan/serve", _of_load(said)))
-    view = view_of(found, pictures=_of_estimate(made, question), links=[link])
+    view = view_of(found, pictures=shown.of_estimate(question, made), links=[link])
     return msgspec.structs.replace(view, later=tuple(_curve(question, said)))
 
 
@@ -130,18 +120,6 @@ def fleet(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are
         pictures += drawn("Replicas by region", regions.replicas(made))
         pictures += drawn("What each region serves", regions.rates(made))
     return view_of(found, pictures=pictures)
-
-
-def _of_estimate(made: ServingEstimate, question: ServingQuestion) -> Iterator[Picture]:
-    yield from drawn(
-        "What users wait for, against the promise", latencies.latencies(made, question.workload)
-    )
-    yield from drawn("Where a step of decoding goes", latencies.step_parts(made))
-
-
-def _of_account(made: ServingPlan) -> Iterator[Picture]:
-    if made.account is not None:
-        yield from drawn("What it draws, emits and costs", account(made.account))
 
 
 def _role(role: str) -> str:

@@ -6,18 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from clusterwright.cli.answers import Answer
-from clusterwright.report.cluster_map import cluster_map
 from clusterwright.report.pictures.comparison import comparison
-from clusterwright.report.pictures.front import front
 from clusterwright.report.pictures.links import training_link
-from clusterwright.report.pictures.memory import memory
-from clusterwright.report.pictures.theme import PHONE
-from clusterwright.report.pictures.waterfall import waterfall
+from clusterwright.report.shown import training as shown
+from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.report.timeline_columns import timeline_words
 from clusterwright.simulation.step import Played
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
-from clusterwright.web.view import Link, Picture, View, address, drawn, view_of
+from clusterwright.web.view import Link, View, address, view_of
 
 Said = Mapping[str, str]
 
@@ -27,7 +24,7 @@ def plan(found: Answer, said: Said) -> View:
     made = cast("TrainingPlan", found.value)
     return view_of(
         found,
-        pictures=of_plan(made, said),
+        pictures=shown.of_plan(made, said),
         links=[
             Link(text="Save this plan", href=address("/plan/train.save", said)),
             Link(
@@ -37,14 +34,6 @@ def plan(found: Answer, said: Said) -> View:
             *_beyond(said),
         ],
     )
-
-
-def of_plan(made: TrainingPlan, said: Said | None) -> Iterator[Picture]:
-    """Pictures of a plan; its points lead on where it is known what was said."""
-    lead = ": a point is a strategy, and leads to its estimate" if said is not None else ""
-    yield from _of_step(made.best)
-    yield from drawn(f"Other strategies{lead}", front(made, asked=said))
-    yield from _of_machine(made.question, made.best)
 
 
 def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
@@ -68,7 +57,7 @@ def estimate(found: Answer, said: Said) -> View:
     question = cast("TrainingQuestion", found.seen["question"])
     return view_of(
         found,
-        pictures=[*_of_step(made), *_of_machine(question, made)],
+        pictures=shown.of_estimate(question, made),
         links=[
             Link(text="Played out, operation by operation", href=address("/simulate/train", said)),
             Link(text="The best strategy instead", href=address("/plan/train", _of_job(said))),
@@ -86,19 +75,6 @@ def simulation(found: Answer, said: Said) -> View:
     )
     link = Link(text="The estimate of this step", href=address("/estimate/train", said))
     return view_of(found, pictures=[timeline], links=[link])
-
-
-def _of_step(made: TrainingEstimate) -> Iterator[Picture]:
-    yield from drawn("Where the step goes, from peak to achieved", waterfall(made))
-    yield from drawn("Memory of each pipeline stage against its limit", memory(made))
-
-
-def _of_machine(question: TrainingQuestion, made: TrainingEstimate) -> Iterator[Picture]:
-    yield Picture(
-        title="The machine, and which accelerators work together",
-        svg=cluster_map(question.cluster, made.strategy),
-        narrow=cluster_map(question.cluster, made.strategy, width=PHONE),
-    )
 
 
 JOB = (
