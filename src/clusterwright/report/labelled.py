@@ -22,6 +22,9 @@ ASSUMED = "assumed"
 WHOLE = ("strategy", "replicas", "schedule")
 """Labels of texts that are one thing, however many commas they have."""
 _LINE = re.compile(rf"  (?=\S)(.{{{COLUMN - 3}}}) (\S.*)")
+_GAP = re.compile(r"\S {2,}(?=\S)")
+CELLS = 3
+"""Gaps of several spaces that make a line the row of a table."""
 _END = re.compile(r" +(?=\()|, |: |; ")
 
 
@@ -75,7 +78,7 @@ def about(words: str) -> tuple[str, ...]:
 
 def _is_prose(line: str) -> bool:
     """Whether a line is neither a labelled one nor the row of a table."""
-    return not _LINE.fullmatch(line) and "   " not in line.strip()
+    return not _LINE.fullmatch(line) and len(_GAP.findall(line)) < CELLS
 
 
 def _blocks(words: str) -> Iterator[list[str]]:
