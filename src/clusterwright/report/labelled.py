@@ -67,9 +67,10 @@ def about(words: str) -> tuple[str, ...]:
     >>> about(chr(10).join(["A model on 8 chips", "assumed: one thing;", "   another"]))
     ('A model on 8 chips', 'assumed: one thing; another')
     """
-    found: list[str] = []
-    for line in takewhile(_is_prose, next(_blocks(words), [])):
-        if line.startswith(" ") and found:
+    first, *others = next(_blocks(words), None) or ("",)
+    found = [first.strip()]
+    for line in takewhile(_is_prose, others):
+        if line.startswith(" "):
             found[-1] = f"{found[-1]} {line.strip()}"
         else:
             found.append(line.strip())

@@ -60,10 +60,19 @@ class View(Record, frozen=True, kw_only=True):
     links: tuple[Link, ...] = ()
 
 
-def view_of(found: Answer, *, pictures: Iterable[Picture] = (), links: Iterable[Link] = ()) -> View:
-    """Show an answer's own words, with pictures and links."""
+def view_of(
+    found: Answer,
+    *,
+    title: str = "",
+    pictures: Iterable[Picture] = (),
+    links: Iterable[Link] = (),
+) -> View:
+    """Show an answer's own words, with pictures and links.
+
+    ``title``: of answers that begin with a table.
+    """
     words = found.words()
-    title, *asked = about(words) or ("",)
+    title, *asked = (title,) if title else about(words)
     return View(
         title=title,
         about=tuple(asked),

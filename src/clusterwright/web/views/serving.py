@@ -106,11 +106,12 @@ def _rate(rate: float) -> str:
     return f"{rate:,.3g}/s"
 
 
-def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
+def compare(found: Answer, said: Said) -> View:
     """Machines side by side."""
     value = cast("dict[str, Any]", found.value)
     spec = candidates.machines(value["plans"])
-    return view_of(found, pictures=drawn("What each takes for the same promise", spec))
+    title = f"{said.get('model', '')} on several accelerators"
+    return view_of(found, title=title, pictures=drawn("What each takes for the same promise", spec))
 
 
 def fleet(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called

@@ -36,12 +36,13 @@ def plan(found: Answer, said: Said) -> View:
     )
 
 
-def compare(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
+def compare(found: Answer, said: Said) -> View:
     """Machines side by side."""
     value = cast("dict[str, Any]", found.value)
     names, plans = value["machines"], value["plans"]
     return view_of(
         found,
+        title=f"{said.get('model', '')} on several machines",
         pictures=[
             *drawn("A step", comparison(names, plans, "step")),
             *drawn("The whole run", comparison(names, plans, "time")),
