@@ -244,10 +244,12 @@ def test_the_command_writes_beside_the_plan_and_says_where(capsys, saved):
     code, out, _ = run(capsys, saved)
     assert code == 0
     assert out.startswith(f"{saved.with_suffix('.html')}: html, ")
-    assert saved.with_suffix(".html").read_bytes() == report_plan(training())
+    assert saved.with_suffix(".html").read_bytes() == report_plan(training(), file=saved)
 
 
-def test_a_report_names_the_bytes_of_its_plan(capsys, saved):
+def test_a_report_names_the_bytes_of_its_plan(capsys, plan, tmp_path):
+    saved = tmp_path / "plan.json"
+    save_plan(plan, saved)
     assert run(capsys, saved, "--to", "md")[0] == 0
     digest = sha256(saved.read_bytes()).hexdigest()
     assert f"plan.json, SHA-256 {digest}" in saved.with_suffix(".md").read_text("utf-8")
@@ -265,7 +267,7 @@ def test_a_file_that_is_there_is_replaced_only_when_told(capsys, saved):
     assert (code, there.read_text("utf-8")) == (2, "mine")
     assert err == f"error: {str(there)!r} is there: name another file, or give --overwrite\n"
     assert run(capsys, saved, "--to", "md", "--overwrite")[0] == 0
-    assert there.read_bytes() == report_plan(training(), "md")
+    assert there.read_bytes() == report_plan(training(), "md", file=saved)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,6 @@ def report(
     found = load_any_plan(plan)
     if path.exists() and path.samefile(plan):
         raise InputError(f"{str(path)!r} is the plan itself: name another file with --out")
-    size = write_report(found, path, to=form, file=plan.name, overwrite=overwrite)
+    size = write_report(found, path, to=form, file=plan, overwrite=overwrite)
     value = {"file": str(path), "to": form, "bytes": size}
     return Answer(value, lambda: f"{path}: {form}, {size / 1e3:,.0f} kB", json=json)

@@ -15,7 +15,7 @@ from clusterwright.saving import write_bytes
 FORMATS: Final = ("html", "pdf", "png", "svg", "md")
 
 
-def report_plan(plan: Plan, to: str = "html", *, file: str = "plan.json") -> bytes:
+def report_plan(plan: Plan, to: str = "html", *, file: Path | None = None) -> bytes:
     """Explain a plan in one file that can be sent.
 
     Parameters
@@ -26,7 +26,7 @@ def report_plan(plan: Plan, to: str = "html", *, file: str = "plan.json") -> byt
         html: one file without scripts, light and dark; pdf: pages of A4; png, svg: one picture as
         high as it needs; md: tables and text.
     file
-        What the plan's own file is called.
+        The plan was saved in; the report names it and its SHA-256.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def report_plan(plan: Plan, to: str = "html", *, file: str = "plan.json") -> byt
 
 
 def write_report(
-    plan: Plan, path: Path, *, to: str = "", file: str = "plan.json", overwrite: bool = False
+    plan: Plan, path: Path, *, to: str = "", file: Path | None = None, overwrite: bool = False
 ) -> int:
     """Write a report; nothing that is there is replaced unless that is asked for.
 
@@ -52,7 +52,7 @@ def write_report(
     to
         As for `report_plan`; "" goes by the ending of the file.
     file
-        What the plan's own file is called.
+        The plan was saved in; the report names it and its SHA-256.
     overwrite
         Replace a file that is there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
 from shlex import quote
 
 import msgspec
@@ -14,7 +15,6 @@ from clusterwright.report.shown import serving as serving_pictures
 from clusterwright.report.shown import training as training_pictures
 from clusterwright.report.shown.picture import Picture
 from clusterwright.report.shown.words import ASSUMED, figures_of, seen, seen_text
-from clusterwright.saving import encode_plan
 from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.plan import ServingPlan
 from clusterwright.training.intervals import IntervalGroup
@@ -49,7 +49,7 @@ class Paper(Record, frozen=True, kw_only=True):
     replay: str
 
 
-def paper_of(plan: Plan, *, file: str = "plan.json") -> Paper:
+def paper_of(plan: Plan, *, file: Path | None = None) -> Paper:
     """Write down what is to be said of a plan.
 
     Parameters
@@ -57,16 +57,19 @@ def paper_of(plan: Plan, *, file: str = "plan.json") -> Paper:
     plan
         For training or for serving.
     file
-        What its file is called, for whoever computes it again.
+        It was saved in, for whoever computes it again; None: in none so far.
     """
-    digest = sha256(encode_plan(plan)).hexdigest()
     plan = seen(plan)
-    name = seen_text(file)
-    file_basis = Basis(label="saved plan", said=(f"{name}, SHA-256 {digest}",))
     found = _serving(plan) if isinstance(plan, ServingPlan) else _training(plan)
-    return msgspec.structs.replace(
-        found, bases=(*found.bases, file_basis), replay=f"clusterwright replay {quote(name)}"
-    )
+    name = seen_text(file.name) if file else "plan.json"
+    bases = (*found.bases, *(_file(file, name) if file else ()))
+    return msgspec.structs.replace(found, bases=bases, replay=f"clusterwright replay {quote(name)}")
+
+
+def _file(file: Path, name: str) -> tuple[Basis, ...]:
+    """The very bytes that were reported, so that nobody takes another plan for them."""
+    digest = sha256(file.read_bytes()).hexdigest()
+    return (Basis(label="saved plan", said=(f"{name}, SHA-256 {digest}",)),)
 
 
 def _training(plan: TrainingPlan) -> Paper:
