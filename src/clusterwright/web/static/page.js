@@ -92,7 +92,7 @@ window.addEventListener("popstate", () => location.reload());
 
 // On a narrow page an answer comes before the form that it is the answer to.
 if (matchMedia("(max-width: 56rem)").matches && document.querySelector(".found")) {
-  document.querySelector(".asking").open = false;
+  document.querySelector(".asking")?.removeAttribute("open");
 }
 
 drawAll(document);
