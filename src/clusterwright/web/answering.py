@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from clusterwright.cli import ask
 from clusterwright.cli.answers import Answer, as_json
@@ -34,14 +35,30 @@ def answer(task: Task) -> Reply:
     except ClusterwrightError as error:
         status = BROKEN if isinstance(error, CatalogueError) else REFUSED
         return _refusal(task, str(error), status, page, field_of(form_of(page.words), error))
+    except ModuleNotFoundError as error:
+        words = f"this page needs {error.name!r}, which is not installed where it is served"
+        return _refusal(task, words, REFUSED, page)
+    except OSError as error:
+        return _refusal(task, _unusable(error), REFUSED, page)
+    except MemoryError:
+        words = "this takes more memory than a page may: ask the command line, or for less"
+        return _refusal(task, words, REFUSED, page)
     except Exception:  # a fault of ours must not look like an answer, nor stop the server
         logging.getLogger(__name__).exception("while answering %s", task.path)
         return _refusal(task, "this is a fault of clusterwright, please report it", BROKEN, page)
 
 
+def _unusable(error: OSError) -> str:
+    """Why a file cannot be used; only files of the folder are called by their names."""
+    name = str(error.filename or "")
+    said = repr(name) if name and not Path(name).is_absolute() else "a file"
+    return f"cannot use {said}: {error.strerror or 'it cannot be read'}"
+
+
 def _answer(task: Task, page: Page) -> Reply:
     words = words_of(form_of(page.words, page.hidden), task.query)
-    found = ask(words) if task.query or page.at_once else None
+    asked = task.query or page.at_once or task.form == "json"
+    found = ask(words) if asked else None
     if task.form == "json":
         value = None if found is None else found.value
         return Reply(status=DONE, media=JSON, body=as_json(value))

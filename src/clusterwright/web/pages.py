@@ -19,7 +19,7 @@ class Page(Record, frozen=True, kw_only=True):
     pages that it stands with. ``view``: the function that says what of an answer is shown, as
     ``module:name`` in `clusterwright.web.views`. ``open``: fields that are seen at once; the others
     wait under their headings. ``hidden``: options that a page has no use for. ``at_once``: whether
-    it has an answer before anything is said.
+    it has an answer before anything is said. ``seconds``: after which a question is stopped. [s]
     """
 
     path: str
@@ -31,6 +31,7 @@ class Page(Record, frozen=True, kw_only=True):
     examples: tuple[Example, ...] = ()
     hidden: tuple[str, ...] = ()
     at_once: bool = False
+    seconds: float = 60.0
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -80,6 +81,7 @@ PAGES = (
         title="Plan a service",
         about="Replicas, cuts and formats that keep a promise to users for the least.",
         view="serving:plan",
+        seconds=120.0,
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot"),
         examples=(
             Example(
@@ -158,6 +160,7 @@ PAGES = (
         title="Compare machines",
         about="The same training run on several machines.",
         view="training:compare",
+        seconds=180.0,
         open=("model", "machines", "tokens", "by"),
         examples=(
             Example(
@@ -185,6 +188,7 @@ PAGES = (
         title="Compare machines",
         about="The same traffic on several kinds of accelerators.",
         view="serving:compare",
+        seconds=180.0,
         open=("model", "machines", "rate", "input", "output", "ttft", "tpot", "by"),
         examples=(
             Example(
@@ -199,6 +203,7 @@ PAGES = (
         title="Regions and spares",
         about="Regions, peaks, headroom and spares of a service.",
         view="serving:fleet",
+        seconds=120.0,
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "regions"),
         examples=(
             Example(
@@ -270,6 +275,7 @@ PAGES = (
         title="Scorecard",
         about="Accelerators in three layers, operators, jobs, and all together; fleets in H100s.",
         view="facts:scores",
+        seconds=180.0,
         open=("names", "baseline"),
         examples=(
             Example(
@@ -285,6 +291,7 @@ PAGES = (
         title="Claims",
         about="What press, vendors and keynotes say of machines, computed again.",
         view="facts:checks",
+        seconds=180.0,
         open=("name", "document"),
         examples=(
             Example(title="4.1 million A100", query={"name": "C44"}),

@@ -13,10 +13,14 @@ import uvicorn
 from clusterwright.errors import InputError
 from clusterwright.web.app import create_app
 from clusterwright.web.guarding import LOOPBACK
+from clusterwright.web.listening import MOST_HEAD, Listener
 from clusterwright.web.pool import Limits
 
 GRACE = 2
 """Seconds that requests get to end in, once the server is told to."""
+
+QUEUE = 512
+"""Connections that may wait to be taken."""
 
 
 def serve(folder: Path, *, host: str, port: int, workers: int, browser: bool) -> None:
@@ -27,6 +31,7 @@ def serve(folder: Path, *, host: str, port: int, workers: int, browser: bool) ->
     InputError
         The address is not one of this machine, or its port is taken.
     """
+    _keep_modules()
     os.chdir(folder)
     bound = _bound(host, port)
     address, taken = bound.getsockname()[:2]
@@ -34,16 +39,31 @@ def serve(folder: Path, *, host: str, port: int, workers: int, browser: bool) ->
     print(f"clusterwright is at {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
     if host not in LOOPBACK:
         print("whoever reaches this address may ask it", file=sys.stderr, flush=True)
-    app = create_app(limits=Limits(workers=workers), hosts=(*LOOPBACK, host, socket.gethostname()))
+    app = create_app(
+        limits=Limits(workers=workers),
+        hosts=(*LOOPBACK, host, socket.gethostname()),
+        any_address=host not in LOOPBACK,
+    )
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        http=Listener,
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        log_level="error",
         timeout_graceful_shutdown=GRACE,
-        h11_max_incomplete_event_size=16384,
+        h11_max_incomplete_event_size=MOST_HEAD,
     )
     if browser and sys.stdout.isatty():
         webbrowser.open(url)
     uvicorn.Server(config).run([bound])
+
+
+def _keep_modules() -> None:
+    """Where modules are found must not depend on the folder: it may hold files called as they."""
+    if said := os.environ.get("PYTHONPATH"):
+        whole = (str(Path(part).resolve()) for part in said.split(os.pathsep))
+        os.environ["PYTHONPATH"] = os.pathsep.join(whole)
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -52,6 +72,7 @@ def _bound(host: str, port: int) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
+        found.listen(QUEUE)  # before the address is told
     except OSError as error:
         raise InputError(
             f"cannot listen on {host} port {port}: {error.strerror}; give another --port, or 0 for "

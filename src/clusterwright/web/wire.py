@@ -28,12 +28,17 @@ class Progress(Record, frozen=True, kw_only=True, tag="progress"):
 
 
 class Reply(Record, frozen=True, kw_only=True, tag="reply"):
-    """An answer, ready to be sent; ``memory``: what its worker holds now (0: not known). [B]"""
+    """An answer, ready to be sent.
+
+    ``memory``: what its worker holds now (0: not known). [B] ``lasts``: whether the same question
+    has the same answer later, since no file of the folder was read.
+    """
 
     status: int
     media: str
     body: bytes
     memory: int = 0
+    lasts: bool = False
 
 
 Message = Progress | Reply
