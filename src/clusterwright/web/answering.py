@@ -15,7 +15,7 @@ from clusterwright.simulation.step import Played
 from clusterwright.web.asking import Query, command_of, field_of, words_of
 from clusterwright.web.drawing import draw
 from clusterwright.web.forms import form_of
-from clusterwright.web.pages import BY_PATH, HOME, Page
+from clusterwright.web.pages import API, BY_PATH, HOME, OPENAPI, Page
 from clusterwright.web.view import View, address
 from clusterwright.web.wire import Reply, Task
 
@@ -27,6 +27,11 @@ def answer(task: Task) -> Reply:
     """Answer one task; whatever goes wrong becomes a reply in words."""
     if task.path == HOME:
         return Reply(status=DONE, media=HTML, body=draw("home.html"))
+    if task.path == API:
+        return Reply(status=DONE, media=HTML, body=draw("api.html", host=said(task.query)["host"]))
+    if task.path == OPENAPI and task.form == "json":
+        document = import_module("clusterwright.web.openapi").document()
+        return Reply(status=DONE, media=JSON, body=as_json(document))
     page = BY_PATH.get(task.path)
     if page is None:
         return _refusal(task, f"there is no page {task.path}", NOT_THERE)

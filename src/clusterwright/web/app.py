@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 from clusterwright.report.pictures.theme import config
 from clusterwright.web.answers import Answers, name_of
 from clusterwright.web.guarding import LOOPBACK, Guard
+from clusterwright.web.pages import API
 from clusterwright.web.pool import BusyError, Limits, LostError
 from clusterwright.web.wire import Form, Task
 
@@ -138,4 +139,6 @@ def task_of(request: Request) -> Task:
     for ending in ("json", "columns"):
         if path.endswith(f".{ending}"):
             path, form = path.removesuffix(f".{ending}"), "json" if ending == "json" else "columns"
+    if path == API:  # its examples name the server
+        query = (("host", request.headers["host"]),)
     return Task(path=path, query=query, form=form)

@@ -326,6 +326,7 @@ PAGES = (
 )
 
 HOME = "/"
+API, OPENAPI = "/api", "/openapi"
 BY_PATH = {page.path: page for page in PAGES}
 GROUPS = {
     group: [page for page in PAGES if page.group == group]
