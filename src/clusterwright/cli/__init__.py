@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _hang_up()
     except ModuleNotFoundError as error:
         return _refuse(f"this command needs {error.name!r}, which is not installed", 1)
+    except MemoryError:
+        return _refuse("this takes more memory than there is: ask for less", 1)
     except OSError as error:
         if error.filename is None:
             return _stop_writing(error)
