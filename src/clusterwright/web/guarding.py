@@ -11,8 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_QUERY = 8192
-"""Bytes of an address's query."""
+MOST_PATH, MOST_QUERY = 1024, 8192
+"""Bytes of an address's path, and of its query."""
+MOST_HEAD = 16_384
+"""Bytes of a request's first line and headers."""
 METHODS = ("GET", "HEAD")
 SOURCES = {
     "default": "'none'",
@@ -90,8 +92,10 @@ class Guard:
         if scope["method"] not in METHODS:
             words = f"{scope['method'][:20]} is not understood here"
             return 405, f"{words}: {' and '.join(METHODS)} are"
-        if len(scope["query_string"]) > MOST_QUERY:
-            return 414, f"a query can have {MOST_QUERY:,} bytes at most"
+        if len(scope["raw_path"]) > MOST_PATH or len(scope["query_string"]) > MOST_QUERY:
+            return 414, f"a path can have {MOST_PATH:,} bytes, and a query {MOST_QUERY:,}"
+        if sum(len(name) + len(value) for name, value in headers.raw) > MOST_HEAD:
+            return 431, f"headers can have {MOST_HEAD:,} bytes at most"
         if _has_body(headers):
             return 413, "a question stands in its address: send nothing after it"
         return None

@@ -8,10 +8,8 @@ from http import HTTPStatus
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from clusterwright.web.guarding import HEADERS
+from clusterwright.web.guarding import HEADERS, MOST_HEAD
 
-MOST_HEAD = 16_384
-"""Bytes of a request's first line and headers."""
 MOST_CONNECTIONS = 500
 """At once."""
 HEAD_SECONDS = 10.0

@@ -7,11 +7,12 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from contextlib import suppress
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
 from clusterwright.web.pages import BY_PATH
-from clusterwright.web.wire import MESSAGES, PREFIX, Progress, Reply, Task, packed
+from clusterwright.web.wire import MESSAGES, PREFIX, Message, Progress, Reply, Task, packed
 
 
 class BusyError(ClusterwrightError):
@@ -101,9 +102,9 @@ class Pool:
             self._waiting -= 1
         seconds = min(self.limits.seconds, seconds_of(task.path))
         try:
-            worker = await self._ready(worker)
             async with asyncio.timeout(seconds):
-                reply = await _converse(worker, task, tell)
+                worker = await self._given(worker, task)
+                reply = await _heard(worker, tell)
         except BaseException as error:
             self._lose(worker)
             self._idle.put_nowait(None)
@@ -124,12 +125,20 @@ class Pool:
         most = TOO_MUCH * self.limits.memory if alone else self.limits.memory
         return sum(self._holds.values()) > most and (alone or not self._waiting) and held > 0
 
-    async def _ready(self, worker: Process | None) -> Process:
-        """Take this worker, or a new one where it has died since it was last asked."""
-        if worker is not None and not _is_gone(worker):
-            return worker
-        self._lose(worker)
-        return await self._started()
+    async def _given(self, worker: Process | None, task: Task) -> Process:
+        """Give a task to this worker, or to a new one where it has died since it was last asked."""
+        if worker is not None:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await _give(worker, task)
+                return worker
+            self._lose(worker)
+        fresh = await self._started()
+        try:
+            await _give(fresh, task)
+        except BaseException:
+            self._lose(fresh)
+            raise
+        return fresh
 
     async def _started(self) -> Process:
         # Without -P a file of the folder that is called as a module would be run in its place.
@@ -149,11 +158,6 @@ class Pool:
                 worker.kill()
 
 
-def _is_gone(worker: Process) -> bool:
-    """Whether it has ended; its output ends some moments before its exit code is known."""
-    return worker.returncode is not None or worker.stdout is None or worker.stdout.at_eof()
-
-
 def _why_lost(error: BaseException, seconds: float) -> str:
     """Why there is no answer; "" where that is no worker's fault."""
     if isinstance(error, TimeoutError):
@@ -165,18 +169,25 @@ def _why_lost(error: BaseException, seconds: float) -> str:
     return ""
 
 
-async def _converse(worker: Process, task: Task, tell: Callable[[Progress], None] | None) -> Reply:
-    """Send the task, and read until its reply."""
-    assert worker.stdin is not None and worker.stdout is not None  # noqa: PT018 - both are pipes
+async def _give(worker: Process, task: Task) -> None:
+    """Send a task, and wait until it is taken up."""
+    assert worker.stdin is not None
     worker.stdin.write(packed(task))
     await worker.stdin.drain()
-    while True:
-        head = await worker.stdout.readexactly(PREFIX)
-        if (length := int.from_bytes(head, "big")) > MOST_REPLY:
-            raise TooLongError
-        body = await worker.stdout.readexactly(length)
-        message = MESSAGES.decode(body)
-        if isinstance(message, Reply):
-            return message
+    await _message(worker)
+
+
+async def _heard(worker: Process, tell: Callable[[Progress], None] | None) -> Reply:
+    """Listen until the reply."""
+    while not isinstance(message := await _message(worker), Reply):
         if tell is not None:
             tell(message)
+    return message
+
+
+async def _message(worker: Process) -> Message:
+    assert worker.stdout is not None
+    head = await worker.stdout.readexactly(PREFIX)
+    if (length := int.from_bytes(head, "big")) > MOST_REPLY:
+        raise TooLongError
+    return MESSAGES.decode(await worker.stdout.readexactly(length))

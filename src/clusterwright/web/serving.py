@@ -12,8 +12,8 @@ import uvicorn
 
 from clusterwright.errors import InputError
 from clusterwright.web.app import create_app
-from clusterwright.web.guarding import LOOPBACK
-from clusterwright.web.listening import MOST_HEAD, Listener
+from clusterwright.web.guarding import LOOPBACK, MOST_HEAD
+from clusterwright.web.listening import Listener
 from clusterwright.web.pool import Limits
 
 GRACE = 2

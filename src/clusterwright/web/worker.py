@@ -35,6 +35,7 @@ def main() -> None:
         pipe.flush()
 
     while (task := read_task(sys.stdin.buffer)) is not None:
+        send(Progress(words=""))  # it is taken up: if this process dies, the question is lost
         with told_to(lambda words: send(Progress(words=words))), fence.up():
             found = answer(task)
         send(msgspec.structs.replace(found, memory=_memory(), lasts=not fence.has_read))
