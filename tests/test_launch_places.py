@@ -179,8 +179,49 @@ def test_slurm_gives_whole_hosts_or_a_share() -> None:
     made = placed("slurm", meeting(1, replicas=3, port=8000, whole=False))
     share = text(made, "job.sbatch")
     assert "exclusive" not in share
-    assert "export PORT=$((8000 + SLURM_ARRAY_TASK_ID))" in share
+    assert "export PORT=$((8000 + ${SLURM_ARRAY_TASK_ID:-0}))" in share
     assert any("--cpus-per-gpu" in note for note in made.notes)
+
+
+def test_pools_that_may_share_a_host_answer_at_ports_of_their_own() -> None:
+    one = meeting(1, replicas=3, port=8000, whole=False)
+    pools = tuple(msgspec.structs.replace(one, name=name) for name in ("prefill", "decode"))
+    made = placed("slurm", *pools)
+    assert "PORT=$((8000 + ${" in text(made, "prefill.sbatch")
+    assert "PORT=$((8003 + ${" in text(made, "decode.sbatch")
+    assert any("8000 (prefill) and 8003 (decode)" in note for note in made.notes)
+    assert any("each pod by its own address" in note for note in placed("kubernetes", *pools).notes)
+    layout = json.loads(text(placed("ray", *pools), "layout.json"))
+    assert [part["port"] for part in layout] == [8000, 8003]
+
+
+def test_a_batch_script_that_is_submitted_from_elsewhere_says_so(tmp_path: Path) -> None:
+    script = text(placed("slurm", meeting(2)), "job.sbatch")
+    shim = tmp_path / "scontrol"
+    shim.write_text("#!/usr/bin/env bash\necho first\n")
+    shim.chmod(0o755)
+    said = {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "first"}
+    run = subprocess.run(
+        ["bash", "-c", script],
+        env=said | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: run sbatch in the folder of the launch")
+
+
+@pytest.mark.parametrize("on", PLACES)
+def test_who_starts_a_training_run_is_told_where_its_checkpoints_last(on: str) -> None:
+    notes = " ".join(placed(on, meeting(2)).notes)
+    words = {
+        "torchrun": "must lie where every host sees them",
+        "slurm": "goes on from its newest checkpoint",
+        "kubernetes": "checkpoints below /shared",
+        "ray": "name folders by whole paths",
+    }
+    assert words[on] in notes
 
 
 def test_slurm_starts_a_container_only_when_told() -> None:
@@ -214,6 +255,7 @@ BAD = [
     ("slurm", {"time": "tomorrow"}, "days-hours:minutes"),
     ("slurm", {"image": "no image"}, "must be a container image"),
     ("slurm", {"image": "-x"}, "must be a container image"),
+    ("slurm", {"mounts": ("/data:/data",)}, "give --image, too"),
     ("slurm", {"image": "a", "mounts": ("/data",)}, "WHAT:/where"),
     ("kubernetes", {"image": "a\nb"}, "must be a container image"),
     ("kubernetes", {"image": "Team/Tool"}, "must be a container image"),

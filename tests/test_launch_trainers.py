@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import os
 import subprocess
 from functools import cache
@@ -17,14 +18,21 @@ import msgspec
 import pytest
 from launch_cases import all_families, launched, random_jobs
 
+from clusterwright.asking import ask_training
+from clusterwright.asking_account import with_account
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
+from clusterwright.fleet.goodput import failure_rate
 from clusterwright.launch import deepspeed, megatron, megatron_bridge, torchtitan
 from clusterwright.launch.api import TRAINERS, launch_plan
 from clusterwright.launch.folder import write_launch
-from clusterwright.launch.job import TrainingJob
+from clusterwright.launch.job import TrainingJob, training_job
 from clusterwright.launch.records import Program
+from clusterwright.launch.saving import PAUSE, UNKNOWN, save_interval
 from clusterwright.launch.torchtitan_recipe import sharded_over
+from clusterwright.planner import plan_training
+from clusterwright.training.plan import RunTotals
+from clusterwright.uncertain import likely
 
 EXPORTERS = {
     "megatron": megatron.program,
@@ -211,6 +219,45 @@ def test_a_bridge_reads_kimis_model_as_the_one_that_it_is():
     config = json.loads(text(megatron_bridge.program(job), "model/config.json"))
     assert config["model_type"] == "deepseek_v3"
     assert config["scoring_func"] == "sigmoid"
+
+
+def test_checkpoints_are_as_far_apart_as_a_trainer_that_stops_for_them_wants():
+    question = ask_training(
+        "llama-3.1-8b", accelerator="h100", accelerators=64, tokens="1T", pins={"tp": 2, "pp": 2}
+    )
+    question = with_account(question)
+    job = training_job(plan_training(question), shipped())
+    account, site, step = job.plan.account, question.site, job.plan.best.step_time
+    assert account is not None
+    assert site is not None
+    rate = failure_rate(site.failures, likely(site.failures.inputs))
+    first_order = math.sqrt(2.0 * PAUSE / rate)
+    assert save_interval(job, behind=True) * step == pytest.approx(first_order, rel=0.02)
+    assert save_interval(job, behind=False) > save_interval(job, behind=True)
+    assert save_interval(job, behind=True) * step > 10 * account.interval
+
+
+def test_where_nothing_is_known_of_failures_checkpoints_are_a_thousand_steps_apart():
+    assert plain().plan.question.site is None
+    assert save_interval(plain(), behind=True) == UNKNOWN
+
+
+@pytest.mark.parametrize("tool", TRAINERS)
+def test_a_rate_rises_over_part_of_a_run_and_a_trial_is_told_for_one(tool):
+    unknown = plain().plan
+    totals = RunTotals(
+        tokens=1e9,
+        steps=5000.0,
+        duration=1.0,
+        duration_interval=(1.0, 1.0),
+        accelerator_hours=1.0,
+        training_flops=1.0,
+    )
+    for plan, steps in ((unknown, "10"), (msgspec.structs.replace(unknown, totals=totals), "200")):
+        made = launch_plan(plan, to=tool, catalogue=shipped())
+        asked = {ask.variable: ask.default for ask in made.parts[0].program.asks}
+        assert asked["WARMUP"] == steps
+        assert any("--tokens" in note for note in made.notes) == (plan.totals is None)
 
 
 @pytest.mark.parametrize("tool", TRAINERS)

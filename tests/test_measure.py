@@ -19,21 +19,24 @@ from measured_cases import (
     SCATTER,
     SLOWDOWN,
     imagined,
+    seconds_of,
     timing,
 )
 
 from clusterwright.asking import catalogue_with
-from clusterwright.calibrate.measure.api import check_target, measure_machine
+from clusterwright.calibrate.measure import api as measure_api
+from clusterwright.calibrate.measure.api import check_name, check_target, measure_machine
 from clusterwright.calibrate.measure.entry import entry_of
 from clusterwright.calibrate.measure.fits import rows_of
 from clusterwright.calibrate.measure.journal import Journal, Measured
-from clusterwright.calibrate.measure.launching import launch
+from clusterwright.calibrate.measure.launching import environment, launch
 from clusterwright.calibrate.measure.program import alive
 from clusterwright.calibrate.measure.tasks import Task, sweep
 from clusterwright.calibrate.measure.timing import settle
 from clusterwright.cli import main
 from clusterwright.errors import InputError
 from clusterwright.facts import links_on, profile_of
+from clusterwright.report.verify_text import entry_text
 
 DAY = "2026-11-22"
 
@@ -79,6 +82,51 @@ def test_one_process_has_nobody_to_talk_to():
     alone = msgspec.structs.replace(MACHINE, processes=1)
     found = entry_of(alone, imagined(processes=1), name="alone", checked=DAY)
     assert found.link_bandwidth is None
+
+
+def test_a_quick_sweep_of_one_gpu_tells_of_products_of_few_rows_too():
+    gpu = msgspec.structs.replace(MACHINE, device="cuda", processes=1, precision="bf16")
+    tasks = sweep(processes=1, large=True, quick=True)
+    measured = tuple(Measured(task=one, timing=timing(seconds_of(one))) for one in tasks)
+    found = entry_of(gpu, measured, name="gpu", checked=DAY)
+    assert found.residuals["gemm, serving"][2] == 40
+    assert "threads each" not in entry_text(found)
+
+
+def test_a_gpus_cache_is_read_back_as_its_kernels_were_fitted_with_it(tmp_path):
+    gpu = msgspec.structs.replace(MACHINE, device="cuda", processes=1, cache_bytes=60e6)
+    path = tmp_path / "gpu.toml"
+    path.write_text(entry_of(gpu, imagined(processes=1), name="gpu", checked=DAY).toml)
+    assert catalogue_with([path]).cluster("gpu").accelerator.cache_bytes == 60e6
+
+
+@pytest.mark.parametrize("name", ["h100-sxm", "nv-h100-sxm"])
+def test_a_name_that_would_hide_one_of_the_catalogue_is_refused(name):
+    with pytest.raises(InputError, match="which the catalogue has already"):
+        check_name(name)
+
+
+def test_a_stopped_sweep_says_that_it_goes_on(monkeypatch, tmp_path, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measure_api, "measure_machine", stopped)
+    assert main(["calibrate", "measure", "--out", str(tmp_path / "my.toml")]) == 130
+    assert "stopped; the same command goes on" in capsys.readouterr().err
+
+
+def test_what_another_launcher_has_said_is_not_passed_on(monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert not {"RANK", "WORLD_SIZE"} & set(environment(1))
+    assert environment(2)["OMP_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize("minutes", [-3.0, float("nan")])
+def test_minutes_that_are_none_are_refused_before_anything_is_written(minutes, tmp_path):
+    with pytest.raises(InputError, match=r"--minutes is .* must be 0 or more"):
+        measure_machine(tmp_path / "my.toml", minutes=minutes)
+    assert not list(tmp_path.iterdir())
 
 
 def test_of_two_turns_the_quicker_one_counts():

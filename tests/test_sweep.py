@@ -258,6 +258,15 @@ def test_a_dry_run_says_what_would_be_asked_and_writes_nothing(capsys, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
 
 
+def test_a_dry_run_says_what_is_drawn_in_the_units_of_people(capsys, tmp_path):
+    drawn = '[uncertain]\ntariff = ["$0.05/kWh", "$0.08/kWh", "$0.12/kWh"]\n'
+    kept = PRICES.replace('tariff = ["$0.05/kWh", "$0.1/kWh"]\n', "")
+    study_of(tmp_path, "samples = 6\n" + kept + drawn)
+    _, out, _ = ask(capsys, "sweep", tmp_path / "study.toml", "--dry-run")
+    assert "drawn: $0.05/kWh, $0.08/kWh, $0.12/kWh" in out
+    assert "$/J" not in out
+
+
 def test_a_limit_stops_early_and_says_how_to_go_on(capsys, tmp_path):
     study_of(tmp_path, PRICES)
     words = ("sweep", tmp_path / "study.toml", "--workers", 1, "--chunk", 2)

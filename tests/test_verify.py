@@ -10,13 +10,14 @@ import pytest
 from measured_cases import MACHINE, imagined
 
 from clusterwright.asking import catalogue_with
+from clusterwright.calibrate.measure import watching
 from clusterwright.calibrate.measure.entry import entry_of
 from clusterwright.cli import main
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.verify_text import entry_text, verification_text
-from clusterwright.verify import program
+from clusterwright.verify import api
 from clusterwright.verify.api import Verification, Verified, verified, verify_machine
 from clusterwright.verify.cases import CASES, TRAINING, chosen_cases
 from clusterwright.verify.predicting import Prediction, machine_of, predict
@@ -184,10 +185,45 @@ def test_steps_left_in_peace_count_before_quicker_ones_of_others():
 
 def test_the_time_that_all_have_used_grows(monkeypatch, tmp_path):
     stat = tmp_path / "stat"
-    monkeypatch.setattr(program, "STAT", stat)
-    assert program.used_time() == 0.0
+    monkeypatch.setattr(watching, "STAT", stat)
+    assert watching.used_time() == 0.0
     stat.write_text("cpu  100 10 20 4000 5 0 10 60 0 0\ncpu0 1 1 1\n")
-    assert program.used_time() == pytest.approx(200 / os.sysconf("SC_CLK_TCK"))
+    assert watching.used_time() == pytest.approx(200 / os.sysconf("SC_CLK_TCK"))
+
+
+@pytest.mark.parametrize(("ticks", "disturbed"), [(2, False), (200, True)])
+def test_what_others_take_disturbs_and_a_miscounted_tick_does_not(
+    ticks, disturbed, monkeypatch, tmp_path
+):
+    class Alone:
+        summed = slowest = staticmethod(lambda value: value)
+
+    stat = tmp_path / "stat"
+    monkeypatch.setattr(watching, "STAT", stat)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    stat.write_text("cpu  100 0 0 4000 0 0 0 0 0 0\n")
+    with watching.Watch(Alone()) as watch:
+        stat.write_text(f"cpu  {100 + ticks} 0 0 4000 0 0 0 0 0 0\n")
+    assert watch.disturbed is disturbed
+
+
+def test_a_machine_of_one_process_is_verified_by_what_does_not_train(monkeypatch, tmp_path):
+    own = tmp_path / "alone.toml"
+    alone = msgspec.structs.replace(MACHINE, processes=1)
+    own.write_text(entry_of(alone, imagined(processes=1), name="alone", checked="2026-11-22").toml)
+    asked = []
+
+    def measured(machine, cases, repeats, *, alone, watch):
+        asked.extend(cases)
+        return {
+            one.name: Result(case=one.name, seconds=(1.0,), disturbed=(False,)) for one in cases
+        }
+
+    monkeypatch.setattr(api, "_check", lambda *_: None)
+    monkeypatch.setattr(api, "_measured", measured)
+    found = verify_machine(catalogue_with([own]))
+    assert {case.way for case in asked} == {"decode"}
+    assert "training cases take two processes" in verification_text(found)
 
 
 def test_what_was_measured_is_told_with_its_errors():

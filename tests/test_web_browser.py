@@ -150,8 +150,23 @@ def test_all_of_a_page_can_be_reached_by_keys(watched):
 def test_a_page_is_light(browser, server):
     watched = Watched(browser, server)
     finished: list[Any] = []
-    watched.page.on("requestfinished", lambda request: finished.append(request))
+    watched.page.on("requestfinished", lambda one: finished.append(one))  # noqa: PLW0108 - it wants a function
     watched.open(example_of(PLAN))
     size = sum(request.sizes()["responseBodySize"] for request in finished)
     assert 100_000 < size < 400_000, "what goes over the wire, compressed"
     watched.close()
+
+
+def test_what_takes_long_says_how_far_it_is_and_can_be_stopped(watched):
+    page = watched.open("/claims")
+    page.fill("#field-document", "marathon")
+    page.press("#field-document", "Enter")
+    working = page.locator(".working")
+    expect(working).to_contain_text("checking C", timeout=20_000)
+    working.get_by_role("button", name="Stop").click()
+    expect(working).to_have_count(0)
+    assert page.input_value("#field-document") == "marathon"
+    page.fill("#field-document", "")
+    page.fill("#field-name", "C01")
+    page.press("#field-name", "Enter")
+    expect(page.locator("#answer h2")).to_contain_text("C01", timeout=20_000)

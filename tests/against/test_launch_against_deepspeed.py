@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from launch_cases import all_families, launched
 
 from clusterwright.launch.deepspeed import program
+from clusterwright.launch.deepspeed_script import SCRIPT
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Program
 
@@ -120,6 +123,7 @@ def expected(job: TrainingJob) -> dict[str, object]:
 
 
 def test_transformers_reads_every_model_that_we_write(tmp_path):
+    pytest.importorskip("datasets")
     transformers = pytest.importorskip("transformers")
     seen = set()
     for job, made in launched(3, 120, "deepspeed", program, families=all_families(), **LIKELY):
@@ -131,3 +135,41 @@ def test_transformers_reads_every_model_that_we_write(tmp_path):
         config = transformers.AutoConfig.from_pretrained(tmp_path)
         assert type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING, job.plan.question.model
     assert len(seen) > 40
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("read_before", [0, 3, 37, 90])
+def test_a_run_that_goes_on_reads_what_it_had_not_read(ranks, read_before, tmp_path, monkeypatch):
+    pytest.importorskip("datasets")
+    transformers = pytest.importorskip("transformers")
+    rows = "".join(json.dumps({"text": str(index)}) + "\n" for index in range(50))
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "a.jsonl").write_text(rows)
+    for name, value in {"DATASET": str(tmp_path / "rows"), "TEXT": "text", "TOKENIZER": ""}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(transformers, "AutoTokenizer", Numbers)
+    names: dict = {"__file__": str(tmp_path / "train.py"), "__name__": "train"}
+    exec(compile(SCRIPT, "train.py", "exec"), names)
+
+    def samples():
+        return names["Samples"]({"sequence_length": 8}, ranks - 1, ranks)
+
+    whole = list(islice(samples(), read_before + 60))
+    stopped, again = samples(), samples()
+    list(islice(stopped, read_before))
+    stopped.keep(tmp_path)
+    again.go_on(tmp_path)
+    assert list(islice(again, 60)) == whole[read_before:]
+
+
+class Numbers:
+    """A tokenizer that makes three tokens of a number."""
+
+    eos_token_id = -1
+
+    @classmethod
+    def from_pretrained(cls, _name):
+        return cls()
+
+    def __call__(self, text):
+        return {"input_ids": [int(text)] * 3}

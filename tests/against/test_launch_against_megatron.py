@@ -25,6 +25,7 @@ SAID = {
     "SAVE_INTERVAL": "1000",
     "LR": "3e-4",
     "MIN_LR": "3e-5",
+    "WARMUP": "20",
 }
 FORMATS = {"bf16": "bf16", "fp16": "fp16", "fp32": "", "tf32": "", "fp8": "bf16", "mxfp8": "bf16"}
 
@@ -48,7 +49,11 @@ def expected(job: TrainingJob) -> dict[str, object]:
         "global_batch_size": w.global_batch,
         "micro_batch_size": s.micro_batch,
         "seq_length": w.sequence_length,
-        "train_samples": job.samples,
+        "train_iters": job.length,
+        "lr_decay_iters": job.length,
+        "lr_decay_style": "cosine",
+        "lr_warmup_iters": 20,
+        "save_retain_interval": 10_000,
         "tensor_model_parallel_size": s.tp,
         "pipeline_model_parallel_size": s.pp,
         "virtual_pipeline_model_parallel_size": s.vpp if s.vpp > 1 else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -50,16 +51,20 @@ def measure_command(
     from clusterwright.calibrate.measure.api import measure_machine
     from clusterwright.report.verify_text import entry_text
 
-    found = measure_machine(
-        out,
-        name=name,
-        device=device,
-        processes=processes,
-        precision=precision,
-        minutes=minutes,
-        quick=quick,
-        watch=partial(tell_count, of="measured"),
-    )
+    try:
+        found = measure_machine(
+            out,
+            name=name,
+            device=device,
+            processes=processes,
+            precision=precision,
+            minutes=minutes,
+            quick=quick,
+            watch=partial(tell_count, of="measured"),
+        )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where it was", file=sys.stderr)
+        raise
     return Answer(
         found,
         lambda: entry_text(found) + f"\nwritten to {out}: use it with --catalogue {out}\n",

@@ -25,7 +25,7 @@ def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fal
     """
     text, same, fresh, version = (_serving if saved_kind(path) == "serving" else _training)(path)
     end = f"same bytes as saved ({version})" if same else f"differs from {version}"
-    return Answer(fresh, lambda: f"{text}\n{end}\n", json=json, code=0 if same else DIFFERS)
+    return Answer(fresh, lambda: f"{text}\n\n{end}\n", json=json, code=0 if same else DIFFERS)
 
 
 def _training(path: Path) -> tuple[str, bool, object, str]:

@@ -77,7 +77,7 @@ def sweep(
         found = summed(store)
         if csv is not None:
             export_csv(store, csv)
-    code = FAILED if found.failed or found.broke else 0
+    code = FAILED if found.failed or found.broke or not found.answered else 0
     words = summary_text(found, asked) + left_text(found, target)
     return Answer(found, lambda: words, json=json, code=code)
 

@@ -135,7 +135,7 @@ COMMANDS = (
     ),
     Command(
         "web",
-        "clusterwright.cli.web:web",
+        "clusterwright.web.command:web",
         "Serve all of this as pages on this machine, with pictures.",
     ),
     Command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusterwright.launch.places import Placed, folder_of
+from clusterwright.launch.places import Placed, folder_of, trains
 from clusterwright.launch.records import Options, Part
 
 
@@ -14,7 +14,22 @@ def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
         submit="\n".join(_lines(part, f"bash {folder_of(part, parts)}run.sh") for part in parts),
         watch="# Every host prints to its own terminal.",
         stop="# Ctrl-C on every host.",
+        notes=_notes(parts),
     )
+
+
+def _notes(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    notes = []
+    if trains(parts) and any(part.hosts > 1 for part in parts):
+        notes.append(
+            "Folders that are named, for checkpoints too, must lie where every host sees them"
+        )
+    if any(part.replicas > 1 and not part.whole for part in parts):
+        notes.append(
+            "Replicas that share a host want a PORT each, a hundred apart, and their accelerators "
+            "in CUDA_VISIBLE_DEVICES"
+        )
+    return tuple(notes)
 
 
 def _lines(part: Part, script: str) -> str:

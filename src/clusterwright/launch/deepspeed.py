@@ -11,11 +11,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterwright.errors import InputError
-from clusterwright.launch.customary import BETAS, CLIP, WEIGHT_DECAY, customary_note
+from clusterwright.launch.customary import (
+    BETAS,
+    CLIP,
+    LAST,
+    WEIGHT_DECAY,
+    ask_warmup,
+    customary_notes,
+)
 from clusterwright.launch.deepspeed_script import SCRIPT
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
-from clusterwright.launch.saving import saving
+from clusterwright.launch.saving import KEPT, ask_interval
 
 VERSION = "DeepSpeed 0.19.8 and transformers 5.23.0"
 OWN_CODE = (
@@ -65,7 +72,7 @@ def program(job: TrainingJob) -> Program:
             *(LaunchFile(path=path, text=_json(data)) for path, data in files.items()),
         ),
         asks=tuple(_asks(job)),
-        notes=(*notes(job), customary_note(job.workload.optimizer)),
+        notes=(*notes(job), *customary_notes(job)),
     )
 
 
@@ -76,9 +83,9 @@ def _asks(job: TrainingJob) -> Iterator[Ask]:
     if job.workload.method == "lora":
         yield Ask(variable="WEIGHTS", what="the trained model's Hugging Face name or folder")
     yield Ask(variable="CHECKPOINTS", what="a folder for checkpoints", default="checkpoints")
-    yield Ask(variable="SAVE_INTERVAL", what="steps between checkpoints", default=saving(job))
+    yield ask_interval(job, behind=False)
     yield Ask(variable="LR", what="the highest learning rate")
-    yield Ask(variable="WARMUP", what="steps to reach it", default="200")
+    yield ask_warmup(job)
 
 
 def _json(data: dict[str, Any]) -> str:
@@ -186,7 +193,10 @@ def settings(job: TrainingJob) -> dict[str, Any]:
         "gradient_accumulation_steps": w.global_batch // (s.micro_batch * s.dp),
         "zero_optimization": sharding(job),
         "optimizer": {"type": name, "params": parameters},
-        "scheduler": {"type": "WarmupCosineLR", "params": {"total_num_steps": job.steps or 100}},
+        "scheduler": {
+            "type": "WarmupCosineLR",
+            "params": {"total_num_steps": job.length, "cos_min_ratio": LAST},
+        },
         "gradient_clipping": CLIP,
         "steps_per_print": 1,
         "wall_clock_breakdown": True,
@@ -233,7 +243,8 @@ def about(job: TrainingJob) -> dict[str, Any]:
     kernel = ATTENTION.get(software.attention_kernel, "sdpa")
     return {
         "sequence_length": w.sequence_length,
-        "steps": job.steps or 100,
+        "steps": job.length,
+        "checkpoints_kept": KEPT,
         "tensor_parallel": s.tp,
         "sequence_parallel": s.cp,
         "micro_batch": s.micro_batch,

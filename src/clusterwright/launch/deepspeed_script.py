@@ -55,30 +55,52 @@ def network(job: dict, zero: int):
     return model
 
 
-def samples(job: dict, rank: int, ranks: int):
+class Samples:
     """Token sequences of the job's length, packed, without end; each rank has its own."""
-    from datasets import load_dataset
-    from datasets.distributed import split_dataset_by_node
-    from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(os.environ["TOKENIZER"])
-    rows = load_dataset(os.environ["DATASET"], split="train", streaming=True)
-    rows = split_dataset_by_node(rows, rank=rank, world_size=ranks)
-    length, tokens = job["sequence_length"], []
-    while True:
-        for row in rows:
-            tokens += tokenizer(row[os.environ["TEXT"]])["input_ids"]
-            tokens.append(tokenizer.eos_token_id)
-            while len(tokens) >= length:
-                yield tokens[:length]
-                del tokens[:length]
+    def __init__(self, job: dict, rank: int, ranks: int) -> None:
+        from datasets import load_dataset
+        from datasets.distributed import split_dataset_by_node
+        from transformers import AutoTokenizer
+
+        self.tokenizer = AutoTokenizer.from_pretrained(os.environ["TOKENIZER"])
+        rows = load_dataset(os.environ["DATASET"], split="train", streaming=True)
+        self.rows = split_dataset_by_node(rows, rank=rank, world_size=ranks)
+        self.length, self.tokens, self.times = job["sequence_length"], [], 0
+        self.file = f"data-{rank}.json"
+
+    def __iter__(self):
+        while True:
+            for row in self.rows:
+                self.tokens += self.tokenizer(row[os.environ["TEXT"]])["input_ids"]
+                self.tokens.append(self.tokenizer.eos_token_id)
+                while len(self.tokens) >= self.length:
+                    found, self.tokens = self.tokens[: self.length], self.tokens[self.length :]
+                    yield found
+            self.times += 1
+            self.rows.set_epoch(self.times)
+
+    def keep(self, folder: Path) -> None:
+        """Write down, beside a checkpoint, what was read."""
+        place = {"times": self.times, "tokens": self.tokens, "rows": self.rows.state_dict()}
+        (folder / self.file).write_text(json.dumps(place), encoding="utf-8")
+
+    def go_on(self, folder: Path) -> None:
+        """Go on behind what was read before a checkpoint."""
+        if not (folder / self.file).exists():
+            print(f"{folder} has no {self.file}: data are read from the start again", flush=True)
+            return
+        place = json.loads((folder / self.file).read_text(encoding="utf-8"))
+        self.times, self.tokens = place["times"], place["tokens"]
+        self.rows.set_epoch(self.times)
+        self.rows.load_state_dict(place["rows"])
 
 
-def batches(job: dict, rank: int, ranks: int):
+def batches(job: dict, data: Samples):
     """Micro-batches of tensors."""
     import torch
 
-    rows = samples(job, rank, ranks)
+    rows = iter(data)
     positions = torch.arange(job["sequence_length"])[None]
     while True:
         ids = torch.tensor([next(rows) for _ in range(job["micro_batch"])])
@@ -107,6 +129,26 @@ def loss_of(engine, batch: dict, group):
     return sum(parts) / count.clamp(min=1)
 
 
+def step_folder(engine) -> Path:
+    """Where the checkpoint of this step lies, as DeepSpeed names it."""
+    return Path(os.environ["CHECKPOINTS"]) / f"global_step{engine.global_steps}"
+
+
+def save(engine, job: dict, data: Samples, rank: int) -> None:
+    """Write a checkpoint; only then let go of those that are too old to be needed."""
+    import shutil
+
+    folder = Path(os.environ["CHECKPOINTS"])
+    engine.save_checkpoint(str(folder))
+    if rank % job["tensor_parallel"] == 0:  # the others compute on the same sequences
+        data.keep(step_folder(engine))
+    if rank == 0:
+        found = [path for path in folder.glob("global_step*") if path.is_dir()]
+        found.sort(key=lambda path: int(path.name.removeprefix("global_step")))
+        for path in found[: -job["checkpoints_kept"]]:
+            shutil.rmtree(path)
+
+
 def main() -> None:
     """Train."""
     import deepspeed
@@ -119,7 +161,8 @@ def main() -> None:
     rank, ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
     torch.backends.cuda.matmul.allow_tf32 = job["precision"] == "tf32"
     copies = job["tensor_parallel"]  # ranks that compute on the same sequences
-    groups, group, feed = None, None, batches(job, rank // copies, ranks // copies)
+    data = Samples(job, rank // copies, ranks // copies)
+    groups, group, feed = None, None, batches(job, data)
     if job["sequence_parallel"] > 1:
         from deepspeed.runtime.sequence_parallel.ulysses_sp import (
             UlyssesSPAttentionHF,
@@ -155,13 +198,21 @@ def main() -> None:
         )
     feed, every = iter(feed), int(os.environ["SAVE_INTERVAL"])
     engine.load_checkpoint(os.environ["CHECKPOINTS"])
+    if engine.global_steps:
+        data.go_on(step_folder(engine))
     while engine.global_steps < job["steps"]:
         done = engine.global_steps
         batch = {key: value.to(engine.device) for key, value in next(feed).items()}
-        engine.backward(loss_of(engine, batch, group))
+        loss = loss_of(engine, batch, group)
+        engine.backward(loss)
         engine.step()
-        if engine.global_steps > done and engine.global_steps % every == 0:
-            engine.save_checkpoint(os.environ["CHECKPOINTS"])
+        if engine.global_steps == done:
+            continue
+        if rank == 0:
+            where = f"step {engine.global_steps} of {job['steps']}"
+            print(f"{where}: loss {float(loss):.4f}", flush=True)
+        if engine.global_steps % every == 0 or engine.global_steps == job["steps"]:
+            save(engine, job, data, rank)
 
 
 if __name__ == "__main__":

@@ -253,11 +253,6 @@ def notes(replica: Replica, tool: str, engines: tuple[str, ...]) -> Iterator[str
             f"The plan is for {engine.name}, and {tool} is another engine: it gets the same cut "
             f"and limits, but how fast it is was not predicted (plan with --engine {engines[0]})"
         )
-    if replica.beside > 1:
-        yield (
-            f"A host has room for {replica.beside} replicas: give each there a PORT of its own, a "
-            f"hundred apart, and its accelerators in CUDA_VISIBLE_DEVICES"
-        )
     if replica.deployment.cache == "fp8":
         yield "The cache is in fp8, with scales of 1 unless the checkpoint brings its own"
 

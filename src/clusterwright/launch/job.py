@@ -11,6 +11,9 @@ from clusterwright.training.plan import TrainingPlan
 from clusterwright.training.stages import dealing_of
 from clusterwright.workload import TrainingWorkload
 
+TRIAL = 100
+"""Steps of a run whose tokens nobody said."""
+
 DEVICES = {"NVIDIA": "nvidia.com/gpu", "AMD": "amd.com/gpu", "Intel": "habana.ai/gaudi"}
 """What Kubernetes calls a vendor's accelerators, by its device plugin."""
 
@@ -46,9 +49,9 @@ class TrainingJob(Record, frozen=True, kw_only=True):
         return None if self.plan.totals is None else int(self.plan.totals.steps)
 
     @property
-    def samples(self) -> int | None:
-        """Sequences of the whole run, where its tokens are known."""
-        return None if self.steps is None else self.steps * self.workload.global_batch
+    def length(self) -> int:
+        """Optimizer steps that are launched: all of the run, or enough to see how fast it is."""
+        return self.steps or TRIAL
 
     @property
     def device(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from clusterwright.errors import InputError
 from clusterwright.launch.naming import CLAIM, SPACE, check, check_label, check_mounts
-from clusterwright.launch.places import Placed, asked_of, called, said
+from clusterwright.launch.places import Placed, asked_of, called, said, trains
 from clusterwright.launch.pods import FILES, HERE, SHARED_MEMORY, Group, Pod, config_map, image_of
 from clusterwright.launch.records import Ask, LaunchFile, Options, Part
 from clusterwright.launch.yaml import Noted, Value, documents, yaml
@@ -213,11 +213,16 @@ def _watch(name: str, part: Part, parts: tuple[Part, ...], space: str) -> str:
 
 def _notes(parts: tuple[Part, ...], options: Options) -> tuple[str, ...]:
     notes = []
-    if any(part.program.port == 0 for part in parts):
+    if trains(parts):
         notes.append("The cluster must have JobSet's controller (jobset.sigs.k8s.io)")
     if any(part.program.port and part.hosts > 1 for part in parts):
         notes.append("The cluster must have LeaderWorkerSet's controller (lws.sigs.k8s.io)")
-    if any(part.hosts > 1 for part in parts):
+    if len(parts) > 1:
+        notes.append(
+            "The router runs in the cluster and is told each pod by its own address, which "
+            "kubectl get pods -o wide says: a Service would send it to any of them"
+        )
+    if any(part.hosts > 1 for part in parts) or len(parts) > 1:
         notes.append(
             "How pods reach the fast network (RDMA devices, annotations, NCCL variables) is the "
             "cluster's own: add it to the pod templates, or NCCL falls back to TCP"
@@ -226,5 +231,10 @@ def _notes(parts: tuple[Part, ...], options: Options) -> tuple[str, ...]:
         notes.append(
             "Nothing is mounted, so what a pod writes is lost with it: give --mount CLAIM:/where "
             "for a PersistentVolumeClaim, and name folders below it"
+        )
+    elif trains(parts):
+        notes.append(
+            "A pod loses what it writes elsewhere than in its mounts: name the folder for "
+            f"checkpoints below {' or '.join(check_mounts(options.mounts))}"
         )
     return tuple(notes)

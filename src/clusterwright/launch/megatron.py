@@ -10,10 +10,17 @@ from collections.abc import Iterator
 
 from clusterwright.errors import InputError
 from clusterwright.launch.architecture import Architecture, architecture_of
-from clusterwright.launch.customary import BETAS, CLIP, WEIGHT_DECAY, customary_note
+from clusterwright.launch.customary import (
+    BETAS,
+    CLIP,
+    LAST_RATE,
+    WEIGHT_DECAY,
+    ask_warmup,
+    customary_notes,
+)
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
-from clusterwright.launch.saving import saving
+from clusterwright.launch.saving import KEPT, ask_interval
 from clusterwright.launch.shell import array
 
 VERSION = "megatron-core 0.19.2"
@@ -22,6 +29,10 @@ Words = list[str]
 SCHEMES = {"all-gather": "all_gather", "ring": "p2p", "all-to-all": "a2a"}
 RECIPES = {"fp8": "delayed", "mxfp8": "mxfp8"}
 STATES = {4.0: "fp32", 2.0: "bf16", 1.0: "fp8"}
+RETAIN = f"""
+# One checkpoint in {KEPT} is kept, and the newest; its own default keeps all of them.
+ARGUMENTS+=(--save-retain-interval $((SAVE_INTERVAL * {KEPT})))
+"""
 SHARDING = {2: "optim_grads", 3: "optim_grads_params"}
 
 
@@ -38,13 +49,14 @@ def program(job: TrainingJob) -> Program:
         raise InputError(f"Megatron-LM cannot run this plan: {'; '.join(reasons)}")
     words = arguments(job, architecture)
     asks = (
-        Ask(variable="MEGATRON", what="the folder of a Megatron-LM checkout", default="."),
+        Ask(variable="MEGATRON", what="the folder of a Megatron-LM checkout"),
         Ask(variable="DATA_PATH", what="the prefix of the preprocessed data (no .bin, .idx)"),
         Ask(variable="TOKENIZER", what="the tokenizer's Hugging Face name or folder"),
         Ask(variable="CHECKPOINTS", what="a folder for checkpoints", default="checkpoints"),
-        Ask(variable="SAVE_INTERVAL", what="steps between checkpoints", default=saving(job)),
+        ask_interval(job, behind=job.strategy.zero < 2),
         Ask(variable="LR", what="the highest learning rate"),
-        Ask(variable="MIN_LR", what="the last learning rate", default="0.0"),
+        Ask(variable="MIN_LR", what=LAST_RATE, default="0.0"),
+        ask_warmup(job),
     )
     return Program(
         tool="megatron",
@@ -52,10 +64,10 @@ def program(job: TrainingJob) -> Program:
         start="torchrun",
         command=("${MEGATRON}/pretrain_gpt.py",),
         arguments=("ARGUMENTS",),
-        files=(LaunchFile(path="arguments.sh", text=array("ARGUMENTS", words) + "\n"),),
+        files=(LaunchFile(path="arguments.sh", text=array("ARGUMENTS", words) + RETAIN),),
         environment=environment(job),
         asks=asks,
-        notes=(*notes(architecture), customary_note(job.workload.optimizer)),
+        notes=(*notes(job, architecture), *customary_notes(job)),
     )
 
 
@@ -260,11 +272,8 @@ def _training(job: TrainingJob) -> Words:
     words += ["--seq-length", str(w.sequence_length)]
     positions = int(job.plan.question.config.get("max_position_embeddings") or w.sequence_length)
     words += ["--max-position-embeddings", str(max(positions, w.sequence_length))]
-    if job.samples:
-        words += ["--train-samples", str(job.samples)]
-        words += ["--lr-decay-samples", str(job.samples)]
-    else:
-        words += ["--train-iters", "100"]
+    words += ["--train-iters", str(job.length), "--lr-decay-iters", str(job.length)]
+    words += ["--lr-decay-style", "cosine", "--lr-warmup-iters", "${WARMUP}"]
     if not w.dropout:
         words += ["--attention-dropout", "0.0", "--hidden-dropout", "0.0"]
     return words
@@ -342,8 +351,10 @@ def _surroundings(job: TrainingJob, model: Architecture) -> Words:
     return words
 
 
-def notes(model: Architecture) -> Iterator[str]:
+def notes(job: TrainingJob, model: Architecture) -> Iterator[str]:
     """What differs from the plan, and what a person should look at."""
+    if model.mixture is not None and "deepep" in _dispatcher(job):
+        yield "Tokens reach experts by DeepEP, a library that must be installed besides"
     if model.assumed:
         yield (
             f"The configuration does not say {', '.join(model.assumed)}: that is the family's "

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusterwright.errors import InputError
-from clusterwright.launch.customary import customary_note
+from clusterwright.launch.customary import LAST_RATE, ask_warmup, customary_notes
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.megatron import environment, layout
 from clusterwright.launch.megatron_bridge_script import script
 from clusterwright.launch.records import Ask, LaunchFile, Program
-from clusterwright.launch.saving import saving
+from clusterwright.launch.saving import ask_interval
 
 VERSION = "Megatron-Bridge 0.3.1 with megatron-core 0.16.1"
 BRIDGES = {
@@ -71,7 +71,7 @@ def program(job: TrainingJob) -> Program:
         ),
         environment=environment(job),
         asks=tuple(_asks(job)),
-        notes=(*notes(job), customary_note(job.workload.optimizer)),
+        notes=(*notes(job), *customary_notes(job)),
     )
 
 
@@ -81,10 +81,10 @@ def _asks(job: TrainingJob) -> Iterator[Ask]:
     if job.workload.method == "lora":
         yield Ask(variable="PRETRAINED", what="a Megatron checkpoint of the trained model")
     yield Ask(variable="CHECKPOINTS", what="a folder for checkpoints", default="checkpoints")
-    yield Ask(variable="SAVE_INTERVAL", what="steps between checkpoints", default=saving(job))
+    yield ask_interval(job, behind=job.strategy.zero < 2)
     yield Ask(variable="LR", what="the highest learning rate")
-    yield Ask(variable="MIN_LR", what="the last learning rate", default="0.0")
-    yield Ask(variable="WARMUP", what="steps to reach the highest", default="200")
+    yield Ask(variable="MIN_LR", what=LAST_RATE, default="0.0")
+    yield ask_warmup(job)
 
 
 def model_config(job: TrainingJob) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from clusterwright.launch.customary import BETAS, CLIP, WEIGHT_DECAY
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.megatron import SCHEMES, SHARDING, STATES
 from clusterwright.launch.python import Code, call, function, written
+from clusterwright.launch.saving import KEPT
 
 DTYPES = {"fp32": "torch.float32", "bf16": "torch.bfloat16", "fp8": "torch.uint8"}
 ADAPTED = {
@@ -144,7 +145,7 @@ def _formats(job: TrainingJob) -> str:
 
 def _configuration(job: TrainingJob) -> str:
     s, w = job.strategy, job.workload
-    steps = job.steps or 100
+    steps = job.length
     fields: dict[str, Any] = {
         "model": Code("model()"),
         "train": call(
@@ -227,6 +228,7 @@ def _checkpoint(job: TrainingJob) -> Code:
         "save_interval": Code('int(os.environ["SAVE_INTERVAL"])'),
         "ckpt_format": "fsdp_dtensor" if sharded else "torch_dist",
         "async_save": not sharded,
+        "most_recent_k": KEPT,
     }
     if job.workload.method == "lora":
         fields["pretrained_checkpoint"] = Code('os.environ["PRETRAINED"]')

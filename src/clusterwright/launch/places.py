@@ -90,6 +90,17 @@ def called(name: str, part: Part, parts: tuple[Part, ...]) -> str:
     return name if len(parts) == 1 else f"{name}-{part.name}"
 
 
+def first_port(part: Part, parts: tuple[Part, ...]) -> int:
+    """Where a part's first replica answers: replicas of two parts may share a host."""
+    before = parts[: parts.index(part)]
+    return part.program.port + sum(other.replicas for other in before)
+
+
+def trains(parts: tuple[Part, ...]) -> bool:
+    """Whether this is a training run; servers have ports."""
+    return any(part.program.port == 0 for part in parts)
+
+
 def check_starts(on: str, parts: tuple[Part, ...]) -> None:
     """Refuse a job that a place has no way to start.
 

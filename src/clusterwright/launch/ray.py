@@ -9,7 +9,7 @@ import json
 from importlib.resources import files as resources
 
 from clusterwright.errors import InputError
-from clusterwright.launch.places import Placed, asked_of, folder_of, said
+from clusterwright.launch.places import Placed, asked_of, first_port, folder_of, said
 from clusterwright.launch.records import LaunchFile, Options, Part
 from clusterwright.launch.yaml import yaml
 
@@ -55,8 +55,8 @@ def _notes(parts: tuple[Part, ...]) -> tuple[str, ...]:
     ]
     if any(part.program.port for part in parts):
         notes.append(
-            "A replica that fails is not started again, and nothing spreads requests over them: "
-            "put a router before them, or launch them --on kubernetes"
+            "A replica that fails is not started again (launch --on kubernetes for that); the "
+            "job's log says where each answers, which a router before them must be told"
         )
     else:
         notes.append("A run that fails ends the job: submit it again, under another id")
@@ -76,6 +76,6 @@ def _laid_out(part: Part, parts: tuple[Part, ...]) -> dict[str, str | int | bool
         "hosts": part.hosts,
         "per_host": part.per_host,
         "resource": RESOURCES[part.device],
-        "port": part.program.port,
+        "port": first_port(part, parts) if part.program.port else 0,
         "shared": not part.whole,
     }

@@ -9,6 +9,8 @@ from clusterwright.training.plan import TrainingPlan
 from clusterwright.units import format_count, format_time
 
 GIB = 2.0**30
+LEAST = 1e-4
+"""Share of a step below which a part of it is not worth a line."""
 
 
 def readme(plan: TrainingPlan | ServingPlan, made: Launch, name: str) -> str:
@@ -18,8 +20,10 @@ def readme(plan: TrainingPlan | ServingPlan, made: Launch, name: str) -> str:
     lines += _machine(plan, made)
     lines += ["", "## Say what a plan cannot know", ""]
     lines += _asked(made)
-    lines += ["", "## Run", "", *_shell(made.submit)]
+    lines += ["", "## Run", "", "In this folder:", "", *_shell(made.submit)]
     lines += ["", "## Watch", "", *_shell(made.watch), "", "## Stop", "", *_shell(made.stop)]
+    if isinstance(plan, TrainingPlan):
+        lines += ["", "Started again, it goes on from its newest checkpoint."]
     lines += ["", "## Expect", ""]
     if isinstance(plan, TrainingPlan):
         lines += _training(plan)
@@ -73,9 +77,10 @@ def _training(plan: TrainingPlan) -> list[str]:
         for name, (likely, least, most, written) in rows.items()
     ]
     parts = [
-        f"| {term.name} | {format_time(term.time)} | {term.time / best.step_time:.1%} |"
+        f"| {term.name} | {format_time(term.time)} | {term.time / best.step_time:.1%} | "
+        f"{term.meaning} |"
         for term in best.waterfall
-        if term.time > 0.0
+        if term.time > LEAST * best.step_time
     ]
     words = TRAINING.format(high=format_time(high), limit=limit)
     return [
@@ -83,11 +88,29 @@ def _training(plan: TrainingPlan) -> list[str]:
         "| --- | --- | --- |",
         *table,
         f"| memory, fullest rank | {best.memory_bytes / GIB:.1f} GiB | limit {limit:.1f} GiB |",
+        *_whole(plan),
         *("", *words.splitlines(), ""),
-        "| part of the step | time | share |",
-        "| --- | --: | --: |",
+        "| part of the step | time | share | what it is |",
+        "| --- | --: | --: | --- |",
         *parts,
     ]
+
+
+def _whole(plan: TrainingPlan) -> list[str]:
+    """How long all of the run takes, where its tokens are known."""
+    totals, account = plan.totals, plan.account
+    if totals is None:
+        return []
+    low, high = map(format_time, totals.duration_interval)
+    name = f"whole run, {totals.steps:,.0f} steps, without failures"
+    rows = [f"| {name} | {format_time(totals.duration)} | {low} to {high} |"]
+    if account is not None:
+        wall, between = account.wall, account.between
+        times = f"{format_time(wall.middle)} | {format_time(wall.low)} to {format_time(wall.high)}"
+        rows.append(f"| whole run, with them | {times} |")
+        apart = f"{format_time(between.low)} to {format_time(between.high)}"
+        rows.append(f"| from one failure to the next | {format_time(between.middle)} | {apart} |")
+    return rows
 
 
 TRAINING = """\

@@ -28,7 +28,7 @@ class Replica(Record, frozen=True, kw_only=True):
     """One replica of a pool: how it is cut, over which hosts, what it must have room for.
 
     ``hosts`` of ``per_host`` accelerators. ``longest``: tokens of the longest request, prompt and
-    answer. ``memory``: what each accelerator holds. ``beside``: replicas that share a host.
+    answer. ``memory``: what each accelerator holds.
     """
 
     plan: ServingPlan
@@ -37,7 +37,6 @@ class Replica(Record, frozen=True, kw_only=True):
     per_host: int
     longest: int
     memory: Memory
-    beside: int = 1
 
     @property
     def question(self) -> ServingQuestion:
@@ -73,7 +72,7 @@ def serving_parts(
                 f"a replica of {count} accelerators does not fill hosts of {per_host}: give "
                 f"--per-host a divisor of {count}"
             )
-        replica = replica_of(plan, pool, server, per_host=per_host, host=size)
+        replica = replica_of(plan, pool, server, per_host=per_host)
         parts.append(
             Part(
                 name="serve" if pool.role == "both" else pool.role,
@@ -88,10 +87,8 @@ def serving_parts(
     return tuple(parts)
 
 
-def replica_of(
-    plan: ServingPlan, pool: Pool, server: Server, *, per_host: int, host: int = 0
-) -> Replica:
-    """One replica of a pool, with so many accelerators in each host of so many."""
+def replica_of(plan: ServingPlan, pool: Pool, server: Server, *, per_host: int) -> Replica:
+    """One replica of a pool, with so many accelerators in each host."""
     memory = server.memory(pool.deployment, longest(plan.question.workload))
     return Replica(
         plan=plan,
@@ -100,7 +97,6 @@ def replica_of(
         per_host=per_host,
         longest=longest_request(plan.question, memory.cache_tokens / pool.deployment.dp),
         memory=memory,
-        beside=min(pool.count, max(1, host // per_host)),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from clusterwright.errors import InputError
 from clusterwright.launch.naming import (
     QUEUE,
     TIME,
@@ -15,7 +16,7 @@ from clusterwright.launch.naming import (
     check_image,
     check_mounts,
 )
-from clusterwright.launch.places import Placed, called, folder_of
+from clusterwright.launch.places import Placed, called, first_port, folder_of, trains
 from clusterwright.launch.records import LaunchFile, Options, Part
 from clusterwright.launch.shell import quoted
 
@@ -34,6 +35,8 @@ def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
     check("--partition", options.partition, QUEUE, "one word, as sbatch takes it")
     check("--account", options.account, QUEUE, "one word, as sbatch takes it")
     check("--time", options.time, TIME, "minutes, hours:minutes:seconds or days-hours:minutes")
+    if options.mounts and not options.image:
+        raise InputError("--mount says what containers see, and there is none: give --image, too")
     files = tuple(_script(name, part, parts, options) for part in parts)
     mine = f'--user="${{USER}}" --name={",".join(called(name, part, parts) for part in parts)}'
     logs = " ".join(f"{called(name, part, parts)}-*.log" for part in parts)
@@ -49,8 +52,24 @@ def place(name: str, parts: tuple[Part, ...], options: Options) -> Placed:
 
 def _notes(parts: tuple[Part, ...], options: Options) -> tuple[str, ...]:
     notes = ["The folder must lie where every host sees it"]
+    if trains(parts):
+        notes.append(
+            "Slurm starts the job anew when a host fails; when a process fails, or the time is "
+            "up, the job ends: run sbatch again, and it goes on from its newest checkpoint"
+        )
+    if any(part.hosts > 1 for part in parts):
+        notes.append(
+            "Variables of NCCL (NCCL_SOCKET_IFNAME, NCCL_IB_HCA) are the cluster's own: where it "
+            "needs some, export them with the others"
+        )
+    notes.append(
+        "What is not said here can be said to sbatch: --qos, --reservation, --exclude, --nodelist"
+    )
     if options.image:
-        notes.append("--image needs pyxis, a plugin of Slurm, on the cluster")
+        notes.append(
+            "--image needs pyxis, a plugin of Slurm, on the cluster; folders that are named "
+            "must be in the image or in a --mount, as they are called there"
+        )
     if any(not part.whole for part in parts):
         notes.append(
             "Replicas share hosts, with the CPUs and memory that the cluster gives unless told: "
@@ -59,9 +78,21 @@ def _notes(parts: tuple[Part, ...], options: Options) -> tuple[str, ...]:
     if any(part.replicas > 1 for part in parts):
         notes.append(
             "Every replica answers at a host of Slurm's choosing: squeue says which, and a router "
-            "before them must be told"
+            "before them must be told" + _ports(parts)
         )
     return tuple(notes)
+
+
+def _ports(parts: tuple[Part, ...]) -> str:
+    """At which ports replicas answer that may share a host."""
+    first = [
+        f"{first_port(part, parts)} ({part.name})"
+        for part in parts
+        if part.program.port and not part.whole
+    ]
+    return (
+        f"; ports count from {' and '.join(first)} with their places in the array" if first else ""
+    )
 
 
 def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) -> LaunchFile:
@@ -88,8 +119,9 @@ def _script(name: str, part: Part, parts: tuple[Part, ...], options: Options) ->
             if value is None or value
         ),
         "set -euo pipefail",
-        *_meeting(part),
+        *_meeting(part, parts),
         'cd "${SLURM_SUBMIT_DIR}"',
+        *_found(folder_of(part, parts)),
         *_start(part, folder_of(part, parts), options),
     ]
     path = "job.sbatch" if len(parts) == 1 else f"{part.name}.sbatch"
@@ -106,7 +138,17 @@ def _share(folder: str) -> str:
     return f'{start} || {{ status=$?; sleep {LINGER}; exit "${{status}}"; }}'
 
 
-def _meeting(part: Part) -> list[str]:
+def _found(folder: str) -> list[str]:
+    """Stop with a sentence where somebody submits from elsewhere."""
+    return [
+        f"if [ ! -f {folder}run.sh ]; then",
+        '  echo "error: run sbatch in the folder of the launch, not in ${PWD}" >&2',
+        "  exit 2",
+        "fi",
+    ]
+
+
+def _meeting(part: Part, parts: tuple[Part, ...]) -> list[str]:
     """Where ranks meet, and where a replica answers if others may be on its host."""
     lines = [
         'HOSTS="$(scontrol show hostnames "${SLURM_JOB_NODELIST}")"',
@@ -114,8 +156,8 @@ def _meeting(part: Part) -> list[str]:
         f"MASTER_PORT=$(({FIRST_PORT} + SLURM_JOB_ID % {PORTS}))",
         "export MASTER_ADDR MASTER_PORT",
     ]
-    if part.program.port and part.replicas > 1 and not part.whole:
-        lines.append(f"export PORT=$(({part.program.port} + SLURM_ARRAY_TASK_ID))")
+    if part.program.port and not part.whole and sum(one.replicas for one in parts) > 1:
+        lines.append(f"export PORT=$(({first_port(part, parts)} + ${{SLURM_ARRAY_TASK_ID:-0}}))")
     return lines
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from clusterwright.errors import InputError
 from clusterwright.launch.architecture import Architecture, architecture_of
-from clusterwright.launch.customary import customary_note
+from clusterwright.launch.customary import ask_warmup, customary_notes
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask, LaunchFile, Program
-from clusterwright.launch.saving import saving
+from clusterwright.launch.saving import ask_interval
 from clusterwright.launch.torchtitan_model import FAMILIES
 from clusterwright.launch.torchtitan_recipe import LOW, compiled, recipe, sharded_over
 
@@ -48,12 +48,12 @@ def program(job: TrainingJob) -> Program:
                 default="c4",
             ),
             Ask(variable="OUTPUTS", what="a folder for checkpoints and logs", default="outputs"),
-            Ask(variable="SAVE_INTERVAL", what="steps between checkpoints", default=saving(job)),
+            ask_interval(job, behind=True),
             Ask(variable="LR", what="the highest learning rate"),
-            Ask(variable="WARMUP", what="steps to reach it", default="200"),
+            ask_warmup(job),
             Ask(variable="PROFILE_EVERY", what="steps between profiles", default="1000"),
         ),
-        notes=(*notes(job, model), customary_note(job.workload.optimizer)),
+        notes=(*notes(job, model), *customary_notes(job)),
     )
 
 

@@ -8,6 +8,7 @@ from clusterwright.launch.architecture import Architecture
 from clusterwright.launch.customary import BETAS, CLIP, LAST, WEIGHT_DECAY
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.python import Code, call, function
+from clusterwright.launch.saving import KEPT
 from clusterwright.launch.torchtitan_model import FAMILIES, builders, imports
 from clusterwright.strategy import Strategy
 
@@ -130,7 +131,12 @@ def _spec(job: TrainingJob, model: Architecture) -> str:
 def _train(job: TrainingJob, model: Architecture) -> str:
     s = job.strategy
     loss = call("CrossEntropyLoss.Config", {"global_vocab_size": model.vocab_size})
-    saving = {"enable": True, "interval": Code('int(os.environ["SAVE_INTERVAL"])')}
+    saving: dict[str, Any] = {
+        "enable": True,
+        "interval": Code('int(os.environ["SAVE_INTERVAL"])'),
+        "keep_latest_k": KEPT,
+        "async_mode": "async",
+    }
     fields: dict[str, Any] = {
         "model_spec": Code("spec()"),
         "hf_assets_path": Code('os.environ["TOKENIZER"]'),
@@ -158,7 +164,7 @@ def _train(job: TrainingJob, model: Architecture) -> str:
                 "dataset_path": Code('os.environ.get("DATA_PATH")'),
             },
         ),
-        "checkpoint": call("CheckpointManager.Config", saving | {"async_mode": "async"}),
+        "checkpoint": call("CheckpointManager.Config", saving),
         "metrics": call("MetricsProcessor.Config", {"log_freq": 1, "enable_tensorboard": True}),
         "profiler": call(
             "Profiler.Config",
@@ -198,7 +204,7 @@ def _training(job: TrainingJob) -> dict[str, Any]:
         "local_batch_size": w.global_batch // s.dp if s.pp > 1 else s.micro_batch,
         "global_batch_size": w.global_batch,
         "seq_len": w.sequence_length,
-        "steps": job.steps or 100,
+        "steps": job.length,
         "max_norm": CLIP,
         "mixed_precision_param": "float32" if w.precision == "fp32" else "bfloat16",
         "mixed_precision_reduce": "float32",

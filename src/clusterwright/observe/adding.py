@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import math
 import re
@@ -13,7 +14,8 @@ from clusterwright.errors import InputError, TableError
 from clusterwright.model.records import Model
 from clusterwright.observe.against_serving import nearest, per_token
 from clusterwright.observe.api import Diagnosis
-from clusterwright.observe.records import ServingRun
+from clusterwright.observe.doubts import IMPOSSIBLE, OTHER_ACCELERATOR
+from clusterwright.observe.records import ServingRun, TrainingRun
 from clusterwright.observe.steady import pace_of
 from clusterwright.saved_plans import Plan
 from clusterwright.saving import write_text
@@ -22,6 +24,8 @@ from clusterwright.training.plan import TrainingPlan
 from clusterwright.validation.runs import COLUMNS as TRAIN_COLUMNS
 from clusterwright.validation.serving.rows import COLUMNS as SERVE_COLUMNS
 
+NOT_OF_IT = (IMPOSSIBLE, OTHER_ACCELERATOR)
+"""Causes for which a row would hold another run's configuration."""
 LEAST_STEPS = 5
 """Steady steps of which a row is made at least."""
 
@@ -32,7 +36,8 @@ def add_run(found: Diagnosis, plan: Plan | None, path: Path, *, name: str | None
     Raises
     ------
     InputError
-        There is no plan to take the configuration from, or too few steps to be a measurement.
+        There is no plan to take the configuration from, it is another run's, or there are too few
+        steps to be a measurement.
     TableError
         The file is another table, or has a run of that name.
     """
@@ -42,6 +47,9 @@ def add_run(found: Diagnosis, plan: Plan | None, path: Path, *, name: str | None
             "tell a part"
         )
     title = name or re.sub(r"[^\w.-]+", "-", Path(found.paths[0]).stem) or "run"
+    wrong = next((one for one in found.findings if one.cause in NOT_OF_IT), None)
+    if wrong:
+        raise InputError(f"nothing was added: {wrong.title} ({wrong.evidence})")
     if isinstance(plan, TrainingPlan):
         columns, rows = TRAIN_COLUMNS, [_training_row(found, plan, title)]
     else:
@@ -123,6 +131,7 @@ def _training_row(found: Diagnosis, plan: TrainingPlan, title: str) -> dict[str,
         "id": title,
         "source": f"{found.tool} log, {title}",
         "url_or_path": Path(found.paths[0]).name,
+        "date": _day(found.run),
         "seq_len": told.sequence_length or job.sequence_length,
         "accelerator": cluster.accelerator.name,
         "n_accel": used,
@@ -141,6 +150,16 @@ def _training_row(found: Diagnosis, plan: TrainingPlan, title: str) -> dict[str,
         "notes": f"median of {steps} steady steps; settings that the log does not tell are planned",
         "config_complete": 1,
     }
+
+
+def _day(run: TrainingRun) -> str:
+    """The day of the last step, or today where a log has no times: frameworks change by the year.
+
+    A row without one would count as a run of a framework's first years.
+    """
+    known = [time for time in run.clock if math.isfinite(time)]
+    day = dt.datetime.fromtimestamp(known[-1], dt.UTC) if known else dt.datetime.now(dt.UTC)
+    return day.date().isoformat()
 
 
 def _shape(model: Model) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class Split(Record, frozen=True, kw_only=True):
 
     ``compute``: forward and backward, of the rank with least to do, and ``compute_most``, of the
     slowest one. ``traffic``: exposed, by axis. ``waiting``: in the pipeline. ``by``: timers or a
-    trace.
+    trace. ``whole``: ``compute`` holds the waiting as well, as one timer of all passes does; ranks
+    end that together, so that it tells nothing of slow ones.
     """
 
     compute: float = math.nan
@@ -56,6 +57,7 @@ class Split(Record, frozen=True, kw_only=True):
     other_kernels: float = math.nan
     ranks: int = 0
     by: str = ""
+    whole: bool = False
 
 
 def split_by_timers(run: TrainingRun, pace: Pace) -> Split | None:
@@ -81,7 +83,7 @@ def split_by_timers(run: TrainingRun, pace: Pace) -> Split | None:
             inside = most + within[1] + sync
             waiting = max(0.0, whole[1] - (inside if whole[1] >= inside else inside - sync))
     elif whole:
-        compute, most = whole[0] - sync, whole[1] - sync
+        compute = most = whole[1] - sync
     return Split(
         compute=compute,
         compute_most=most,
@@ -91,6 +93,7 @@ def split_by_timers(run: TrainingRun, pace: Pace) -> Split | None:
         input=fetch[1] if timer(INPUT) else math.nan,
         ranks=2 if most > compute else 1,
         by="timers",
+        whole=not (forward and backward),
     )
 
 
@@ -144,7 +147,7 @@ def axis_of(label: str, group: int, strategy: Strategy) -> str:
     return fitting[0] if fitting else "dp"
 
 
-def planned_split(expected: TrainingEstimate, by: str) -> dict[str, float]:
+def planned_split(expected: TrainingEstimate, split: Split) -> dict[str, float]:
     """The plan's terms, in the groups that timers or a trace can tell apart. [s]"""
     terms = {term.name: term.time for term in expected.waterfall}
 
@@ -165,8 +168,8 @@ def planned_split(expected: TrainingEstimate, by: str) -> dict[str, float]:
         "products": total("ideal", "extra work", "kernels", "recompute"),
         "other kernels": total("memory-bound"),
     }
-    if by == "timers":
-        found["compute"] = total(*COMPUTE, *INSIDE)
+    if split.by == "timers":
+        found["compute"] = total(*COMPUTE, *INSIDE, *(PIPELINE if split.whole else ()))
     else:
         found["compute"] = total(*COMPUTE) - total("host")
     return found
@@ -205,8 +208,9 @@ def training_terms(
 
 def _split_terms(split: Split, target: AsRun) -> list[Term]:
     """Groups of terms that were both planned and measured."""
-    planned = planned_split(target.expected, split.by)
+    planned = planned_split(target.expected, split)
     passes = "passes" if split.by == "timers" else "kernels at work"
+    passes += " and waiting" if split.whole else ""
     several = split.ranks > 1
     pairs = [
         (

@@ -27,6 +27,7 @@ from clusterwright.observe.against_training import (
 )
 from clusterwright.observe.as_run import AsRun, as_run
 from clusterwright.observe.case import TrainingCase
+from clusterwright.observe.doubts import doubts_of, refuse_other_model
 from clusterwright.observe.findings import Fact, Finding, Term
 from clusterwright.observe.reading import Read, read_files
 from clusterwright.observe.records import RunSettings, ServingRun, TraceSummary, TrainingRun
@@ -124,6 +125,7 @@ def _training(
     pace = pace_of(run) if run else None
     target = None
     if plan is not None:
+        refuse_other_model(plan, run.settings if run else RunSettings())
         target = as_run(plan, run.settings if run else RunSettings())
     strategy = target.expected.strategy if target else Strategy()
     split = split_by_traces(read.traces, strategy)
@@ -132,7 +134,8 @@ def _training(
     case = TrainingCase(
         run=run, pace=pace, split=split, traces=read.traces, plan=plan, target=target
     )
-    findings = causes_training.causes_of(case) if math.isfinite(case.step) else ()
+    causes = causes_training.causes_of(case) if math.isfinite(case.step) else ()
+    findings = (*doubts_of(case, facts), *causes)
     used = None
     if run and pace:
         known = find_model(model, facts) if model else plan.question.model if plan else None

@@ -9,7 +9,7 @@ import msgspec
 
 from clusterwright.observe.opening import Line
 from clusterwright.observe.records import Mark, MarkKind, RunSettings, TrainingRun
-from clusterwright.observe.telling import clock_of, incident_of, settings_in
+from clusterwright.observe.telling import clock_of, incident_of, no_loss, settings_in
 
 COLUMNS = (
     "clock", "step_time", "loss", "device_rate", "flops_rate", "mfu", "samples", "sample_rate",
@@ -72,6 +72,9 @@ class RunBuilder:
         if again:
             self._same(values, who)
             return
+        told = self.marks and self.marks[-1].kind == "nan" and self.marks[-1].row == len(self.rows)
+        if no_loss(line.text) and not told:
+            self.mark(line, "nan")
         self._fresh = False
         self.iterations.append(iteration)
         self.rows.append(dict(values))

@@ -7,7 +7,7 @@ import math
 from clusterwright.observe.against_training import Split, planned_split
 from clusterwright.observe.as_run import AsRun
 from clusterwright.observe.records import TraceSummary, TrainingRun
-from clusterwright.observe.steady import Pace
+from clusterwright.observe.steady import Pace, warms_up
 from clusterwright.records import Record
 from clusterwright.training.plan import TrainingPlan
 
@@ -24,7 +24,9 @@ class TrainingCase(Record, frozen=True, kw_only=True):
 
     @property
     def step(self) -> float:
-        """Measured seconds of a steady step; nan: not known. [s]"""
+        """Measured seconds of a steady step; nan: not known, or of the first step alone. [s]"""
+        if self.pace and self.run and warms_up(self.run, self.pace):
+            return math.nan
         if self.pace and math.isfinite(self.pace.median):
             return self.pace.median
         times = [time for trace in self.traces for time in trace.step_times if trace.steps_marked]
@@ -39,7 +41,7 @@ class TrainingCase(Record, frozen=True, kw_only=True):
         """An expected group of terms; 0 without a plan. [s]"""
         if self.target is None or self.split is None:
             return 0.0
-        return planned_split(self.target.expected, self.split.by).get(name, 0.0)
+        return planned_split(self.target.expected, self.split).get(name, 0.0)
 
     @property
     def pace_ratio(self) -> float:

@@ -80,14 +80,17 @@ def kernels(case: TrainingCase) -> Finding | None:
     within = "; the plan is no surer than that of its own kernels" if unsure else ""
     what = "forward and backward passes" if split.by == "timers" else "kernels"
     who = "even on the fastest rank" if split.ranks > 1 else "on the one rank that is seen"
+    if split.whole:
+        what, who = "forward and backward passes, and waiting within them,", "together"
     return _finding(
-        case, "kernels", "slow kernels", more,
+        case, "kernels", "slow kernels" + (", or waiting for ranks" if split.whole else ""), more,
         f"{what} take {format_time(split.compute)} {who}, {format_time(usual)} was expected"
         f"{detail}{drift}{within}",
         "compare clocks, power limit and temperature with the vendor's (nvidia-smi -q -d "
         "PERFORMANCE); check that fused attention and compiled kernels are on; measure this "
-        "machine with clusterwright calibrate",
-        "little" if unsure else "strong",
+        "machine with clusterwright calibrate"
+        if not split.whole else "log timers of each (Megatron-LM: --timing-log-level 2)",
+        "little" if unsure else "some" if split.whole else "strong",
     )  # fmt: skip
 
 
@@ -122,13 +125,18 @@ def straggler(case: TrainingCase) -> Finding | None:
         return None
     staged = case.target is not None and case.target.lightest < 1.0
     known = "; what stages differ by design is taken off" if staged else ""
+    stages = case.run.settings.pp if case.run else None
+    open_ = case.target is None and split.by == "timers" and stages != 1
+    if open_:
+        known = "; stages of a pipeline differ by design, and no plan says by how much"
     return _finding(
         case, "straggler", "one rank is slower than the others", apart - usual,
         f"forward and backward take {format_time(split.compute)} on the fastest rank and "
         f"{format_time(split.compute_most)} on the slowest{known}",
         "find the rank (--timing-log-option all, or a trace of each), compare its clocks, "
-        "temperature, PCIe and NVLink errors with its neighbours', and take its node out",
-        "strong",
+        "temperature, PCIe and NVLink errors with its neighbours', and take its node out"
+        if not open_ else "give the plan (--plan): it says by how much stages differ by design",
+        "little" if open_ else "strong",
     )  # fmt: skip
 
 
@@ -156,8 +164,8 @@ def pipeline(case: TrainingCase) -> Finding | None:
 
 _AXES = {
     "dp": ("gradient and weight traffic is exposed",
-           ("turn overlap of gradients and weights on (--overlap-grad-reduce, "
-           "--overlap-param-gather); check the fabric with nccl-tests, and that every rail is up")),
+           ("turn overlap of gradients and weights on{}; check the fabric with nccl-tests, and "
+           "that every rail is up")),
     "tp": ("tensor-parallel traffic is exposed",
            ("keep tp inside the scale-up domain; turn sequence parallelism and its overlap on; "
            "check NVLink (nvidia-smi nvlink -e)")),
@@ -170,6 +178,14 @@ _AXES = {
                  ("give a trace whose collectives name their groups (PyTorch 2.2 or later) to tell "
                  "them apart")),
 }  # fmt: skip
+
+
+_OVERLAP = {
+    "Megatron-LM": " (--overlap-grad-reduce, --overlap-param-gather)",
+    "NeMo": " (overlap_grad_reduce, overlap_param_gather)",
+    "DeepSpeed": " (overlap_comm in zero_optimization)",
+}
+"""What turns it on, by tool."""
 
 
 def _traffic(axis: str) -> Cause:
@@ -189,7 +205,8 @@ def _traffic(axis: str) -> Cause:
         return _finding(
             case, axis.replace(" ", "-"), title, shown - usual,
             f"{format_time(shown)} of a step are traffic that nothing hides{expected}{waits}",
-            advice, "some" if alone or case.target is None else "strong",
+            advice.format(_OVERLAP.get(case.run.tool if case.run else "", "")),
+            "some" if alone or case.target is None else "strong",
         )  # fmt: skip
 
     return cause

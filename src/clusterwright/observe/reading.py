@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
 from clusterwright.errors import InputError
 from clusterwright.observe import (
     deepspeed,
@@ -111,7 +113,7 @@ def read_file(path: Path) -> Found:
         found = _json(opened, name)
         if found is not None:
             return found
-    return _text(raw, name)
+    return _text(opened, name)
 
 
 def _json(opened: Opened, name: str) -> TraceSummary | list[ServingRun] | None:
@@ -131,7 +133,7 @@ def _json(opened: Opened, name: str) -> TraceSummary | list[ServingRun] | None:
         return runs
     if any(isinstance(one, dict) and {"question", "best"} <= set(one) for one in documents):
         raise InputError(f"{name!r} is a saved plan and no log: give it with --plan, beside a log")
-    if not documents and raw.lstrip()[:1] == b"{":
+    if not documents and re.match(rb"\s*{\s*\"", raw):  # what begins by {' is Python's, in a log
         raise InputError(
             f"{name!r} is JSON that is damaged or cut off: write it anew; what can be read: "
             f"{READABLE}"
@@ -139,9 +141,9 @@ def _json(opened: Opened, name: str) -> TraceSummary | list[ServingRun] | None:
     return None
 
 
-def _text(raw: bytes, name: str) -> Found:
-    """A log: of the tool most of whose lines of steps it has."""
-    lines = list(lines_of(raw))
+def _text(opened: Opened, name: str) -> Found:
+    """A log: of the first tool of `_LOGS` that has lines of steps in it."""
+    lines = list(lines_of(opened.raw))
     if any(serving_bench.TITLE.search(line.text) for line in lines):
         runs = serving_bench.read_printed(lines, name)
         if runs:
@@ -152,13 +154,29 @@ def _text(raw: bytes, name: str) -> Found:
         if any(is_row(line.text) for line in lines):
             run = read(lines, name)
             if run.iteration:
-                return run
+                return _with_notes(run, opened, lines)
             raise InputError(f"{name!r} is a log of {tool} that ends before its first step")
     runs = [run for line in lines if "request_throughput" in line.text
             for run in _embedded(line.text, name)]  # fmt: skip
     if runs:
         return runs
     raise InputError(f"{name!r} {_of_what(lines)}; what can be read: {READABLE}")
+
+
+def _with_notes(run: TrainingRun, opened: Opened, lines: Sequence[Line]) -> TrainingRun:
+    """The run of a log, and what of the file is not in it."""
+    name = run.paths[0]
+    notes = [] if opened.whole else [f"{name} breaks off: it was read as far as it goes"]
+    for tool, is_row, _ in _LOGS:
+        if tool not in _WITHIN.get(run.tool, (run.tool,)):
+            count = sum(1 for line in lines if is_row(line.text))
+            if count:
+                notes.append(f"{name} has {count:,} lines of {tool} as well, which were not read")
+    return msgspec.structs.replace(run, notes=(*run.notes, *notes)) if notes else run
+
+
+_WITHIN = {"Megatron-LM": ("Megatron-LM", "DeepSpeed"), "NeMo": ("NeMo", "Megatron-LM")}
+"""Tools whose lines stand in another's log where that one wraps them."""
 
 
 def _embedded(text: str, name: str) -> list[ServingRun]:

@@ -13,7 +13,7 @@ from clusterwright.observe.records import (
     TraceSummary,
     TrainingRun,
 )
-from clusterwright.observe.steady import Pace
+from clusterwright.observe.steady import Pace, warms_up
 from clusterwright.observe.utilisation import Utilisation
 from clusterwright.units import format_count, format_time
 
@@ -51,7 +51,7 @@ def _steps_words(run: TrainingRun, pace: Pace) -> str:
 
 
 def _pace_words(run: TrainingRun, pace: Pace) -> str:
-    if len(pace.rows) < 2 and run.iteration[pace.rows[0]] <= 1:
+    if warms_up(run, pace):
         return f"{format_time(pace.median)}, of the first step alone, which warms up"
     if len(pace.rows) < 2:
         return f"{format_time(pace.median)}, of one line: nothing tells how it varies"

@@ -111,6 +111,11 @@ def pace_of(run: TrainingRun) -> Pace:
     )
 
 
+def warms_up(run: TrainingRun, pace: Pace) -> bool:
+    """Whether the first step, which warms up, is all that there is."""
+    return len(pace.rows) == 1 and run.iteration[pace.rows[0]] <= 1
+
+
 def _distinct(run: TrainingRun) -> float:
     """Steps that the run got forward by, those done twice counted once."""
     return max(1.0, float(max(run.iteration) - min(run.iteration) + run.steps[0]))

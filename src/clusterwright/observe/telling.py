@@ -16,6 +16,8 @@ _WITHIN = 200
 NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
 
+_DECIMAL_COMMA = re.compile(r"[-+]?(?:\d+,(?:\d{1,2}|\d{4,})|\d{4,},\d+|0,\d+)(?:[eE][-+]?\d+)?")
+
 _STAMPS = re.compile(
     r"^(?:\s*(?:\[[^\]]{0,80}\]|\d{4}-\d\d-\d\d[ T][\d:.,]+Z?|INFO|WARNING)"
     r"(?:\s*[-:|](?=\s))?)+ ?"
@@ -101,16 +103,31 @@ def incident_of(text: str) -> Incident | None:
     return None
 
 
+_NO_NUMBER = re.compile(r"loss['\"]?\s*[:=]\s*[-+]?(?:nan|inf)\b", re.IGNORECASE)
+
+
+def no_loss(text: str) -> bool:
+    """Whether a line of a step says that its loss is not a number.
+
+    >>> no_loss("iteration 7/9 | lm loss: NAN |"), no_loss("step: 7  loss: 2.1  grad_norm: nan")
+    (True, False)
+    """
+    return _NO_NUMBER.search(text) is not None
+
+
 def number(text: str) -> float:
     """Read the first number in a text, thousands separated or not, or nan.
 
-    >>> number(" 10,050"), number("5.444E+03/5512.0"), number("112.9TFLOPS")
-    (10050.0, 5444.0, 112.9)
+    A comma that does not part thousands is a decimal one, as some languages write it.
+
+    >>> number(" 10,050"), number("5.444E+03/5512.0"), number("112.9TFLOPS"), number("22145,3")
+    (10050.0, 5444.0, 112.9, 22145.3)
     """
     found = re.search(NUMBER, text)
     if not found:
         return math.nan
-    value = float(found[0].replace(",", ""))
+    apart = _DECIMAL_COMMA.fullmatch(found[0])
+    value = float(found[0].replace(",", "." if apart else ""))
     return value if math.isfinite(value) else math.nan
 
 

@@ -7,6 +7,7 @@ import textwrap
 
 from clusterwright.aligned import aligned
 from clusterwright.observe.api import Diagnosis
+from clusterwright.observe.doubts import SIZELESS
 from clusterwright.observe.findings import Finding, Term
 from clusterwright.report.folding import WIDTH
 from clusterwright.units import format_count, format_time
@@ -20,6 +21,10 @@ MOST_FINDINGS = 8
 NOT_TOLD = (
     "No cause stands out: the plan is no surer of itself than that, and these files do not say "
     "where the difference goes. Timers or a trace of the profiler would."
+)
+FASTER = (
+    "No cause stands out. Check that the plan is of this very job (model, batch, lengths, "
+    "precision); if it is, keep the run (--add-to), and calibrate with it."
 )
 NOTHING = "Nothing stands out. With --plan this is held against what was planned, term by term."
 
@@ -111,7 +116,9 @@ def _findings(found: Diagnosis) -> list[str]:
             return _folded(NOTHING, "")
         if found.verdict == "open":
             return []
-        if found.verdict in ("faster", "within the plan's interval"):
+        if found.verdict == "faster":
+            return _folded(FASTER, "")
+        if found.verdict == "within the plan's interval":
             return _folded(NOT_TOLD, "")
         return ["Nothing differs by more than what is lost in the noise."]
     unit = "a step" if found.kind == "training" else "a request"
@@ -122,10 +129,10 @@ def _findings(found: Diagnosis) -> list[str]:
 
 
 def _finding(number: int, one: Finding) -> list[str]:
-    size = "size not known"
+    size = "" if one.cause in SIZELESS else ": size not known"
     if math.isfinite(one.time):
         sign = "+" if one.time >= 0.0 else "-"
-        size = f"{sign}{format_time(abs(one.time))} ({100.0 * one.share:+.1f} %)"
-    lines = [f"  {number}. {one.title}: {size} [{_SURE[one.sure]}]"]
+        size = f": {sign}{format_time(abs(one.time))} ({100.0 * one.share:+.1f} %)"
+    lines = [f"  {number}. {one.title}{size} [{_SURE[one.sure]}]"]
     lines += _folded(one.evidence[:1].upper() + one.evidence[1:] + ".", "     ")
     return [*lines, *_folded(f"try: {one.advice}", "          ", "     ")]

@@ -63,12 +63,17 @@ def about(words: str) -> tuple[str, ...]:
     ('A model on 8 chips', 'assumed: one thing; another')
     """
     found: list[str] = []
-    for line in takewhile(lambda line: not _LINE.fullmatch(line), next(_blocks(words), [])):
+    for line in takewhile(_is_prose, next(_blocks(words), [])):
         if line.startswith(" ") and found:
             found[-1] = f"{found[-1]} {line.strip()}"
         else:
             found.append(line.strip())
     return tuple(found)
+
+
+def _is_prose(line: str) -> bool:
+    """Whether a line is neither a labelled one nor the row of a table."""
+    return not _LINE.fullmatch(line) and "   " not in line.strip()
 
 
 def _blocks(words: str) -> Iterator[list[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from clusterwright.aligned import aligned
 from clusterwright.report.folding import WIDTH, fold
 from clusterwright.sweep.designs import Table
+from clusterwright.sweep.options import UNITS
 from clusterwright.sweep.study import Study
 from clusterwright.sweep.summing import Moved, Place, Summary
 from clusterwright.sweep.sweeping import Progress
@@ -35,7 +36,7 @@ def begun_text(study: Study, table: Table) -> str:
         lines += fold(f"  {axis.name:<14} {len(axis.cases)}: {'; '.join(axis.labels)}", 17)
     for name, spread in study.uncertain.items():
         ends = [spread.at(study.asks.options[name], place) for place in (0.0, 0.5, 1.0)]
-        lines.append(f"  {name:<14} drawn: {', '.join(map(_plain, ends))}")
+        lines.append(f"  {name:<14} drawn: {', '.join(_shown(name, end, study) for end in ends)}")
     if study.uncertain:
         lines.append(
             f"  {study.design}: {_counted(study.samples, 'sample')} from seed {study.seed}, "
@@ -43,7 +44,8 @@ def begun_text(study: Study, table: Table) -> str:
         )
     lines += ["", "The first ones"]
     for index in range(min(FIRST, table.count)):
-        words = (f"{name} {_plain(value)}" for name, value in table.row(index).items())
+        row = table.row(index).items()
+        words = (f"{name} {_shown(name, value, study)}" for name, value in row)
         lines += fold(f"  {index}: {'; '.join(words)}", 5)
     return "\n".join(lines) + "\n"
 
@@ -185,6 +187,15 @@ def _interval(name: str, one: Interval, study: Study) -> str:
 
 def _called(result: str) -> str:
     return result.replace("_", " ")
+
+
+def _shown(name: str, value: object, study: Study) -> str:
+    """A value in people's units, also where it was drawn and is in SI."""
+    spread = study.uncertain.get(name)
+    if spread is None or spread.dimension not in UNITS or not isinstance(value, str):
+        return _plain(value)
+    number = value.removesuffix(f" {UNITS[spread.dimension]}")
+    return _plain(value) if number == value else format_quantity(float(number), spread.dimension)
 
 
 def _plain(value: object) -> str:

@@ -13,7 +13,8 @@ from clusterwright.verify.api import Verification, Verified
 def entry_text(entry: Entry) -> str:
     """Return what was measured, and how far each fit is from it."""
     machine, host = entry.machine, entry.host
-    setting = f"{machine.threads} threads each, {machine.precision}, PyTorch {machine.torch}"
+    each = f"{_threads(machine.threads)}, " if machine.device == "cpu" else ""
+    setting = f"{each}{machine.precision}, PyTorch {machine.torch}"
     lines = [
         f"{entry.name}: {machine.processes} x {machine.name}, {setting}",
         f"  products   {format_quantity(entry.peak_flops, 'FLOP/s')} at best",
@@ -34,10 +35,15 @@ def entry_text(entry: Entry) -> str:
     lines += aligned(("fit", "shapes", "median error", "90 %"), rows)
     if entry.busy:
         lines.append(
-            f"\n{entry.busy} of {entry.tasks} were measured while other programs ran: run it "
-            f"again, and those alone are measured anew"
+            f"\n{entry.busy} of {entry.tasks} were measured while other programs ran, and may be "
+            f"many times too slow:\nrun it again before you plan with it; those alone are measured "
+            f"anew"
         )
     return "\n".join(lines) + "\n"
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''} each"
 
 
 def verification_text(found: Verification) -> str:
@@ -45,12 +51,14 @@ def verification_text(found: Verification) -> str:
     head = ("case", "cut", "predicted", "measured", "ratio", "largest parts of the prediction")
     rows = [_row(one) for one in found.cases]
     lines = [
-        f"{found.machine}: {found.processes} x {found.processor}, {found.threads} threads each",
+        f"{found.machine}: {found.processes} x {found.processor}, {_threads(found.threads)}",
         "",
         *aligned(head, rows, align="llrrrl"),
         "",
         f"median error {percent(found.median)} over {len(found.cases)} cases",
     ]
+    if found.processes < 2 and not any(one.case.trains for one in found.cases):
+        lines.append("training cases take two processes, and this machine was measured with one")
     disturbed = [one.case.name for one in found.cases if one.disturbed]
     if disturbed:
         lines.append(f"other programs took the cores all the time of {', '.join(disturbed)}")

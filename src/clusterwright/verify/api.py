@@ -82,7 +82,8 @@ def verify_machine(
     machine
         Which machine of it, where there are several.
     cases
-        Names or ways (``data``, ``decode`` …); by default the ten of `verify.cases.CASES`.
+        Names or ways (``data``, ``decode`` …); by default the ten of `verify.cases.CASES`, of which
+        a machine that was measured with one process runs those that do not train.
     processes
         That train together: as many as were measured, which is the default.
     repeats
@@ -96,6 +97,8 @@ def verify_machine(
         PyTorch is missing, the file is of another machine, or there are too few cores or GPUs.
     """
     found, wanted = machine_of(catalogue, machine), chosen_cases(cases)
+    if not cases and found.processes < 2:
+        wanted = tuple(case for case in wanted if not case.trains)
     _check(found, wanted, processes, repeats)
     # Predicted first: whatever cannot be predicted is refused before minutes are spent.
     predictions = {case.name: predict(case, found) for case in wanted}
@@ -144,7 +147,7 @@ def _check(machine: Machine, cases: tuple[Case, ...], processes: int | None, rep
     if machine.processes < 2 and training:
         raise InputError(
             f"{training[0]} takes two processes, but {machine.name} was measured with one: "
-            f"ask for --cases decode, or measure with two"
+            f"ask for --cases decode, or measure with two (two cores or GPUs are needed)"
         )
     cores = os.cpu_count() or 1
     if machine.device == "cpu" and machine.processes * machine.threads > cores:

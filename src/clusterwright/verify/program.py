@@ -8,13 +8,13 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Self
 
 import msgspec
 
 from clusterwright.calibrate.measure.bench import Bench
 from clusterwright.calibrate.measure.machine import DeviceKind
 from clusterwright.calibrate.measure.program import alive
+from clusterwright.calibrate.measure.watching import Watch
 from clusterwright.records import Record
 from clusterwright.verify.cases import Case
 from clusterwright.verify.decoding import measured_step
@@ -23,9 +23,6 @@ from clusterwright.verify.training import step_of
 WARM = 2
 LONGEST = 15.0
 """Seconds after which a case is not repeated any more."""
-OTHERS = 0.04
-"""Share of all cores from which on others have disturbed a step. [1]"""
-STAT = Path("/proc/stat")
 
 
 class Order(Record, frozen=True, kw_only=True):
@@ -96,42 +93,6 @@ def _inferred(case: Case, bench: Bench, repeats: int) -> Result:
         found = measured_step(case, bench, repeats)
     disturbed = (watch.disturbed,) * len(found)
     return Result(case=case.name, seconds=tuple(found), disturbed=disturbed)
-
-
-class Watch:
-    """Whether other programs, or other guests of the same host, took the cores meanwhile.
-
-    Parameters
-    ----------
-    bench
-        This process's device, which knows the other processes.
-    """
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.disturbed = False
-
-    def __enter__(self) -> Self:
-        """Note what was used so far."""
-        self._start, self._own, self._all = time.monotonic(), time.process_time(), used_time()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Compare what all have used since with what these processes have."""
-        lasted, own = time.monotonic() - self._start, time.process_time() - self._own
-        others = used_time() - self._all - self.bench.summed(own)
-        share = others / (lasted * (os.cpu_count() or 1))
-        self.disturbed = self.bench.slowest(share) > OTHERS
-
-
-def used_time() -> float:
-    """Time that all cores were busy or kept waiting since they were started; 0: not known. [s]"""
-    try:
-        line = STAT.read_text(encoding="ascii").partition("\n")[0]
-    except OSError:
-        return 0.0
-    user, nice, system, _idle, _waiting, irq, soft, stolen = map(float, line.split()[1:9])
-    return (user + nice + system + irq + soft + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 RANKS = (("RANK", "0"), ("WORLD_SIZE", "1"))

@@ -87,6 +87,11 @@ class Form(Record, frozen=True, kw_only=True):
         """By their names."""
         return {field.name: field for group in self.groups for field in group.fields}
 
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of the catalogue whose names any of them takes."""
+        return sorted({field.names for field in self.fields.values() if field.names})
+
 
 @cache
 def form_of(words: tuple[str, ...], hidden: tuple[str, ...] = ()) -> Form:

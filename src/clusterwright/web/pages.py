@@ -279,8 +279,8 @@ PAGES = (
         open=("names", "baseline"),
         examples=(
             Example(
-                title="Eight accelerators of six vendors",
-                query={"names": "h100 h200 b200 mi300x mi355x ascend-910b2 tpu-v5p gaudi3"},
+                title="Five accelerators of four vendors",
+                query={"names": "h100 b200 mi355x ascend-910b2 tpu-v5p"},
             ),
             Example(title="Meta's fleet of 2024 in H100s", query={"names": "350000xh100"}),
         ),

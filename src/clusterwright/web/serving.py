@@ -16,11 +16,10 @@ from clusterwright.web.guarding import LOOPBACK, MOST_HEAD
 from clusterwright.web.listening import Listener
 from clusterwright.web.pool import Limits
 
+BACKLOG = 256
+"""Connections that wait to be taken."""
 GRACE = 2
 """Seconds that requests get to end in, once the server is told to."""
-
-QUEUE = 512
-"""Connections that may wait to be taken."""
 
 
 def serve(folder: Path, *, host: str, port: int, workers: int, browser: bool) -> None:
@@ -72,7 +71,7 @@ def _bound(host: str, port: int) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
-        found.listen(QUEUE)  # before the address is told
+        found.listen(BACKLOG)  # who comes while the server starts is answered, a little later
     except OSError as error:
         raise InputError(
             f"cannot listen on {host} port {port}: {error.strerror}; give another --port, or 0 for "

@@ -52,7 +52,7 @@ def measure_machine(
     precision
         ``fp32``, ``bf16`` or ``fp16``: by default 32 bits on processors, 16 on GPUs.
     minutes
-        After which nothing more is measured in this run.
+        After which nothing more is measured in this run; 0: the entry of what was measured.
     quick
         A coarse sweep, tens of seconds.
     watch
@@ -65,6 +65,8 @@ def measure_machine(
         machine's, or too little was measured to make an entry of.
     """
     target = Path(out)
+    if not minutes >= 0.0:  # not a number is none either
+        raise InputError(f"--minutes is {minutes:g}, but must be 0 or more")
     check_target(target)
     check_name(name)
     torch = import_torch()
@@ -142,7 +144,8 @@ def check_name(name: str) -> None:
             f"--name is {name!r}: give lower-case letters, digits, '-' and '.', such as my-machine"
         )
     for kind in ("accelerators", "clusters", "efficiency", "software", "inference"):
-        if name in shipped().entries(kind):
+        taken = shipped().entries(kind).values()
+        if any(name in (one.id, *(alias.lower() for alias in one.aliases)) for one in taken):
             raise InputError(f"--name is {name!r}, which the catalogue has already: give another")
 
 

@@ -59,7 +59,7 @@ class Bench:
         self.torch = import_torch()
         self.kind = device
         self.precision = precision
-        self.rank, self.processes = rank, processes
+        self.rank, self.processes, self.threads = rank, processes, threads
         self.dtype = getattr(self.torch, DTYPES[precision])
         self.element_bytes = ELEMENT_BYTES[precision]
         if device == "cuda":

@@ -208,6 +208,7 @@ def _accelerator(parts: Parts) -> dict[str, Any]:
         "matmul": {machine.precision: rate},
         "memory": f"{machine.memory_bytes / 1e9:.5g} GB",
         "memory_bandwidth": f"{parts.bandwidth / 1e9:.5g} GB/s",
+        "last_level_cache": f"{machine.cache_bytes / 1e6:.5g} MB" if machine.cache_bytes else None,
         "units": str(machine.units),
         "board_power": f"{machine.power:.4g} W" if machine.power else None,
         "notes": f"peaks: the best product measured, not a vendor's figure{clock}",

@@ -21,6 +21,16 @@ SETTINGS = {
 }
 """glibc keeps freed memory, as PyTorch's guide to processors advises by another allocator: else
 every large tensor is faulted in page by page, and writing one takes four times as long."""
+OTHERS_RANKS = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
+"""What a job's launcher has told this process of that job, such as in a pod of Kubernetes: the
+processes that measure are among themselves."""
 CAUSE = re.compile(
     r"^(?:\[\w+\]:)?(?:[\w.]*(?:Error|Exception): \S.*|.*No module named.*)$|Signal \d+ \(SIG.*",
     re.MULTILINE,
@@ -32,7 +42,8 @@ POLL = 0.25
 def environment(threads: int) -> dict[str, str]:
     """Return the environment of a process with so many threads."""
     own = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), **SETTINGS}
-    return {**os.environ, **own}
+    held = {name: value for name, value in os.environ.items() if name not in OTHERS_RANKS}
+    return {**held, **own}
 
 
 def launch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -118,10 +117,16 @@ def _kernels(
 
 
 def _product_branches(table: Table, chip: Accelerator, precision: str) -> list[Branch]:
-    """Fit products by their number of rows: libraries run another kernel from one to the next."""
-    found = []
-    for low, high in itertools.pairwise((0.0, *ROW_BOUNDS, np.inf)):
+    """Fit products by their number of rows: libraries run another kernel from one to the next.
+
+    Where a sweep has too few of some numbers, as a quick one on a GPU, they join the next ones.
+    """
+    found: list[Branch] = []
+    low = 0.0
+    for high in (*ROW_BOUNDS, np.inf):
         rows = table.where((table["m"] > low) & (table["m"] <= high))
+        if len(rows) < len(PRODUCT) and high < np.inf:
+            continue
 
         def times(tried: Mapping[str, float], rows: Table = rows) -> Array:
             return gemm.times(rows, chip, precision, tried)
@@ -130,4 +135,5 @@ def _product_branches(table: Table, chip: Accelerator, precision: str) -> list[B
         above = {"rows": low} if low else {}
         up_to = {"rows": high} if high < np.inf else {}
         found.append(Branch(values=values, above=above, up_to=up_to))
+        low = high
     return found

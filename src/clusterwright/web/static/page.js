@@ -60,7 +60,7 @@ function end() {
 }
 
 document.addEventListener("htmx:beforeSend", (event) => {
-  begin(event.detail.elt, event.detail.requestConfig.path);
+  begin(event.detail.elt, event.detail.pathInfo.finalRequestPath);
 });
 for (const name of ["htmx:afterRequest", "htmx:sendAbort", "htmx:sendError"]) {
   document.addEventListener(name, end);

@@ -53,9 +53,12 @@ def scores(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views ar
 def checks(found: Answer, said: Said) -> View:
     """What was claimed against what comes out."""
     made = cast("list[Checked]", found.value)
-    links = []
-    if said.get("name"):
-        links = [Link(text="All claims", href="/claims")]
+    links = [Link(text="All claims", href="/claims")] if said.get("name") else []
+    if len(made) > 1:
+        links = [
+            Link(text=f"{one.claim.id}: {one.claim.about}", href=f"/claims?name={one.claim.id}")
+            for one in made
+        ]
     return view_of(
         found,
         pictures=drawn("What comes out over what was said", claims(made)),

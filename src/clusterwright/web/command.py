@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from clusterwright.cli.options import Whole
 from clusterwright.errors import InputError
+from clusterwright.web.serving import serve
 
 HIGHEST = 65535
 
@@ -43,6 +44,5 @@ def web(
         raise InputError(f"--port is {port}, but must be 0 to {HIGHEST:,}")
     if not 1 <= workers <= 64:
         raise InputError(f"--workers is {workers}, but must be 1 to 64")
-    from clusterwright.web.serving import serve
 
     serve(folder, host=host, port=port, workers=workers, browser=browser)
