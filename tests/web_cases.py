@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clusterwright.web.page import Page
@@ -81,3 +82,34 @@ def example_of(page: Page) -> str:
 def chromium() -> str | None:
     """The browser of the system."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def said_raw(address: str, request: bytes, *, seconds: float = 30.0) -> bytes:
+    """What a server answers to bytes, until it hangs up."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    answer = b""
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=seconds) as wire:
+        wire.sendall(request)
+        with suppress(ConnectionResetError):  # it hung up with something of ours unread
+            while part := wire.recv(65536):
+                answer += part
+    return answer
+
+
+def request_of(target: str, *headers: str, method: str = "GET", host: str = "127.0.0.1") -> bytes:
+    """An HTTP request that asks for the connection to be closed."""
+    lines = [f"{method} {target} HTTP/1.1", "connection: close", *headers]
+    if host:
+        lines.append(f"host: {host}")
+    return "\r\n".join((*lines, "", "")).encode()
+
+
+def status_of(answer: bytes) -> int:
+    """The status of a raw answer."""
+    return int(answer.split(b" ", 2)[1])
+
+
+def headers_of(answer: bytes) -> dict[str, str]:
+    """The headers of a raw answer."""
+    lines = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -11,6 +12,8 @@ from clusterwright.errors import CatalogueError, InputError
 from clusterwright.records import Record
 
 T = TypeVar("T", bound=Record)
+MOST_WHOLE = 10**17
+"""No saved record counts further: above it a number is no longer told from the next by a float."""
 
 
 def save_plan(plan: Record, path: Path) -> None:
@@ -74,7 +77,7 @@ def load_record(path: Path, record: type[T], noun: str) -> T:
         No such file, or something else.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=record)
+        found = msgspec.json.decode(path.read_bytes(), type=record)
     except FileNotFoundError:
         raise InputError(f"there is no file {str(path)!r}; save a plan with --save") from None
     except IsADirectoryError:
@@ -83,6 +86,24 @@ def load_record(path: Path, record: type[T], noun: str) -> T:
         raise InputError(f"{str(path)!r} was edited into no {noun}: {error}") from None
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(_why_not(path, noun, str(error))) from None
+    if any(abs(number) > MOST_WHOLE for number in _whole_numbers(found)):
+        raise InputError(f"{str(path)!r} is no saved {noun}: it has a count beyond any that can be")
+    return found
+
+
+def _whole_numbers(value: object) -> Iterator[int]:
+    """All whole numbers of a record, its parts' as well."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _whole_numbers(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _whole_numbers(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _whole_numbers(one)
 
 
 class _Stamp(msgspec.Struct):

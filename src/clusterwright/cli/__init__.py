@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _hang_up()
     except ModuleNotFoundError as error:
         return _refuse(_not_installed(error.name or ""), 1)
+    except MemoryError:
+        return _refuse("this takes more memory than there is: ask for less", 1)
     except OSError as error:
         if error.filename is None:
             return _stop_writing(error)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 import msgspec
 
@@ -19,7 +20,7 @@ from clusterwright.web.asking import Query, command_of, field_of, words_of
 from clusterwright.web.drawing import draw
 from clusterwright.web.keeping import launch_archive, plan_file
 from clusterwright.web.page import Asked, Page
-from clusterwright.web.pages import BY_PATH, HOME
+from clusterwright.web.pages import API, BY_PATH, HOME, OPENAPI
 from clusterwright.web.pages_saved import GROUP as SAVED
 from clusterwright.web.view import View, address
 from clusterwright.web.wire import Reply, Task
@@ -40,6 +41,11 @@ def answer(task: Task) -> Reply:
 def _replied(task: Task) -> Reply:
     if task.path == HOME:
         return Reply(status=DONE, media=HTML, body=draw("home.html"))
+    if task.path == API:
+        return Reply(status=DONE, media=HTML, body=draw("api.html", host=said(task.query)["host"]))
+    if task.path == OPENAPI and task.form == "json":
+        document = import_module("clusterwright.web.openapi").document()
+        return Reply(status=DONE, media=JSON, body=as_json(document))
     page = BY_PATH.get(task.path)
     if page is None:
         return _refusal(task, f"there is no page {task.path}", NOT_THERE)
@@ -48,6 +54,14 @@ def _replied(task: Task) -> Reply:
     except ClusterwrightError as error:
         status = BROKEN if isinstance(error, CatalogueError) else REFUSED
         return _refusal(task, str(error), status, page, field_of(page.form, error))
+    except ModuleNotFoundError as error:
+        words = f"this page needs {error.name!r}, which is not installed where it is served"
+        return _refusal(task, words, REFUSED, page)
+    except OSError as error:
+        return _refusal(task, _unusable(error), REFUSED, page)
+    except MemoryError:
+        words = "this takes more memory than a page may: ask the command line, or for less"
+        return _refusal(task, words, REFUSED, page)
     except Exception as error:  # a fault of ours must not look like an answer, nor stop the server
         logging.getLogger(__name__).exception("while answering %s", task.path)
         if named := _files_named(task.query):
@@ -59,9 +73,17 @@ def _replied(task: Task) -> Reply:
         return _refusal(task, "this is a fault of clusterwright, please report it", BROKEN, page)
 
 
+def _unusable(error: OSError) -> str:
+    """Why a file cannot be used; only files of the folder are called by their names."""
+    name = str(error.filename or "")
+    said = repr(name) if name and not Path(name).is_absolute() else "a file"
+    return f"cannot use {said}: {error.strerror or 'it cannot be read'}"
+
+
 def _answer(task: Task, page: Page) -> Reply:
     words = words_of(page.form, task.query)
-    found = _found(page, words, said(task.query)) if task.query or page.at_once else None
+    asked = task.query or page.at_once or task.form == "json"
+    found = _found(page, words, said(task.query)) if asked else None
     return _shown(task, page, words, found)
 
 

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from html import escape
 from pathlib import Path
-from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from clusterwright.report.pictures.theme import config
+from clusterwright.web.answers import Answers, name_of
 from clusterwright.web.guarding import LOOPBACK, Guard
-from clusterwright.web.pool import BusyError, Limits, LostError, Pool
-from clusterwright.web.wire import Form, Progress, Reply, Task
+from clusterwright.web.pages import API
+from clusterwright.web.pool import BusyError, Limits, LostError
+from clusterwright.web.wire import Form, Task
 
 STATIC = Path(__file__).parent / "static"
 LEAST_PACKED = 1000
 """Bytes below which an answer is sent as it is."""
-KEPT = 128
-"""Answers that are kept."""
 PAUSE = 0.25
 """Between two looks at how far a question is. [s]"""
 ENDINGS: dict[str, Form] = {
@@ -38,41 +43,9 @@ ENDINGS: dict[str, Form] = {
 GONE, BUSY, LOST = 499, 503, 504
 
 
-class Answers:
-    """Questions answered by the pool; the last ones are remembered."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.pool = Pool(limits)
-        self.progress: dict[str, str] = {}
-        self._kept: OrderedDict[Task, Reply] = OrderedDict()
-
-    async def of(self, task: Task) -> Reply:
-        """The reply to a task; how far it is stands in ``progress`` meanwhile."""
-        if task in self._kept:
-            self._kept.move_to_end(task)
-            return self._kept[task]
-        name = name_of(task)
-        self.progress[name] = ""
-        try:
-            reply = await self.pool.ask(task, tell=lambda said: self._hear(name, said))
-        finally:
-            self.progress.pop(name, None)
-        if reply.lasting:
-            self._kept[task] = reply
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return reply
-
-    def _hear(self, name: str, said: Progress) -> None:
-        self.progress[name] = said.words
-
-
-def name_of(task: Task) -> str:
-    """What a question is called while it is answered: its address."""
-    return f"{task.path}?{urlencode(task.query)}"
-
-
-def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK) -> Starlette:
+def create_app(
+    *, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK, any_address: bool = False
+) -> Starlette:
     """Put the server together.
 
     Parameters
@@ -81,6 +54,8 @@ def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK)
         Workers, waiting questions, seconds of one.
     hosts
         Names and addresses under which it answers.
+    any_address
+        Whether it answers under any other address too, though under no other name.
     """
     answers = Answers(limits or Limits())
     themes = {"light": config(dark=False), "dark": config(dark=True)}
@@ -109,13 +84,14 @@ def create_app(*, limits: Limits | None = None, hosts: Iterable[str] = LOOPBACK)
         lifespan=lifespan,
     )
     app.add_middleware(GZipMiddleware, minimum_size=LEAST_PACKED)
-    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Guard, hosts=hosts, any_address=any_address)
     return app
 
 
 async def _answered(request: Request, answers: Answers) -> Response:
-    """One page, or its data; if nobody waits for it any more, its worker is stopped."""
-    working = asyncio.create_task(answers.of(task_of(request)))
+    """One page, or its data; whoever asked may leave before."""
+    task = task_of(request)
+    working = asyncio.create_task(answers.of(task))
     leaving = asyncio.create_task(_gone(request))
     await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
     leaving.cancel()
@@ -125,13 +101,25 @@ async def _answered(request: Request, answers: Answers) -> Response:
     try:
         reply = working.result()
     except BusyError as error:
-        return PlainTextResponse(f"{error}\n", BUSY, {"retry-after": "1"})
+        return _unanswered(task, f"{error}", BUSY, {"retry-after": "1"})
     except LostError as error:
-        return PlainTextResponse(f"{error}\n", LOST)
+        return _unanswered(task, f"{error}", LOST)
     headers = {"vary": "HX-Request", "cache-control": "no-cache"}
     if reply.attachment:
         headers["content-disposition"] = f'attachment; filename="{reply.attachment}"'
     return Response(reply.body, reply.status, headers, reply.media)
+
+
+def _unanswered(
+    task: Task, words: str, status: int, headers: dict[str, str] | None = None
+) -> Response:
+    """Why there is no answer, in the form in which one was asked for."""
+    if task.form in ("json", "columns"):
+        return JSONResponse({"error": words, "field": ""}, status, headers)
+    if task.form == "fragment":
+        said = f'<p class="refused" role="alert">{escape(words)}</p>'
+        return HTMLResponse(said, status, headers)
+    return PlainTextResponse(f"{words}\n", status, headers)
 
 
 async def _told(answers: Answers, name: str) -> AsyncIterator[str]:
@@ -140,7 +128,7 @@ async def _told(answers: Answers, name: str) -> AsyncIterator[str]:
     while name in answers.progress:
         words = answers.progress[name]
         if words != before:
-            yield f"data: {words}\n\n"
+            yield f"data: {' '.join(words.splitlines())}\n\n"
         before = words
         await asyncio.sleep(PAUSE)
     yield "event: end\ndata:\n\n"
@@ -160,4 +148,6 @@ def task_of(request: Request) -> Task:
     for ending, other in ENDINGS.items():
         if path.endswith(ending):
             path, form = path.removesuffix(ending), other
+    if path == API:  # its examples name the server
+        query = (("host", request.headers["host"]),)
     return Task(path=path, query=query, form=form)

@@ -20,7 +20,9 @@ MOST = 64
 LARGEST, LARGEST_STUDY = 64 * 2**20, 2**30
 """Of a file that is read; of a study's answers, which are not read into memory. [B]"""
 FILES = (".json", ".toml", ".csv", ".gz", ".jsonl", ".parquet", ".sqlite")
+_DRIVE = re.compile(r"[A-Za-z]:|[\\/]")
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
+_PLACE = re.compile(r"parameter ([A-Z-]+)")
 
 
 def words_of(form: Form, query: Query) -> list[str]:
@@ -29,26 +31,51 @@ def words_of(form: Form, query: Query) -> list[str]:
     Raises
     ------
     InputError
-        A field that is not there, a value that is too long, or a path outside the folder.
+        A field that is not there or is given twice, a value that is too long, a path outside the
+        folder.
     """
-    fields = form.fields
-    said = [(name, value.strip()) for name, value in query if value.strip()]
-    if len(said) > MOST:
-        raise InputError(f"{len(said)} values are more than the {MOST} that a page takes")
-    ahead: list[str] = []
+    said = _said(form, query)
     options: list[str] = []
-    for name, value in said:
-        if name not in fields:
-            near = nearest_names(name, fields, count=1)
-            raise InputError(f"no field is called {name[:LONGEST]!r}{_did_you(near)}")
-        check_value(name, value)
-        field = fields[name]
-        if field.option:
-            options += _option(field, value)
-        else:
-            ahead += _split(value) if field.several else [value]
+    for name, values in said.items():
+        if form.fields[name].option:
+            options += (word for value in values for word in _option(form.fields[name], value))
+    ahead = _ahead(form, said)
     # After two dashes a word that begins with one is a name like any other.
     return [*form.words, *options, *(["--", *ahead] if ahead else [])]
+
+
+def _said(form: Form, query: Query) -> dict[str, list[str]]:
+    """What is said of each field; a field that takes one value has one."""
+    fields = form.fields
+    whole = [(name, value.strip()) for name, value in query if value.strip()]
+    if len(whole) > MOST:
+        raise InputError(f"{len(whole)} values are more than the {MOST} that a page takes")
+    said: dict[str, list[str]] = {}
+    for name, value in whole:
+        if name not in fields:
+            near = nearest_names(name[:LONGEST], fields, count=1)
+            raise InputError(f"no field is called {name[:LONGEST]!r}{_did_you(near)}")
+        check_value(name, value)
+        if name in said and not fields[name].several:
+            raise InputError(f"{name} is given twice, but takes one value")
+        said.setdefault(name, []).append(value)
+    return said
+
+
+def _ahead(form: Form, said: dict[str, list[str]]) -> list[str]:
+    """Words before the options: their fields tell them apart by order alone, so none may lack."""
+    places = [field for field in form.fields.values() if not field.option]
+    words: list[str] = []
+    missing = ""
+    for field in places:
+        values = said.get(field.name, ())
+        if values and missing:
+            raise InputError(f"{missing} is missing: it is needed beside {field.name}")
+        if not values:
+            missing = missing or field.name
+        for value in values:
+            words += _split(value) if field.several else [value]
+    return words
 
 
 def _did_you(near: Sequence[str]) -> str:
@@ -77,7 +104,7 @@ def check_value(name: str, value: str) -> None:
 def _is_outside(word: str) -> bool:
     """Whether a word names a file that is not below the working folder, in any system's way."""
     both: tuple[PurePath, ...] = (PurePosixPath(word), PureWindowsPath(word))
-    if any(one.is_absolute() or one.drive or ".." in one.parts for one in both):
+    if any(one.is_absolute() or ".." in one.parts for one in both) or _DRIVE.match(word):
         return True
     if word.startswith("~") or "://" in word:
         return True
@@ -86,7 +113,7 @@ def _is_outside(word: str) -> bool:
         return False
     try:
         return not path.resolve().is_relative_to(Path.cwd().resolve())
-    except (OSError, RuntimeError):  # links that go round and round
+    except (OSError, RuntimeError):  # too long a name, links that go round and round
         return True
 
 
@@ -150,5 +177,6 @@ def field_of(form: Form, error: Exception) -> str:
                 return field.name
     words = str(error)
     named = [word[2:] for word in _OPTION.findall(words)]
+    named += [word.lower() for word in _PLACE.findall(words)]
     first = words.partition(" ")[0].rstrip(":")
     return next((name for name in (*named, first) if name in fields), "")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from clusterwright.cli.answers import as_json
 from clusterwright.web.folder import names_in
 from clusterwright.web.names import names_of
 from clusterwright.web.page import Page
@@ -51,6 +51,6 @@ def data(value: object) -> Markup:
     >>> "<" in data({"name": "</script>"})
     False
     """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = as_json(value).decode()  # what is no number becomes null
     safe = text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return Markup(safe)  # noqa: S704 - the line above makes it safe

@@ -49,7 +49,8 @@ class Field(Record, frozen=True, kw_only=True):
 
     ``name``: its key in the address. ``option``: its name on the command line, "" where it has
     none. ``usual``: what is taken when nothing is said, ``example``: what may be said; both in
-    words. ``names``: kind of the catalogue whose names it takes, "" if of none.
+    words. ``names``: kind of the catalogue whose names it takes, "" if of none. ``whole``: takes a
+    whole number.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Field(Record, frozen=True, kw_only=True):
     several: bool = False
     required: bool = False
     names: str = ""
+    whole: bool = False
 
     @property
     def label(self) -> str:
@@ -176,4 +178,5 @@ def _field(argument: Argument) -> Field:
         several=bool(get_args(argument.hint)) and "tuple" in str(argument.hint),
         required=bool(argument.required),
         names=NAMES.get(name, ""),
+        whole=not choices and argument.hint in (int, int | None),
     )

@@ -31,7 +31,8 @@ class Page(Record, frozen=True, kw_only=True):
     headings. ``hidden``: options that a page has no use for; ``files``: those that name files of
     the folder that is served, each with their kind. ``fields``: where there is no command.
     ``choices``: of fields whose command knows them only once it is asked. ``at_once``: whether it
-    has an answer before anything is said. ``listed``: whether the pages' list has it.
+    has an answer before anything is said. ``seconds``: after which a question is stopped. [s]
+    ``listed``: whether the pages' list has it.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Page(Record, frozen=True, kw_only=True):
     command: str | None = None
     source: str = ""
     at_once: bool = False
+    seconds: float = 60.0
     listed: bool = True
 
     @property

@@ -47,6 +47,7 @@ PAGES = (
         title="Plan a service",
         about="Replicas, cuts and formats that keep a promise to users for the least.",
         view="serving:plan",
+        seconds=120.0,
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot"),
         examples=(
             Example(
@@ -126,6 +127,7 @@ PAGES = (
         title="Compare machines",
         about="The same training run on several machines.",
         view="training:compare",
+        seconds=180.0,
         open=("model", "machines", "tokens", "by"),
         examples=(
             Example(
@@ -153,6 +155,7 @@ PAGES = (
         title="Compare machines",
         about="The same traffic on several kinds of accelerators.",
         view="serving:compare",
+        seconds=180.0,
         open=("model", "machines", "rate", "input", "output", "ttft", "tpot", "by"),
         examples=(
             Example(
@@ -167,6 +170,7 @@ PAGES = (
         title="Regions and spares",
         about="Regions, peaks, headroom and spares of a service.",
         view="serving:fleet",
+        seconds=120.0,
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "regions"),
         examples=(
             Example(
@@ -239,6 +243,7 @@ PAGES = (
         title="Scorecard",
         about="Accelerators in three layers, operators, jobs, and all together; fleets in H100s.",
         view="facts:scores",
+        seconds=180.0,
         open=("names", "baseline"),
         examples=(
             Example(
@@ -254,6 +259,7 @@ PAGES = (
         title="Claims",
         about="What press, vendors and keynotes say of machines, computed again.",
         view="facts:checks",
+        seconds=180.0,
         open=("name", "document"),
         examples=(
             Example(title="4.1 million A100", query={"name": "C44"}),
@@ -290,6 +296,7 @@ PAGES = (
 )
 
 HOME = "/"
+API, OPENAPI = "/api", "/openapi"
 BY_PATH = {page.path: page for page in PAGES}
 GROUPS = {
     group: [page for page in PAGES if page.group == group and page.listed]

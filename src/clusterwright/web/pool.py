@@ -7,10 +7,12 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from contextlib import suppress
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
-from clusterwright.web.wire import MESSAGES, PREFIX, Progress, Reply, Task, packed
+from clusterwright.web.pages import BY_PATH
+from clusterwright.web.wire import MESSAGES, PREFIX, Message, Progress, Reply, Task, packed
 
 
 class BusyError(ClusterwrightError):
@@ -21,25 +23,39 @@ class LostError(ClusterwrightError):
     """A worker died, or was stopped since it took too long."""
 
 
+class TooLongError(ClusterwrightError):
+    """A worker's answer is longer than any page can show."""
+
+
 class Limits(Record, frozen=True, kw_only=True):
     """What the workers may take.
 
-    ``workers``: at once. ``waiting``: questions at most. ``seconds``: for one question. [s]
+    ``workers``: at once. ``waiting``: questions at most. ``seconds``: for one question, where its
+    page does not allow for less. [s]
     ``memory``: of all workers while nothing is asked; one that would hold more ends. [B]
     """
 
     workers: int = 2
     waiting: int = 200
-    seconds: float = 120.0
+    seconds: float = 180.0
     memory: int = 200_000_000
 
 
+MOST_REPLY = 64_000_000
+"""Bytes of one answer."""
 LEAN = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 """glibc gives memory back after a large question, which it would otherwise keep."""
 
 
+LOST_SECONDS = 30.0
+"""What may be spent on a path that is no page. [s]"""
 TOO_MUCH = 1.15
 """Of the memory of all: a single worker that holds more ends."""
+
+
+def seconds_of(path: str) -> float:
+    """What a question may take: a page's own time, and a usual one where there is none. [s]"""
+    return BY_PATH[path].seconds if path in BY_PATH else LOST_SECONDS
 
 
 class Pool:
@@ -84,19 +100,16 @@ class Pool:
             worker = await self._idle.get()
         finally:
             self._waiting -= 1
+        seconds = min(self.limits.seconds, seconds_of(task.path))
         try:
-            worker = worker if worker and worker.returncode is None else await self._started()
-            async with asyncio.timeout(self.limits.seconds):
-                reply = await _converse(worker, task, tell)
+            async with asyncio.timeout(seconds):
+                worker = await self._given(worker, task)
+                reply = await _heard(worker, tell)
         except BaseException as error:
             self._lose(worker)
             self._idle.put_nowait(None)
-            if isinstance(error, TimeoutError):
-                words = f"this takes more than {self.limits.seconds:.0f} s, and was stopped"
-                raise LostError(f"{words}: ask the command line, or for less") from None
-            if isinstance(error, asyncio.IncompleteReadError | ConnectionError):
-                words = "what answered this died, perhaps for want of memory"
-                raise LostError(f"{words}: ask the command line, or for less") from None
+            if why := _why_lost(error, seconds):
+                raise LostError(f"{why}: ask the command line, or for less") from None
             raise
         self._holds[worker] = reply.memory
         if self._is_too_much(reply.memory):
@@ -112,9 +125,25 @@ class Pool:
         most = TOO_MUCH * self.limits.memory if alone else self.limits.memory
         return sum(self._holds.values()) > most and (alone or not self._waiting) and held > 0
 
+    async def _given(self, worker: Process | None, task: Task) -> Process:
+        """Give a task to this worker, or to a new one where it has died since it was last asked."""
+        if worker is not None:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await _give(worker, task)
+                return worker
+            self._lose(worker)
+        fresh = await self._started()
+        try:
+            await _give(fresh, task)
+        except BaseException:
+            self._lose(fresh)
+            raise
+        return fresh
+
     async def _started(self) -> Process:
+        # Without -P a file of the folder that is called as a module would be run in its place.
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "clusterwright.web.worker"),
+            *(sys.executable, "-P", "-m", "clusterwright.web.worker"),
             stdin=PIPE,
             stdout=PIPE,
             env={**os.environ, **LEAN},
@@ -129,16 +158,36 @@ class Pool:
                 worker.kill()
 
 
-async def _converse(worker: Process, task: Task, tell: Callable[[Progress], None] | None) -> Reply:
-    """Send the task, and read until its reply."""
-    assert worker.stdin is not None and worker.stdout is not None  # noqa: PT018 - both are pipes
+def _why_lost(error: BaseException, seconds: float) -> str:
+    """Why there is no answer; "" where that is no worker's fault."""
+    if isinstance(error, TimeoutError):
+        return f"this takes more than {seconds:.0f} s, and was stopped"
+    if isinstance(error, asyncio.IncompleteReadError | ConnectionError):
+        return "what answered this died, perhaps for want of memory"
+    if isinstance(error, TooLongError):
+        return f"the answer has more than {MOST_REPLY:,} bytes"
+    return ""
+
+
+async def _give(worker: Process, task: Task) -> None:
+    """Send a task, and wait until it is taken up."""
+    assert worker.stdin is not None
     worker.stdin.write(packed(task))
     await worker.stdin.drain()
-    while True:
-        head = await worker.stdout.readexactly(PREFIX)
-        body = await worker.stdout.readexactly(int.from_bytes(head, "big"))
-        message = MESSAGES.decode(body)
-        if isinstance(message, Reply):
-            return message
+    await _message(worker)
+
+
+async def _heard(worker: Process, tell: Callable[[Progress], None] | None) -> Reply:
+    """Listen until the reply."""
+    while not isinstance(message := await _message(worker), Reply):
         if tell is not None:
             tell(message)
+    return message
+
+
+async def _message(worker: Process) -> Message:
+    assert worker.stdout is not None
+    head = await worker.stdout.readexactly(PREFIX)
+    if (length := int.from_bytes(head, "big")) > MOST_REPLY:
+        raise TooLongError
+    return MESSAGES.decode(await worker.stdout.readexactly(length))

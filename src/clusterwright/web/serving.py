@@ -12,7 +12,8 @@ import uvicorn
 
 from clusterwright.errors import InputError
 from clusterwright.web.app import create_app
-from clusterwright.web.guarding import LOOPBACK
+from clusterwright.web.guarding import LOOPBACK, MOST_HEAD
+from clusterwright.web.listening import Listener
 from clusterwright.web.pool import Limits
 
 BACKLOG = 256
@@ -29,6 +30,7 @@ def serve(folder: Path, *, host: str, port: int, workers: int, browser: bool) ->
     InputError
         The address is not one of this machine, or its port is taken.
     """
+    _keep_modules()
     os.chdir(folder)
     bound = _bound(host, port)
     address, taken = bound.getsockname()[:2]
@@ -36,16 +38,31 @@ def serve(folder: Path, *, host: str, port: int, workers: int, browser: bool) ->
     print(f"clusterwright is at {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
     if host not in LOOPBACK:
         print("whoever reaches this address may ask it", file=sys.stderr, flush=True)
-    app = create_app(limits=Limits(workers=workers), hosts=(*LOOPBACK, host, socket.gethostname()))
+    app = create_app(
+        limits=Limits(workers=workers),
+        hosts=(*LOOPBACK, host, socket.gethostname()),
+        any_address=host not in LOOPBACK,
+    )
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        http=Listener,
+        ws="none",
+        proxy_headers=False,
+        server_header=False,
+        log_level="error",
         timeout_graceful_shutdown=GRACE,
-        h11_max_incomplete_event_size=16384,
+        h11_max_incomplete_event_size=MOST_HEAD,
     )
     if browser and sys.stdout.isatty():
         webbrowser.open(url)
     uvicorn.Server(config).run([bound])
+
+
+def _keep_modules() -> None:
+    """Where modules are found must not depend on the folder: it may hold files called as they."""
+    if said := os.environ.get("PYTHONPATH"):
+        whole = (str(Path(part).resolve()) for part in said.split(os.pathsep))
+        os.environ["PYTHONPATH"] = os.pathsep.join(whole)
 
 
 def _bound(host: str, port: int) -> socket.socket:

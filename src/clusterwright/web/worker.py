@@ -16,22 +16,37 @@ import msgspec
 
 from clusterwright.cli.progress import told_to
 from clusterwright.web.answering import answer
+from clusterwright.web.fencing import Fence
 from clusterwright.web.wire import Message, Progress, packed, read_task
+
+MOST_MEMORY = 4_000_000_000
+"""Bytes that one question may take."""
 
 
 def main() -> None:
     """Answer until the server goes away."""
     pipe = _own_output()
+    _bound()
     _warm()
+    fence = Fence()
 
     def send(message: Message) -> None:
         pipe.write(packed(message))
         pipe.flush()
 
     while (task := read_task(sys.stdin.buffer)) is not None:
-        with told_to(lambda words: send(Progress(words=words))):
+        send(Progress(words=""))  # it is taken up: if this process dies, the question is lost
+        with told_to(lambda words: send(Progress(words=words))), fence.up():
             found = answer(task)
-        send(msgspec.structs.replace(found, memory=_memory()))
+        lasting = found.lasting and not fence.has_read
+        send(msgspec.structs.replace(found, memory=_memory(), lasting=lasting))
+
+
+def _bound() -> None:
+    """Take no more memory than a question may, where the system counts it."""
+    with suppress(ImportError, OSError, ValueError):
+        resource = import_module("resource")
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
 
 
 def _warm() -> None:

@@ -26,6 +26,8 @@ def account(found: RunAccount | ServiceAccount) -> Spec | None:
     found
         What a run or a service takes.
     """
+    if isinstance(found, RunAccount) and not found.ends:
+        return None
     values = [_row(*part) for part in _parts(found)]
     ends = [row[end] for row in values for end in ("low", "high")]
     reach = max((abs(end) for end in ends), default=0.0)
