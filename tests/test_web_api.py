@@ -52,7 +52,7 @@ def asked(page: Page | str, query: Any, form: Form = "json") -> Reply:
 
 
 def example_query(page: Page) -> dict[str, str]:
-    return CHEAP.get(page.path, page.examples[-1].query)
+    return CHEAP.get(page.path, page.examples[-1].query if page.examples else {})
 
 
 def test_the_document_is_openapi():
@@ -64,10 +64,10 @@ def test_the_document_is_openapi():
 def test_every_page_is_an_operation_with_all_of_its_fields():
     paths = document()["paths"]
     assert list(paths) == [f"{page.path}.json" for page in PAGES]
-    assert ANSWERS.keys() == BY_PATH.keys()
+    assert ANSWERS.keys() <= BY_PATH.keys()
     for page in PAGES:
         said = {one["name"]: one for one in paths[f"{page.path}.json"]["get"]["parameters"]}
-        form = form_of(page.words, page.hidden)
+        form = page.form
         assert list(said) == list(form.fields)
         for field in form.fields.values():
             assert said[field.name]["description"]
@@ -175,7 +175,7 @@ def questions(draw: st.DrawFn) -> tuple[Page, list[tuple[str, str]], Form]:
     """A page's example with a few fields said otherwise, twice, or left out."""
     page = draw(st.sampled_from(PAGES))
     query = list(example_query(page).items())
-    names = st.sampled_from([*form_of(page.words, page.hidden).fields, "x", "--json", ""])
+    names = st.sampled_from([*page.form.fields, "x", "--json", ""])
     words = st.sampled_from(NASTY) | st.text(max_size=30)
     for name, word in draw(st.lists(st.tuples(names, words), min_size=1, max_size=3)):
         if draw(st.booleans()):

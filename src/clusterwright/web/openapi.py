@@ -13,14 +13,19 @@ import clusterwright
 from clusterwright.buildout.plan import BuildPlan
 from clusterwright.claims.records import Checked
 from clusterwright.fleet.records import RunOutlook
+from clusterwright.launch.records import Launch
 from clusterwright.scorecard.records import Scorecard
 from clusterwright.serving.fleet import FleetPlan
+from clusterwright.serving.load_curve import LoadCurve
 from clusterwright.serving.plan import ServingEstimate, ServingPlan
 from clusterwright.simulation.step import TrainingSimulation
 from clusterwright.site.outlook import SiteOutlook
+from clusterwright.site.trace import PowerReport
+from clusterwright.sweep.summing import Summary
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.web.asking import LONGEST
+from clusterwright.web.folder import Listing
 from clusterwright.web.forms import Field
 from clusterwright.web.page import Page
 from clusterwright.web.pages import PAGES
@@ -66,8 +71,13 @@ ANSWERS: Mapping[str, Any] = {
     "/claims": list[Checked],
     "/catalogue/list": list[dict[str, Any]],
     "/catalogue/show": dict[str, Any],
+    "/estimate/serve/curve": LoadCurve,
+    "/simulate/power": PowerReport,
+    "/saved": Listing,
+    "/saved/study": Summary,
+    "/launch": Launch,
 }
-"""What a page's command prints as ``--json``."""
+"""What a page's command prints as ``--json``; any object where it is not here."""
 
 REFUSALS = {
     422: "The question cannot be used as it stands, or nothing fits.",
@@ -87,7 +97,7 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 def document() -> Schema:
     """The whole document, as OpenAPI 3.1."""
     schemas, components = msgspec.json.schema_components(
-        [Refusal, *(ANSWERS[page.path] for page in PAGES)],
+        [Refusal, *(ANSWERS.get(page.path, dict[str, Any]) for page in PAGES)],
         ref_template="#/components/schemas/{name}",
     )
     refusal, *answers = schemas
@@ -124,7 +134,7 @@ def _operation(page: Page, answer: Schema, refusal: Schema) -> Schema:
         str(code): {"description": words, "content": plain} for code, words in GUARDED.items()
     }
     return {
-        "operationId": "-".join(page.words),
+        "operationId": page.path[1:].replace("/", "-"),
         "tags": [page.group],
         "summary": page.title,
         "description": page.about,
