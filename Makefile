@@ -28,7 +28,7 @@ REFERENCE_TORCH := torch==2.13.0
 REFERENCE_DEEPSPEED := deepspeed==0.19.8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo fmt lint type layers test pytest against slurm docs data fresh bench smoke clean
+.PHONY: help setup demo fmt lint type layers test pytest against slurm browser docs data fresh bench smoke clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort \
@@ -74,6 +74,7 @@ smoke: $(DEVELOP)
 	@$(BIN)/python -m benchmarks --smoke
 
 pytest: $(DEVELOP)
+	@$(MAKE) --silent --no-print-directory browser
 	@echo "== tests, doctests and the examples of the pages"
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
@@ -118,8 +119,17 @@ against:  ## compare with the reference tools, in a heavy environment of its own
 	  cat $(REFERENCE_LOG); exit 1; \
 	fi
 
+browser:
+	@if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && ! command -v chromium > /dev/null \
+	    && command -v apt-get > /dev/null; then \
+	  echo "== installing Chromium to look at the pages with"; \
+	  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
+	    --no-install-recommends chromium fonts-dejavu-core; } > $(VENV)/chromium.log 2>&1 \
+	    || echo "!!!! TESTS: Chromium could not be installed ($(VENV)/chromium.log); pages are not looked at !!!!"; \
+	fi
+
 # Packages of the system are put only on machines that are nobody's: in CI, and as root. Elsewhere the
-# checks with Slurm run where it is installed, and say so loudly where it is not.
+# checks with Slurm and Chromium run where they are installed, and say so loudly where they are not.
 slurm:
 	@if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && [ ! -x /usr/sbin/slurmctld ] \
 	    && command -v apt-get > /dev/null; then \

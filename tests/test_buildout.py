@@ -373,3 +373,24 @@ def test_an_enlargement_must_be_one(capsys):
     assert "there are 100,000 already" in capsys.readouterr().err
     assert main(["build", "colossus", "--tokens", "1T"]) == 2
     assert "say what is trained" in capsys.readouterr().err
+
+
+def test_ends_of_tasks_spread_around_the_likely_ones_and_the_last_is_the_finish():
+    plan = plan_build(ask_build("colossus", path="retrofit", bridge="turbines,batteries"))
+    for task in plan.tasks:
+        assert task.ends.low <= task.ends.middle <= task.ends.high
+        assert task.done or task.ends.low < task.end < task.ends.high
+    (last,) = (task for task in plan.tasks if task.id == "acceptance")
+    assert last.ends == plan.finish
+
+
+def test_the_ramp_passes_the_tenth_and_all():
+    plan = plan_build(ask_build("colossus", path="retrofit", bridge="turbines,batteries"))
+    counts = [level.accelerators for level in plan.ramp]
+    assert counts == sorted(counts)
+    assert counts[-1] == plan.question.accelerators
+    (tenth,) = (one for one in plan.ramp if abs(one.accelerators / counts[-1] - 0.1) < 0.01)
+    assert tenth.when == plan.first
+    assert plan.ramp[-1].when == plan.all_up
+    middles = [level.when.middle for level in plan.ramp]
+    assert middles == sorted(middles)

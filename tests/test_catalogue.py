@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from clusterwright.catalogue import browsing, compiling
 from clusterwright.catalogue.authoring import Problem, read_folder, read_own_file
 from clusterwright.catalogue.schema import read_schema
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli import ask
 from clusterwright.errors import CatalogueError, InputError, UnknownNameError
 from clusterwright.hardware import Cluster
 
@@ -366,21 +368,26 @@ def test_check_lists_what_to_look_at(facts: Catalogue, authored: Path) -> None:
     assert [row["id"] for row in broken if row["finding"] == "schema"] == ["one"]
 
 
-def test_the_command_line_face(capsys: pytest.CaptureFixture[str], authored: Path) -> None:
-    from clusterwright.cli.catalogue import check_command, list_command, show_command
+def test_the_command_line_face(authored: Path) -> None:
+    def said(words: str, *others: str) -> str:
+        found = ask(["catalogue", *words.split(), *others])
+        assert found is not None
+        return found.words()
 
-    list_command("clusters")
-    assert "meta-24k-roce\tMeta 24k H100 RoCE" in capsys.readouterr().out
-    list_command(as_json=True)
-    assert {row["kind"] for row in json.loads(capsys.readouterr().out)} >= {"nodes"}
-    show_command("nv-b300")
-    assert "7.75 TB/s\tvendor-peak" in capsys.readouterr().out
-    show_command("meta-24k")
-    assert "level cluster: all accelerators, 400 Gb/s, 7:1" in capsys.readouterr().out
-    show_command("nv-b300", as_json=True)
-    assert json.loads(capsys.readouterr().out)["id"] == "nv-b300"
-    check_command()
-    assert "single-source" in capsys.readouterr().out
+    assert "meta-24k-roce\tMeta 24k H100 RoCE" in said("list clusters")
+    assert {row["kind"] for row in value_of("list")} >= {"nodes"}
+    assert "7.75 TB/s\tvendor-peak" in said("show nv-b300")
+    assert "level cluster: all accelerators, 400 Gb/s, 7:1" in said("show meta-24k")
+    assert value_of("show nv-b300")["id"] == "nv-b300"
+    assert "single-source" in said("check")
     problems_of(authored, CHIP.replace('"gpu"', '"abacus"'))
-    with pytest.raises(CatalogueError, match="1 to mend"):
-        check_command(folder=authored)
+    broken = ask(["catalogue", "check", "--folder", str(authored)])
+    assert broken is not None
+    assert "1 to mend" in broken.words()
+    assert broken.code == CatalogueError.exit_code
+
+
+def value_of(words: str) -> Any:
+    found = ask(["catalogue", *words.split()])
+    assert found is not None
+    return found.value

@@ -134,7 +134,7 @@ def test_catalogue(capsys):
     [
         (["plan", "train", "lama-3.1-8b", *PLACE], "did you mean llama-3.1-8b"),
         (["plan", "train", "llama-3.1-8b"], "name the machine"),
-        (["plan", "train"], "MODEL requires an argument"),
+        (["plan", "train"], "model is missing"),
         (["plan", "train", *SMALL, "--cluster", "meta-24k"], "both name the machine"),
         (["plan", "train", *SMALL, "--tokens", "15.6X"], "unknown unit 'X'"),
         (["plan", "train", *SMALL, "--pin", "tp"], "should be name=value"),

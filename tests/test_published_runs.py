@@ -8,6 +8,7 @@ import pytest
 
 from clusterwright.errors import InputError
 from clusterwright.validation.api import Validation, validate
+from clusterwright.validation.published import alike, published
 from clusterwright.validation.runs import default_runs_path
 
 
@@ -18,6 +19,10 @@ def found() -> Validation:
     except InputError:
         pytest.skip("PUBLISHED RUNS NOT CHECKED: the table is not beside these tests")
     return validate()
+
+
+def test_the_results_that_are_shipped_are_those_of_this_model(found):
+    assert alike(published().results, found.results), "run `make docs`"
 
 
 def errors(found: Validation, prefix: str) -> list[float]:

@@ -206,3 +206,15 @@ def test_what_nodes_draw_lies_over_what_accelerators_do():
     found = account(site, known(14.8 * DAY, "s"), 10_000)
     assert found.energy.low / KWH / 1e3 > 1287.0
     assert found.energy.high / KWH / 1e3 < 2.0 * 1287.0
+
+
+def test_a_run_that_failures_stop_for_good_is_said_to_be_never_done(capsys):
+    machine = ["--accelerators", "16777216", "--tokens", "15T"]
+    assert main(["plan", "train", "llama-3.1-70b", "--accelerator", "h100", *machine]) == 0
+    words = capsys.readouterr().out
+    assert "wall clock   never done" in words
+    assert "nan" not in words
+    assert main(["compare", "train", "llama-3.1-70b", "h100", "h200", *machine]) == 0
+    words = capsys.readouterr().out
+    assert words.count("never") == 2
+    assert "nan" not in words

@@ -391,3 +391,13 @@ def test_stragglers_slow_the_work_and_nothing_else():
     assert slowed == pytest.approx(0.1 * useful, rel=0.1)
     with pytest.raises(InputError, match=r"--stragglers is -0\.1"):
         ask_run("meta-24k", stragglers=-0.1)
+
+
+def test_the_spread_of_the_goodput_is_that_of_its_interval():
+    outlook = looked()
+    worst_to_best = np.asarray(outlook.spread)
+    assert len(worst_to_best) == 20
+    assert (np.diff(worst_to_best) >= 0.0).all()
+    assert worst_to_best[1] < outlook.goodput.low < worst_to_best[2]
+    assert worst_to_best[9] < outlook.goodput.middle < worst_to_best[10]
+    assert worst_to_best[17] < outlook.goodput.high < worst_to_best[18]

@@ -57,6 +57,11 @@ def test_power_stays_between_idle_and_the_most_that_was_seen(followed):
     assert site["idle"] < report.mean < site["observed_peak"] * 1.001
 
 
+def test_rated_power_is_above_the_most_that_was_seen(plan, followed):
+    report, trace = followed
+    assert trace.power.max() < report.rated < 2.0 * trace.power.max()
+
+
 def test_longer_windows_see_less_of_the_peaks(followed):
     powers = [power for _, power in sorted(followed[0].windows)]
     assert powers == sorted(powers, reverse=True)
@@ -115,7 +120,7 @@ def test_the_command_writes_columns(plan, tmp_path, capsys):
     assert main(["simulate", "power", str(path), "--seconds", "20", "--csv", str(table)]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"{plan.question.model.name} on 2,048 x ")
-    assert "storage that would smooth a step" in text
+    assert "would smooth a step" in text
     lines = table.read_text().splitlines()
     assert lines[0] == "time_s,power_w"
     assert len(lines) == 20_001

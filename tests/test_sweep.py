@@ -285,7 +285,7 @@ def test_progress_is_shown_on_a_terminal_alone(capsys, tmp_path, monkeypatch):
     _, _, err = ask(capsys, "sweep", tmp_path / "study.toml", "--workers", 1, "--chunk", 4)
     assert "4 of 8 questions" in err
     assert "8 of 8 questions" in err
-    assert err.endswith("\r")
+    assert err.endswith("\r\033[K")
 
 
 def test_rows_that_break_are_a_fault_of_ours_and_the_exit_code_says_so(

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     )
     from clusterwright.planner_limits import plan_within
     from clusterwright.planner_scorecard import score
+    from clusterwright.report.notebook import notebook_html
+    from clusterwright.report.paper.api import report_plan, write_report
     from clusterwright.saved_plans import load_any_plan
     from clusterwright.saving import save_plan
     from clusterwright.scorecard.records import Scorecard
@@ -88,16 +90,19 @@ __all__ = [
     "load_plan",
     "look_ahead",
     "look_at_site",
+    "notebook_html",
     "plan_training",
     "plan_within",
     "read_study",
     "replay_plan",
+    "report_plan",
     "save_plan",
     "score",
     "simulate_training",
     "validate",
     "with_account",
     "write_launch",
+    "write_report",
 ]
 
 _HOME = {
@@ -132,16 +137,19 @@ _HOME = {
     "load_plan": "clusterwright.planner",
     "look_ahead": "clusterwright.fleet.outlook",
     "look_at_site": "clusterwright.site.outlook",
+    "notebook_html": "clusterwright.report.notebook",
     "plan_training": "clusterwright.planner",
     "plan_within": "clusterwright.planner_limits",
     "read_study": "clusterwright.sweep.study",
     "replay_plan": "clusterwright.planner",
+    "report_plan": "clusterwright.report.paper.api",
     "save_plan": "clusterwright.saving",
     "score": "clusterwright.planner_scorecard",
     "simulate_training": "clusterwright.planner",
     "validate": "clusterwright.validation.api",
     "with_account": "clusterwright.asking_account",
     "write_launch": "clusterwright.launch.folder",
+    "write_report": "clusterwright.report.paper.api",
 }
 """Public name → the module where it lives."""
 

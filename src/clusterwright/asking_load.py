@@ -13,7 +13,7 @@ from clusterwright.inference import Deployment, Outage, Service
 from clusterwright.units import parse
 from clusterwright.workload import ServingWorkload
 
-FASTEST = 1e12
+SLOWEST, FASTEST = 1e-9, 1e12
 """Rates from here on are slips of the pen. [1/s]"""
 
 
@@ -162,8 +162,16 @@ def rate_of(given: str | float, option: str = "--rate") -> float:
     per = {"/s": 1.0, "/sec": 1.0, "/min": 60.0, "/h": 3600.0, "/day": 86400.0}
     for ending in sorted(per, key=len, reverse=True):
         if text.endswith(ending):
-            return _positive(text.removesuffix(ending), option) / per[ending]
-    return _positive(text, option)
+            return _possible(
+                text, _positive(text.removesuffix(ending), option) / per[ending], option
+            )
+    return _possible(text, _positive(text, option), option)
+
+
+def _possible(text: str, rate: float, option: str) -> float:
+    if rate < SLOWEST:
+        raise InputError(f"{option} is {text!r}, but must be {SLOWEST:g}/s or more")
+    return rate
 
 
 def _positive(text: str, option: str) -> float:

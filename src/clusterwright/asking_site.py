@@ -276,12 +276,16 @@ def _power(
     }
 
 
+LEAST_SHARE = 1e-6
+"""Below it a share is a slip of the pen."""
+
+
 def _share(given: float | None, option: str) -> Input | None:
     """A share that was asked for, None where none was."""
     if given is None:
         return None
-    if not 0.0 < given <= 1.0:
-        raise InputError(f"{option} is {given:g}, but is a share: above 0, 1 at most")
+    if not LEAST_SHARE <= given <= 1.0:
+        raise InputError(f"{option} is {given:g}, but is a share: {LEAST_SHARE:g} to 1")
     return known(given, why="as asked for")
 
 

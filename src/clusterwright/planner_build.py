@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clusterwright.asking_build import DAY, enlarged
-from clusterwright.buildout.flow import Flow, share_by
+from clusterwright.buildout.flow import PARTS, Flow, share_by
 from clusterwright.buildout.growing import train_across
 from clusterwright.buildout.model import (
     BURNT_IN,
@@ -26,7 +26,14 @@ from clusterwright.buildout.model import (
     inputs_of,
     waits_for,
 )
-from clusterwright.buildout.plan import BuildPlan, BuildQuestion, Month, TaskPlan, TrainingPlan
+from clusterwright.buildout.plan import (
+    BuildPlan,
+    BuildQuestion,
+    Level,
+    Month,
+    TaskPlan,
+    TrainingPlan,
+)
 from clusterwright.errors import InputError
 from clusterwright.uncertain import Input, draw, interval_of, likely, tornado
 
@@ -97,6 +104,19 @@ def plan_build(question: BuildQuestion, *, then: str | int | None = None) -> Bui
         gates=gates_of(flow),
         training=_training(question, flow, usual),
         then=None if then is None else plan_build(enlarged(question, then, end)),
+        ramp=_ramp(question, many),
+    )
+
+
+def _ramp(question: BuildQuestion, many: Flow) -> tuple[Level, ...]:
+    """When each tenth has passed its burn-in, and the first part of all, over the draws."""
+    places = (1, *(round(PARTS * tenth / 10) for tenth in range(1, 11)))
+    return tuple(
+        Level(
+            accelerators=question.accelerators * place / PARTS,
+            when=interval_of(many.times[BURNT_IN][place]),
+        )
+        for place in places
     )
 
 
@@ -111,21 +131,30 @@ def _tasks(question: BuildQuestion, flow: Flow, many: Flow) -> tuple[TaskPlan, .
     spent, often = flow.chain(LAST), many.chain(LAST)
     found = []
     for task in question.tasks:
-        ready, times = flow.ready(task), flow.times[task.id]
+        ready, ends = flow.ready(task), _ends(many, task.id)
         begin = ready[-1, 0] if task.kind == "once" else ready[1, 0]
         found.append(
             TaskPlan(
                 id=task.id,
                 name=task.name,
                 begin=0.0 if task.done else float(begin),
-                # A bridge that gives less than all has brought its last part before the end.
-                end=float(times[np.isfinite(times[:, 0]), 0][-1]),
+                end=float(_ends(flow, task.id)[0]),
                 spent=float(np.sum(spent.get(task.id, 0.0))),
                 critical=float(np.mean(np.asarray(often.get(task.id, 0.0)) > 0.0)),
+                ends=interval_of(ends),
                 done=task.done,
             )
         )
     return tuple(sorted(found, key=lambda one: (not one.done, one.begin, one.end)))
+
+
+def _ends(flow: Flow, task: str) -> Floats:
+    """When a task's last part is done, in each draw. [s]
+
+    A bridge that gives less than all has brought its last part before the end.
+    """
+    times = flow.times[task]
+    return np.max(np.where(np.isfinite(times), times, 0.0), axis=0)
 
 
 def online_at(

@@ -97,6 +97,7 @@ def power_over_time(
         floor=floor,
         storage=0.0 if storage is None else quantity_of(storage, "J", "--storage"),
         ramp=None if ramp is None else quantity_of(ramp.removesuffix("/s").strip(), "W", "--ramp"),
+        rated=x["node_power"] * size,
         seed=seed,
     )
     return follow_power(best, question)

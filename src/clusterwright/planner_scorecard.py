@@ -61,6 +61,7 @@ def score(
     weights: str = USUAL,
     prices: Mapping[str, str | float] | None = None,
     catalogue: Catalogue | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Scorecard:
     """Evaluate accelerators in three layers, and count fleets in accelerators of the baseline.
 
@@ -77,6 +78,8 @@ def score(
         A set of weights of the catalogue, or the path of a file with one.
     prices
         Dollars of an accelerator's hour, by accelerator.
+    tell
+        Is told the id of each accelerator before it is evaluated.
 
     Raises
     ------
@@ -110,7 +113,11 @@ def score(
         )
     if len(wanted) * len(asked) > FEW:
         expect_many()
-    sheets = {name: _sheet(name, weighed, asked, hours.get(name), facts) for name in wanted}
+    sheets = {}
+    for name in wanted:
+        if tell is not None:
+            tell(name)
+        sheets[name] = _sheet(name, weighed, asked, hours.get(name), facts)
     return _card(weighed, sheets, fleets, shown=[first, *chips], catalogue=facts)
 
 

@@ -16,6 +16,7 @@ from clusterwright.facts import shipped, span_of, stand_in
 from clusterwright.inference import Deployment
 from clusterwright.saving import encode_plan, load_record
 from clusterwright.serving.estimating import estimate
+from clusterwright.serving.load_curve import LoadCurve, alike, load_curve
 from clusterwright.serving.offload import offload
 from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.serving.search import front, search
@@ -162,6 +163,34 @@ def estimate_serving(
             hash_tokens=trace.hash_tokens,
         )
     return estimate(question, server, pools, traffic=traffic)
+
+
+def curve_of(
+    question: ServingQuestion,
+    pools: tuple[Pool, ...],
+    *,
+    together: bool = True,
+    catalogue: Catalogue | None = None,
+) -> LoadCurve:
+    """Play a deployment at loads from idle to near saturation.
+
+    Parameters
+    ----------
+    question
+        Model, machine, engine and load; requests are drawn from its means.
+    pools
+        Replicas by role, as a plan or an estimate has them.
+    together
+        Play all replicas, as an estimate does; else the smallest pools of which they are a
+        multiple, as a plan does.
+
+    Raises
+    ------
+    InputError
+        Users who wait for their answers instead of requests a second.
+    """
+    played, scale = (pools, 1) if together else alike(pools)
+    return load_curve(question, server_of(question, catalogue), played, scale=scale)
 
 
 def with_offload(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
 
-from clusterwright.errors import InputError
+from clusterwright.errors import CatalogueError, InputError
 from clusterwright.records import Record
 
 T = TypeVar("T", bound=Record)
+MOST_WHOLE = 10**17
+"""No saved record counts further: above it a number is no longer told from the next by a float."""
 
 
 def save_plan(plan: Record, path: Path) -> None:
@@ -21,7 +24,7 @@ def save_plan(plan: Record, path: Path) -> None:
     InputError
         When the path names no file that can be written.
     """
-    _write(path, encode_plan(plan))
+    write_bytes(path, encode_plan(plan))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -32,19 +35,25 @@ def write_text(path: Path, text: str) -> None:
     InputError
         When the path names no file that can be written.
     """
-    _write(path, text.encode())
+    write_bytes(path, text.encode())
 
 
-def _write(path: Path, encoded: bytes) -> None:
-    """Put bytes into a file by way of another beside it."""
+def write_bytes(path: Path, encoded: bytes) -> None:
+    """Put bytes into a file by way of another beside it; whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When the path names no file that can be written.
+    """
     if path.is_dir() or not path.name:
         raise InputError(f"cannot save to the folder {str(path)!r}: name a file, such as plan.json")
     if not path.parent.is_dir():
         raise InputError(f"cannot save {str(path)!r}: there is no folder {str(path.parent)!r}")
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(encoded)  # a device or a pipe: never put a file in its place
+    if path.exists() and not path.is_file():
+        path.write_bytes(encoded)  # a device or a pipe: never put a file in its place
         return
+    target = path.resolve()
     temporary = target.with_name(target.name + ".part")
     try:
         temporary.write_bytes(encoded)
@@ -68,13 +77,33 @@ def load_record(path: Path, record: type[T], noun: str) -> T:
         No such file, or something else.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=record)
+        found = msgspec.json.decode(path.read_bytes(), type=record)
     except FileNotFoundError:
         raise InputError(f"there is no file {str(path)!r}; save a plan with --save") from None
     except IsADirectoryError:
         raise InputError(f"{str(path)!r} is a folder: name a saved {noun}") from None
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+    except CatalogueError as error:  # what records check of facts, they check of edited files too
+        raise InputError(f"{str(path)!r} was edited into no {noun}: {error}") from None
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(_why_not(path, noun, str(error))) from None
+    if any(abs(number) > MOST_WHOLE for number in _whole_numbers(found)):
+        raise InputError(f"{str(path)!r} is no saved {noun}: it has a count beyond any that can be")
+    return found
+
+
+def _whole_numbers(value: object) -> Iterator[int]:
+    """All whole numbers of a record, its parts' as well."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _whole_numbers(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _whole_numbers(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _whole_numbers(one)
 
 
 class _Stamp(msgspec.Struct):

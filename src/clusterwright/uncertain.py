@@ -203,6 +203,8 @@ def _at(ordered: Floats, place: float) -> float:
     below = int(index)
     a = float(ordered[below])
     b = float(ordered[min(below + 1, len(ordered) - 1)])
+    if a == b:  # also where both are beyond any number, and have no difference
+        return a
     share = index - below
     return a + (b - a) * share if share < 0.5 else b - (b - a) * (1.0 - share)
 

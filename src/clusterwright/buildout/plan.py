@@ -64,7 +64,7 @@ class TaskPlan(Record, frozen=True, kw_only=True):
     """When a task begins and ends with every task at its likely length. [s]
 
     ``spent``: how much of it lies on the longest path. [s] ``critical``: share of the draws in
-    which it lies there. [1]
+    which it lies there. [1] ``ends``: when it ends over the draws. [s]
     """
 
     id: str
@@ -73,6 +73,7 @@ class TaskPlan(Record, frozen=True, kw_only=True):
     end: float
     spent: float
     critical: float
+    ends: Interval
     done: bool = False
 
 
@@ -96,6 +97,13 @@ class Month(Record, frozen=True, kw_only=True):
     spent: float = 0.0
 
 
+class Level(Record, frozen=True, kw_only=True):
+    """When so many accelerators have passed their burn-in, over the draws. [s]"""
+
+    accelerators: float
+    when: Interval
+
+
 class TrainingPlan(Record, frozen=True, kw_only=True):
     """A run across the growth of its cluster, every task at its likely length.
 
@@ -116,7 +124,8 @@ class BuildPlan(Record, frozen=True, kw_only=True):
     burn-in; ``finish``: accepted. ``likely``: that with every task at its likely length, the sum of
     what the tasks spent. ``fastest``: with every one at its shortest. ``swings``: what moves the
     finish. ``gates``: what the first racks wait for longest, and what the last do from there.
-    ``then``: the enlargement that follows, from its own start.
+    ``then``: the enlargement that follows, from its own start. ``ramp``: when accelerators pass
+    their burn-in, the first to the last.
     """
 
     question: BuildQuestion
@@ -131,3 +140,4 @@ class BuildPlan(Record, frozen=True, kw_only=True):
     gates: tuple[str, str]
     training: TrainingPlan | None = None
     then: BuildPlan | None = None
+    ramp: tuple[Level, ...] = ()

@@ -15,13 +15,20 @@ from clusterwright.errors import ClusterwrightError, InputError, nearest_names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cyclopts import UnknownCommandError
+    from cyclopts import MissingArgumentError, UnknownCommandError
 
     from clusterwright.cli.answers import Answer
 
 USAGE = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+EXTRAS = {
+    **dict.fromkeys(("starlette", "jinja2", "uvicorn"), "web"),
+    **dict.fromkeys(("pyarrow", "scipy"), "calibrate"),
+    "torch": "measure",
+    "ray": "ray",
+}
+"""Modules that a plain installation leaves out, and the extra that brings each."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _hang_up()
     except ModuleNotFoundError as error:
-        return _refuse(f"this command needs {error.name!r}, which is not installed", 1)
+        return _refuse(_not_installed(error.name or ""), 1)
+    except MemoryError:
+        return _refuse("this takes more memory than there is: ask for less", 1)
     except OSError as error:
         if error.filename is None:
             return _stop_writing(error)
@@ -68,7 +77,12 @@ def ask(words: Sequence[str]) -> Answer | None:
     ClusterwrightError
         Whatever the command refuses.
     """
-    from cyclopts import CycloptsError, UnknownCommandError, UnusedCliTokensError
+    from cyclopts import (
+        CycloptsError,
+        MissingArgumentError,
+        UnknownCommandError,
+        UnusedCliTokensError,
+    )
 
     from clusterwright.cli.answers import Answer
     from clusterwright.cli.tree import build
@@ -83,6 +97,8 @@ def ask(words: Sequence[str]) -> Answer | None:
     except UnusedCliTokensError as error:
         left = " ".join(error.unused_tokens or ())
         raise InputError(f"nothing takes the word {left!r} here; see --help") from None
+    except MissingArgumentError as error:
+        raise InputError(_missing(error)) from None
     except CycloptsError as error:
         raise InputError(" ".join(str(error).split())) from None
     except ImportError as error:
@@ -95,6 +111,25 @@ def _show(answer: Answer) -> None:
     from clusterwright.cli.answers import show  # no command needs it before it has an answer
 
     show(answer)
+
+
+def _missing(error: MissingArgumentError) -> str:
+    """Name the argument that was not given, and what it may be."""
+    missing, app = error.argument, error.app
+    if missing is None or app is None or missing.name.startswith("-"):
+        return " ".join(str(error).split())
+    arguments = app.assemble_argument_collection(parse_docstring=True)
+    help_of = {one.name: one.parameter.help or "" for one in arguments}
+    said = " ".join(help_of.get(missing.name, "").replace("``", "").split())
+    words = " ".join(error.command_chain or ())
+    return f"{missing.name.lower()} is missing: {words} needs {said[:1].lower()}{said[1:]}"
+
+
+def _not_installed(module: str) -> str:
+    """Say what is not installed, and what brings it."""
+    said = f"this command needs {module!r}, which is not installed"
+    extra = EXTRAS.get(module.split(".", 1)[0])
+    return f"{said}: pip install 'clusterwright[{extra}]'" if extra else said
 
 
 def _unknown_command(error: UnknownCommandError) -> str:

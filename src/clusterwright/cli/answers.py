@@ -37,7 +37,11 @@ def show(answer: Answer) -> None:
 
 def as_json(value: object) -> bytes:
     """The value on one line, the same bytes for the same value."""
-    return msgspec.json.encode(value, order="deterministic")
+    try:
+        return msgspec.json.encode(value, order="deterministic")
+    except TypeError:  # keys that are numbers are put into order once they are words
+        words = msgspec.to_builtins(value, str_keys=True, order="deterministic")
+        return msgspec.json.encode(words)
 
 
 def _indented(value: object) -> str:

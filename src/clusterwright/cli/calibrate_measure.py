@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 
 from clusterwright.cli.answers import Answer
 from clusterwright.cli.options import Whole
+from clusterwright.cli.progress import tell_count
 
 
 def measure_command(
@@ -58,7 +60,7 @@ def measure_command(
             precision=precision,
             minutes=minutes,
             quick=quick,
-            watch=_show,
+            watch=partial(tell_count, of="measured"),
         )
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on where it was", file=sys.stderr)
@@ -68,10 +70,3 @@ def measure_command(
         lambda: entry_text(found) + f"\nwritten to {out}: use it with --catalogue {out}\n",
         json=json,
     )
-
-
-def _show(done: int, total: int) -> None:
-    """Keep one line on a terminal up to date; nothing where nobody looks."""
-    if sys.stderr.isatty():
-        end = "\r\033[K" if done >= total else ""
-        print(f"\r{done:,} of {total:,} measured\033[K{end}", end="", file=sys.stderr, flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from cyclopts import Parameter
 from clusterwright.asking import catalogue_with
 from clusterwright.calibrate import intervals, recording, stacks
 from clusterwright.cli.answers import Answer
+from clusterwright.cli.progress import tell
 from clusterwright.software import Stack
 from clusterwright.training.api import estimate_training
 from clusterwright.validation.runs import default_runs_path, read_runs
@@ -98,9 +98,7 @@ def intervals_command(
 
 
 def _tell(name: str, loss: float, _stack: Stack) -> None:
-    """Keep a person at a terminal informed."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{name}: {loss:.1%}\033[K")
+    tell(f"{name}: {loss:.1%}")
 
 
 def _path(runs: Path | None) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from clusterwright.calibrate.serving import fit_serving
 from clusterwright.calibrate.serving_intervals import fit_serving_intervals, serving_residuals
 from clusterwright.calibrate.serving_writing import intervals_as_toml, stacks_as_toml
 from clusterwright.cli.answers import Answer
+from clusterwright.cli.progress import tell
 from clusterwright.errors import InputError
 from clusterwright.validation.serving.questions import ServeLookup
 from clusterwright.validation.serving.rows import read_serve_runs
@@ -52,7 +52,7 @@ def serving_command(
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     said: dict[str, str] = {}
     if stacks is not None:
-        entries = fit_serving(rows, known, _tell)
+        entries = fit_serving(rows, known, tell)
         stacks.write_text(stacks_as_toml(entries, checked=today), encoding="utf-8")
         said[f"{len(entries)} engines fitted"] = str(stacks)
     if intervals is not None:
@@ -60,9 +60,3 @@ def serving_command(
         intervals.write_text(intervals_as_toml(groups, checked=today), encoding="utf-8")
         said[f"{len(groups)} intervals set"] = str(intervals)
     return Answer(said, lambda: "".join(f"{what}: {path}\n" for what, path in said.items()))
-
-
-def _tell(line: str) -> None:
-    """Say what was fitted, on a terminal."""
-    if sys.stderr.isatty():
-        print(line, file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from cyclopts import App, Parameter
 
 from clusterwright.catalogue import browsing
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.cli.answers import Answer
 from clusterwright.errors import CatalogueError
 
 app = App(
@@ -24,7 +26,7 @@ Own = Annotated[tuple[Path, ...], Parameter(name="--catalogue", negative=())]
 
 
 @app.command(name="list")
-def list_command(kind: str | None = None, /, *, as_json: Json = False, own: Own = ()) -> None:
+def list_command(kind: str | None = None, /, *, as_json: Json = False, own: Own = ()) -> Answer:
     """List the kinds of facts, or all entries of one kind.
 
     Parameters
@@ -38,11 +40,11 @@ def list_command(kind: str | None = None, /, *, as_json: Json = False, own: Own 
     """
     facts = Catalogue().with_files(own) if own else Catalogue()
     rows = browsing.list_kinds(facts) if kind is None else browsing.list_entries(facts, kind)
-    _print_rows(rows, as_json=as_json)
+    return Answer(rows, lambda: _table(rows), json=as_json)
 
 
 @app.command(name="show")
-def show_command(name: str, /, *, as_json: Json = False, own: Own = ()) -> None:
+def show_command(name: str, /, *, as_json: Json = False, own: Own = ()) -> Answer:
     """Show all that is known of one thing, each figure with its source.
 
     Parameters
@@ -56,23 +58,11 @@ def show_command(name: str, /, *, as_json: Json = False, own: Own = ()) -> None:
     """
     facts = Catalogue().with_files(own) if own else Catalogue()
     shown = browsing.show_entry(facts, name)
-    if as_json:
-        _print_json(shown)
-        return
-    print(f"{shown['name']} ({shown['kind']}/{shown['id']})")
-    if shown["aliases"]:
-        print(f"also called: {', '.join(shown['aliases'])}")
-    _print_rows([_figure_line(key, figure) for key, figure in shown["figures"].items()])
-    for level in shown.get("fabric", {}).get("levels", ()):
-        over = f", {level['oversubscription']:g}:1" if "oversubscription" in level else ""
-        bandwidth = level["bandwidth"]["text"]
-        print(f"level {level['name']}: {level['size']} accelerators, {bandwidth}{over}")
-    for key, value in shown["says"].items():
-        print(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+    return Answer(shown, lambda: "\n".join(_shown_lines(shown)), json=as_json)
 
 
 @app.command(name="check")
-def check_command(*, folder: Path | None = None, as_json: Json = False, own: Own = ()) -> None:
+def check_command(*, folder: Path | None = None, as_json: Json = False, own: Own = ()) -> Answer:
     """List stale entries, entries that stand on one source, and schema errors.
 
     Parameters
@@ -87,10 +77,25 @@ def check_command(*, folder: Path | None = None, as_json: Json = False, own: Own
     facts = Catalogue().with_files(own) if own else Catalogue()
     today = dt.datetime.now(tz=dt.UTC).date()
     rows = browsing.check_catalogue(facts, today=today, folder=folder)
-    _print_rows(rows, as_json=as_json)
     broken = sum(row["finding"] == "schema" for row in rows)
-    if broken:
-        raise CatalogueError(f"{broken} to mend in {folder}: see the list above")
+    code = CatalogueError.exit_code if broken else 0
+    end = f"\n{broken} to mend in {folder}: see the list above" if broken else ""
+    return Answer(rows, lambda: _table(rows) + end, json=as_json, code=code)
+
+
+def _shown_lines(shown: dict[str, Any]) -> Iterator[str]:
+    """All that is known of an entry, as lines."""
+    yield f"{shown['name']} ({shown['kind']}/{shown['id']})"
+    if shown["aliases"]:
+        yield f"also called: {', '.join(shown['aliases'])}"
+    if shown["figures"]:
+        yield _table([_figure_line(key, figure) for key, figure in shown["figures"].items()])
+    for level in shown.get("fabric", {}).get("levels", ()):
+        over = f", {level['oversubscription']:g}:1" if "oversubscription" in level else ""
+        bandwidth = level["bandwidth"]["text"]
+        yield f"level {level['name']}: {level['size']} accelerators, {bandwidth}{over}"
+    for key, value in shown["says"].items():
+        yield f"{key}: {value if isinstance(value, str) else json.dumps(value)}"
 
 
 def _figure_line(key: str, figure: dict[str, Any]) -> dict[str, Any]:
@@ -109,24 +114,14 @@ def _figure_line(key: str, figure: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _print_rows(rows: list[dict[str, Any]], *, as_json: bool = False) -> None:
-    """Print a table: drawn on a terminal, tab-separated where it is piped."""
-    if as_json:
-        _print_json(rows)
-        return
+def _table(rows: list[dict[str, Any]]) -> str:
+    """A table: drawn on a terminal, tab-separated where it is piped."""
     if not rows:
-        return
+        return ""
     columns = [key for key in rows[0] if any(row.get(key) not in (None, "") for row in rows)]
     cells = [["" if row.get(key) is None else str(row[key]) for key in columns] for row in rows]
     if not sys.stdout.isatty():
-        print("\t".join(columns))
-        for line in cells:
-            print("\t".join(line))
-        return
+        return "\n".join("\t".join(line) for line in (columns, *cells))
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
@@ -135,4 +130,7 @@ def _print_rows(rows: list[dict[str, Any]], *, as_json: bool = False) -> None:
     table = Table(first, *columns[1:], box=None, header_style="bold", pad_edge=False)
     for line in cells:
         table.add_row(*(Text(cell) for cell in line))
-    Console().print(table)
+    console = Console()
+    with console.capture() as drawn:
+        console.print(table)
+    return drawn.get()

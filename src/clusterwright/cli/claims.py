@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 from clusterwright.asking import catalogue_with
 from clusterwright.claims.checking import check_claims
 from clusterwright.cli.answers import Answer
+from clusterwright.cli.progress import tell
 from clusterwright.report.claims_text import claim_text, claims_text
 
 
@@ -35,13 +35,11 @@ def claims(
     json
         Print as JSON.
     """
-    found = check_claims(catalogue_with(catalogue), name=name, document=document, tell=_tell)
-    _tell("")
+    facts = catalogue_with(catalogue)
+    found = check_claims(facts, name=name, document=document, tell=_tell)
+    tell("")
     return Answer(found, lambda: claim_text(found[0]) if name else claims_text(found), json=json)
 
 
 def _tell(claim: str) -> None:
-    """Keep one line on a terminal up to date; nothing where nobody looks."""
-    if sys.stderr.isatty():
-        words = f"checking {claim} ..." if claim else ""
-        print(f"\r{words:<30}\r{words}", end="", file=sys.stderr, flush=True)
+    tell(f"checking {claim} ...")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
@@ -257,12 +256,3 @@ def _slow_rank(word: str) -> tuple[int, float]:
         raise InputError(
             f"--straggler is {word!r}, but must be a rank and a factor, such as 3:1.2"
         ) from None
-
-
-def show_progress(done: int, total: int) -> None:
-    """Keep one line on a terminal up to date; nothing where nobody looks."""
-    if not sys.stderr.isatty() or (done % 64 and done != total):
-        return
-    end = "\r" + " " * 40 + "\r" if done == total else ""
-    sys.stderr.write(f"\r{done:,} of {total:,} runs{end}")
-    sys.stderr.flush()

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from clusterwright.asking import catalogue_with
 from clusterwright.cli.answers import Answer
+from clusterwright.cli.progress import tell
 from clusterwright.errors import InputError
 from clusterwright.planner_scorecard import score
 from clusterwright.report.scorecard_text import scorecard_text
@@ -48,7 +49,9 @@ def scorecard(
         weights=weights,
         prices=_prices(price),
         catalogue=catalogue_with(catalogue),
+        tell=lambda chip: tell(f"evaluating {chip} ..."),
     )
+    tell("")
     return Answer(card, lambda: scorecard_text(card), json=json)
 
 

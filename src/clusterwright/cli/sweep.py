@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from clusterwright.cli.answers import Answer
 from clusterwright.cli.options import Whole
+from clusterwright.cli.progress import tell
 from clusterwright.report.sweep_text import begun_text, left_text, progress_words, summary_text
 from clusterwright.sweep.designs import Table
 from clusterwright.sweep.exporting import check_target, export_csv
@@ -71,7 +72,7 @@ def sweep(
         print(f"\nstopped; the same command goes on from {target}", file=sys.stderr)
         raise
     finally:
-        _tell(None)
+        tell("")
     with store:
         found = summed(store)
         if csv is not None:
@@ -81,8 +82,5 @@ def sweep(
     return Answer(found, lambda: words, json=json, code=code)
 
 
-def _tell(progress: Progress | None) -> None:
-    """Keep one line on a terminal up to date; nothing where nobody looks."""
-    if sys.stderr.isatty():
-        words = progress_words(progress) if progress else ""
-        print(f"\r{'':<78}\r{words}", end="", file=sys.stderr, flush=True)
+def _tell(progress: Progress) -> None:
+    tell(progress_words(progress))

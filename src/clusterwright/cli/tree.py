@@ -129,9 +129,19 @@ COMMANDS = (
         "Write the files that start a plan on a real tool: training or serving.",
     ),
     Command(
+        "report",
+        "clusterwright.cli.report:report",
+        "Explain a saved plan in one file to send: HTML, PDF, a picture or Markdown.",
+    ),
+    Command(
         "sweep",
         "clusterwright.cli.sweep:sweep",
         "Ask one kind of question many times over, on all cores or a Ray cluster.",
+    ),
+    Command(
+        "web",
+        "clusterwright.web.command:web",
+        "Serve all of this as pages on this machine, with pictures.",
     ),
     Command(
         "replay",

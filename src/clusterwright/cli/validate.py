@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from clusterwright.asking import catalogue_with
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.cli.answers import Answer
-from clusterwright.cli.options import show_progress
+from clusterwright.cli.progress import tell_count
 from clusterwright.errors import InputError
 from clusterwright.kernels.kinds import KernelKind
 from clusterwright.validation import collective_rows, kernel_rows, output
@@ -61,17 +61,22 @@ def validate(
     if page:
         found = _written(page, runs, facts)
     else:
-        found = run_validation(runs, catalogue=facts, watch=show_progress)
+        found = run_validation(runs, catalogue=facts, watch=tell_count)
     if out:
         out.write_text(output.as_csv(found.results), encoding="utf-8")
-    return Answer(output.as_json(found.score), lambda: output.as_text(found.results), json=json)
+    return Answer(
+        output.as_json(found.score),
+        lambda: output.as_text(found.results),
+        json=json,
+        seen={"results": found.results},
+    )
 
 
 def _written(folder: Path, runs: Path | None, facts: Catalogue) -> Validation:
     """Validate and write the page; drawing is imported only here."""
     from clusterwright.report.accuracy import renew_page
 
-    return renew_page(folder, runs, catalogue=facts, watch=show_progress)
+    return renew_page(folder, runs, catalogue=facts, watch=tell_count)
 
 
 def _validate_serving(
@@ -80,7 +85,7 @@ def _validate_serving(
     """Predict a table of serving runs."""
     if page:
         raise InputError("--page is for training runs; serving runs print a table, --out or --json")
-    results = scoring.validate_serving(table, facts, watch=show_progress)
+    results = scoring.validate_serving(table, facts, watch=tell_count)
     if out:
         out.write_text(scoring.as_csv(results), encoding="utf-8")
     tallies = picks.tallies_of(picks.choices_of(read_serve_runs(table), results))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 from clusterwright.asking import catalogue_with
 from clusterwright.cli.answers import Answer
 from clusterwright.cli.options import Whole
+from clusterwright.cli.progress import tell
 
 
 def verify(
@@ -50,13 +50,7 @@ def verify(
         cases=cases,
         processes=processes,
         repeats=repeats,
-        watch=_show,
+        watch=tell,
     )
-    _show("")
+    tell("")
     return Answer(found, lambda: verification_text(found), json=json)
-
-
-def _show(case: str) -> None:
-    """Name on the terminal what runs now; nothing where nobody looks."""
-    if sys.stderr.isatty():
-        print(f"\r{case}\033[K", end="", file=sys.stderr, flush=True)

@@ -40,6 +40,8 @@ TINY = 1e-9
 """Goodput of a run that never ends, so that its time is a number."""
 SOME = 1e-4
 """Goodput below which what is played says nothing about the closed form."""
+TWENTIETHS = (np.arange(20) + 0.5) / 20
+"""Places at which the spread of the goodput is told."""
 LEAST = 0.01
 """Goodput below which a run makes no progress to speak of."""
 HALF = 0.5
@@ -119,6 +121,7 @@ def look_ahead(question: RunQuestion, *, depth: bool = True) -> RunOutlook:
         half=half,
         swings=tuple(tornado(model, question.inputs, "goodput")) if depth else (),
         influences=tuple(influences(model, question.inputs, "goodput")) if depth else (),
+        spread=tuple(float(one) for one in np.quantile(useful, TWENTIETHS)),
     )
 
 

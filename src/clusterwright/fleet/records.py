@@ -106,7 +106,8 @@ class RunOutlook(Record, frozen=True, kw_only=True):
 
     ``failure_rate``: unexpected interruptions. [1/s] ``between``: mean time between them. [s]
     ``goodput``, ``duration`` [s], ``interruptions``: over runs played out, with what is not known
-    of the inputs; ``closed_form``: goodput by the formula alone. ``tiers``: all ways to keep
+    of the inputs; ``spread``: that goodput in the middle of each twentieth of the runs, from the
+    worst to the best; ``closed_form``: goodput by the formula alone. ``tiers``: all ways to keep
     checkpoints, the best first; ``chosen``: the one played. ``lost``: where time goes, sums to 1.
     ``spares``: nodes that stand by, and ``waited``: share of runs that ever waited for one. [1]
     ``half``: from a failure until work goes on, with which half of the time would be work; 0: no
@@ -130,3 +131,4 @@ class RunOutlook(Record, frozen=True, kw_only=True):
     half: float
     swings: tuple[Swing, ...]
     influences: tuple[Influence, ...]
+    spread: tuple[float, ...] = ()

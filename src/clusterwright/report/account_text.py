@@ -21,6 +21,12 @@ TIERS = {
 def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]:
     """The account of a run, after its totals; ``site``: what it rests on."""
     goodput = account.goodput
+    if not account.ends:
+        every = format_time(account.between.middle)
+        return [
+            f"  wall clock   never done: a failure every {every} leaves no progress",
+            "               use fewer accelerators, or keep checkpoints on faster storage",
+        ]
     kept = f"checkpoints to {TIERS[account.tier]} every {format_time(account.interval)}"
     lines = [
         (

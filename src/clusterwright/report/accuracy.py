@@ -31,11 +31,14 @@ from clusterwright.validation.api import Validation, validate
 from clusterwright.validation.choosing import contests_of
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.peers import Peers, peers_of
+from clusterwright.validation.published import encode
 from clusterwright.validation.runs import Run, read_runs
 from clusterwright.validation.scoring import Predict, Prediction, Result, Watch, score_runs
 from clusterwright.workload import TrainingWorkload
 
 NAME = "accuracy"
+RESULTS = "results.json"
+"""The results as a file of a line for each run, beside the page's pictures."""
 PART = re.compile(
     r"(?P<head><!-- generate written (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL
 )
@@ -113,6 +116,7 @@ def renew_page(
         reasons=read_reasons(folder / f"{NAME}.toml"),
     )
     page.write(folder)
+    (folder / NAME / RESULTS).write_bytes(encode(found.results, catalogue=facts.hash))
     return found
 
 

@@ -62,21 +62,27 @@ def comparison_text(names: Sequence[str], plans: Sequence[TrainingPlan], by: By 
 
 
 def _row(plan: TrainingPlan) -> list[str]:
-    best, totals, account = plan.best, plan.totals, plan.account
-    wall = account.wall.middle if account else totals.duration if totals else None
+    best, totals = plan.best, plan.totals
+    account = plan.account if plan.account and plan.account.ends else None
     return [
         f"{best.accelerators:,}",
         format_time(best.step_time),
         format_count(best.tokens_per_second),
         f"{best.mfu:.1%}",
         f"{gigabytes(best.headroom)} GiB",
-        "-" if wall is None else format_time(wall),
+        _wall(plan),
         format_count(totals.accelerator_hours) if totals else "-",
         _shown(account.cost if account else None, "USD"),
         _shown(account.energy if account else None, "J"),
         _shown(account.carbon if account else None, "kg"),
         strategy_words(best.strategy),
     ]
+
+
+def _wall(plan: TrainingPlan) -> str:
+    if plan.account is not None:
+        return format_time(plan.account.wall.middle) if plan.account.ends else "never"
+    return "-" if plan.totals is None else format_time(plan.totals.duration)
 
 
 def _shown(one: Interval | None, dimension: str) -> str:

@@ -37,8 +37,8 @@ def power_text(report: PowerReport, trace: Trace) -> str:
         f"  mean         {format_quantity(report.mean, 'W')}",
         f"  swing        {swings}, most at {report.frequency:.3g} Hz",
         f"  ramp         {format_quantity(report.largest_ramp, 'W')} a second at most",
-        f"  exceeded 0.1 % of the time: {windows}",
-        f"  storage that would smooth a step: {format_quantity(report.smooth, 'J')}",
+        f"  peaks        {windows}, each exceeded 0.1 % of the time",
+        f"  storage      {format_quantity(report.smooth, 'J')} would smooth a step",
         "",
         *_picture(trace),
     ]

@@ -25,9 +25,7 @@ FRONT_LINES = 8
 def plan_text(plan: ServingPlan) -> str:
     """A plan: what to set up, what users get, what else would do."""
     question = plan.question
-    lines = [*question_lines(question), "", "Best deployment", *estimate_lines(plan.best, question)]
-    lines += service_lines(plan.account) if plan.account else []
-    lines += _room(plan)
+    lines = [*question_lines(question), "", "Best deployment", *decision_lines(plan)]
     lines += ["", *_parts(plan.best)]
     if plan.alternatives:
         lines += ["", "Others that keep the promise", *_alternatives(plan)]
@@ -35,6 +33,13 @@ def plan_text(plan: ServingPlan) -> str:
     lines += _front(plan)
     lines += ["", f"{plan.evaluated} deployments fit, {plan.refused} do not; {plan.played} played"]
     return "\n".join(lines) + "\n"
+
+
+def decision_lines(plan: ServingPlan) -> list[str]:
+    """What a person decides on: the replicas, what users get, what it takes."""
+    lines = estimate_lines(plan.best, plan.question)
+    lines += service_lines(plan.account) if plan.account else []
+    return lines + _room(plan)
 
 
 def estimate_text(question: ServingQuestion, found: ServingEstimate) -> str:
@@ -75,8 +80,8 @@ def question_lines(question: ServingQuestion) -> list[str]:
     return lines
 
 
-def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[str]:
-    """What it takes, what users get, how far from the edge."""
+def estimate_lines(found: ServingEstimate, question: ServingQuestion | None = None) -> list[str]:
+    """What it takes, what users get, how far from the edge; ``question``: where it is known."""
     if found.handheld is not None:
         return handheld_lines(found, found.handheld)
     lines = [f"  replicas     {pools_words(found.pools)}"]
@@ -103,16 +108,17 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion) -> list[st
         lines.append(f"  reused       {found.reused:.0%} of prompts' tokens were in a cache")
     if found.preempted > 0.0:
         lines.append(f"  preempted    {found.preempted:.1%} of requests, for want of cache")
-    if question.service.outages:
+    if question and question.service.outages:
         lines.append(f"  lost         {found.lost:.1%} of requests began again after a failure")
-    if question.service.target:
+    if question and question.service.target:
         lines.append(f"  up           {found.up:.0%} of the replicas on average")
     if found.cost is not None:
         lines.append(f"  cost         ${found.cost:.3g} a million tokens out")
     if found.energy is not None:
         lines.append(f"  energy       {found.energy:.3g} J a token out, at board power")
     if not found.meets:
-        lines.append(f"  PROMISE BROKEN for more than {100 - question.workload.percentile:g} %")
+        most = f"more than {100 - question.workload.percentile:g} %" if question else "too many"
+        lines.append(f"  PROMISE      BROKEN for {most}")
     return lines
 
 

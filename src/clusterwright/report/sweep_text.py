@@ -88,30 +88,35 @@ def _best(found: Summary, study: Study) -> list[str]:
     """The best places of the grid, as a table."""
     if not found.best:
         return []
-    shown = _shown_results(found, study)
-    names = list(dict.fromkeys(name for place in found.best for name in place.case))
-    header = [*(f"  {name}" if not at else name for at, name in enumerate(names)), *shown]
-    rows = [_best_row(place, names, shown, study) for place in found.best]
-    words = f"{'Most' if found.most else 'Least'} {_called(found.by)} first"
+    header, rows, named = places_table(found, study)
+    for one in (header, *rows):
+        one[0] = f"  {one[0]}"
+    words = f"{'Most' if found.most else 'Least'} {called(found.by)} first"
     if study.uncertain:
         words += ": medians over the samples, and 80 % intervals"
-    header = header if names else ["  ", *shown]
-    table = aligned(header, rows, align="l" * max(1, len(names)) + "r" * len(shown))
+    table = aligned(header, rows, align="l" * named + "r" * (len(header) - named))
     how = [place.how for place in found.best[:1] if place.how]
     chosen = fold(f"  the first: {how[0]}", 13) if how else []
     return [words, *table, *chosen]
 
 
+def places_table(found: Summary, study: Study) -> tuple[list[str], list[list[str]], int]:
+    """The best places of a grid: header, rows, and how many columns name a place."""
+    shown = _shown_results(found, study)
+    names = list(dict.fromkeys(name for place in found.best for name in place.case))
+    rows = [_best_row(place, names, shown, study) for place in found.best]
+    return [*(names or [""]), *shown], rows, max(1, len(names))
+
+
 def _best_row(place: Place, names: list[str], shown: list[str], study: Study) -> list[str]:
     cells = [_plain(place.case.get(name, "-")) for name in names] or [""]
-    cells[0] = f"  {cells[0]}"
     for name in shown:
         value = place.results.get(name)
         spread = place.spreads.get(name)
         if spread is not None:
             cells.append(_interval(name, spread, study))
         else:
-            cells.append("-" if value is None else _quantity(name, value, study))
+            cells.append("-" if value is None else quantity_words(name, value, study))
     return cells
 
 
@@ -141,13 +146,13 @@ def _moved(one: Moved, study: Study, where: str) -> list[str]:
     rows = [
         [
             f"  {swing.name}",
-            _quantity(one.result, swing.low, study),
-            _quantity(one.result, swing.high, study),
+            quantity_words(one.result, swing.low, study),
+            quantity_words(one.result, swing.high, study),
             *(f"{max(0.0, share):.0%}" for share in shares.get(swing.name, ())),
         ]
         for swing in one.swings
     ]
-    title = f"{_called(one.result).capitalize()}{f' with {where}' if where else ''}"
+    title = f"{called(one.result).capitalize()}{f' with {where}' if where else ''}"
     meaning = (
         "low and high: each alone at its 10th and 90th percentile"
         if study.uncertain
@@ -174,18 +179,20 @@ def _folded(line: str) -> list[str]:
     return textwrap.wrap(line, WIDTH, subsequent_indent=" " * 11, break_on_hyphens=False)
 
 
-def _quantity(name: str, value: float, study: Study) -> str:
+def quantity_words(name: str, value: float, study: Study) -> str:
+    """A result as a person reads it."""
     if name in SHARES:
         return f"{value:.1%}"
     return format_quantity(value, study.kept[name])
 
 
 def _interval(name: str, one: Interval, study: Study) -> str:
-    middle, low, high = (_quantity(name, at, study) for at in (one.middle, one.low, one.high))
+    middle, low, high = (quantity_words(name, at, study) for at in (one.middle, one.low, one.high))
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
-def _called(result: str) -> str:
+def called(result: str) -> str:
+    """A result by its name, in words."""
     return result.replace("_", " ")
 
 

@@ -9,7 +9,7 @@ from clusterwright.model.parameters import count_parameters
 from clusterwright.report.account_text import account_lines
 from clusterwright.report.folding import fold
 from clusterwright.strategy import Strategy
-from clusterwright.training.estimate import StageMemory, TrainingEstimate
+from clusterwright.training.estimate import RESIDENT, StageMemory, TrainingEstimate
 from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.rules import RULES
@@ -167,6 +167,7 @@ def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
     shown = sorted({0, fullest, len(stages) // 2, head, len(stages) - 1})
     stages = [stages[index] for index in shown]
     names = [name for name in stages[0].parts if any(s.parts[name] >= 2**20 for s in stages)]
+    names.sort(key=lambda name: RESIDENT.index(name) if name in RESIDENT else len(RESIDENT))
     header = ["Memory, GiB", *[f"stage {stage.rank}" for stage in stages]]
     rows = [[name, *[gigabytes(stage.parts[name]) for stage in stages]] for name in names]
     rows.append(["total", *[gigabytes(stage.total) for stage in stages]])
@@ -194,14 +195,7 @@ def plan_text(plan: TrainingPlan) -> str:
     """A plan: decision, reasons, runners-up, front, and why the rest lost."""
     blocks = [
         question_lines(plan.question),
-        [
-            "Best plan",
-            *headline_lines(plan.best),
-            *_pipeline_lines(plan.best),
-            *_idle_lines(plan.question, plan.best),
-            *_totals_lines(plan),
-            *(account_lines(plan.account, plan.question.site) if plan.account else ()),
-        ],
+        ["Best plan", *decision_lines(plan)],
         waterfall_lines(plan.best),
         memory_lines(plan.best.stages, plan.best.memory_limit),
     ]
@@ -209,6 +203,17 @@ def plan_text(plan: TrainingPlan) -> str:
         blocks.append(_alternative_lines(plan))
     blocks += [_sweep_lines(plan), _front_lines(plan), _rejected_lines(plan)]
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def decision_lines(plan: TrainingPlan) -> list[str]:
+    """What a person decides on: the strategy, what it does, what the whole run takes."""
+    return [
+        *headline_lines(plan.best),
+        *_pipeline_lines(plan.best),
+        *_idle_lines(plan.question, plan.best),
+        *_totals_lines(plan),
+        *(account_lines(plan.account, plan.question.site) if plan.account else ()),
+    ]
 
 
 def _totals_lines(plan: TrainingPlan) -> list[str]:

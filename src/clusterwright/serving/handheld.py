@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from clusterwright.device import Device, Span
 from clusterwright.engines.requests.simulator import Played
+from clusterwright.errors import InputError
 from clusterwright.records import Record
 
 
@@ -71,7 +72,16 @@ def handheld(device: Device, played: Played, prompt: float) -> Handheld:
         Its requests, one after another.
     prompt
         Mean tokens of a prompt.
+
+    Raises
+    ------
+    InputError
+        All answers are of one token: there is none whose time could be told from the prompt's.
     """
+    if not (played.output > 1).any():
+        raise InputError(
+            "a device's rate of answering needs answers of two tokens or more: --output 2"
+        )
     prompt_rate = prompt / float(played.ttft.mean())
     answer_rate = float((played.output - 1).sum() / (played.finish - played.first).sum())
     share, power = device.sustained_share, device.power

@@ -8,7 +8,7 @@ from clusterwright.device import Device
 from clusterwright.hardware import Cluster
 from clusterwright.inference import Deployment, InferenceEngine, Service
 from clusterwright.model.records import Model
-from clusterwright.records import Record
+from clusterwright.records import Record, Shown
 from clusterwright.serving.capacity import Memory
 from clusterwright.serving.handheld import Handheld, Offload
 from clusterwright.serving.intervals import ServingInterval
@@ -66,7 +66,7 @@ class Part(Record, frozen=True, kw_only=True):
     time: float
 
 
-class ServingEstimate(Record, frozen=True, kw_only=True):
+class ServingEstimate(Shown, frozen=True, kw_only=True):
     """What a deployment does under a load.
 
     ``pools``: replicas and how each is cut. ``rate``: requests a second offered to all of them,
@@ -123,7 +123,7 @@ class FrontPoint(Record, frozen=True, kw_only=True):
     deployment: Deployment
 
 
-class ServingPlan(Record, frozen=True, kw_only=True):
+class ServingPlan(Shown, frozen=True, kw_only=True):
     """The best way found, others, and the trade between users and accelerators.
 
     ``evaluated``: deployments that fit; ``refused``: that do not; ``played``: runs of the engine.

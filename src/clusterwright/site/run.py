@@ -77,6 +77,15 @@ class RunAccount(Record, frozen=True, kw_only=True):
     priced: str
     speed: float = 1.0
 
+    @property
+    def ends(self) -> bool:
+        """Whether the run gets anywhere; where it does not, no time or price says anything."""
+        return self.goodput.middle >= LEAST_GOODPUT
+
+
+LEAST_GOODPUT = 1e-3
+"""Below it how long a run takes is a matter of chance. [1]"""
+
 
 def account(
     site: RunSite, run_time: Input, count: int, shares: Mapping[str, float] | None = None
@@ -124,9 +133,10 @@ def account(
 def run_model(
     question: RunQuestion, tier: Tier, plan: Plan, x: Mapping[str, Floats]
 ) -> dict[str, Floats]:
-    """All that a run takes, by name, in SI."""
+    """All that a run takes, by name, in SI; without goodput it never ends, and takes no end."""
     found = goodput(question, tier, plan, x)
-    wall = x["run_time"] / x["speed"] / found["goodput"]
+    with np.errstate(divide="ignore"):
+        wall = x["run_time"] / x["speed"] / found["goodput"]
     # While the job starts anew its nodes have little to do; what is lost is work all the same.
     again = x["detection"] + x["restart"] + checkpoints(question, tier, x).load
     busy = 1.0 - _at_most_one(found["failure_rate"] * again)
@@ -137,7 +147,7 @@ def run_model(
         {
             **x,
             "energy": energy,
-            "it_energy": energy / x["pue"],
+            "it_energy": 0.0,  # for its water alone, which no account has
             "wue": 0.0,
             "accelerators": question.accelerators,
             "duration": wall,

@@ -45,6 +45,7 @@ class PowerQuestion(Record, frozen=True, kw_only=True):
     ``nodes``, ``node_size``: how many, and accelerators of each. ``watts``: ``compute_power``,
     ``memory_power``, ``traffic_power``, ``idle_power`` of an accelerator, and ``node_idle``,
     ``node_peak``: of a node, and ``beside``: of network and storage, all of them. [W] ``pue``. [1]
+    ``rated``: of a node at full load, 0: not known. [W]
     ``jitter``: by how much nodes are early or late. [s] ``checkpoint``: time between checkpoints
     and for how long all wait for one, (0, 0): none. [s] ``floor``: power below which idle
     accelerators burn some, of the site's mean. [1] ``storage``: energy of storage for each
@@ -62,6 +63,7 @@ class PowerQuestion(Record, frozen=True, kw_only=True):
     floor: float = 0.0
     storage: float = 0.0
     ramp: float | None = None
+    rated: float = 0.0
     seed: int = 0
 
 
@@ -71,7 +73,8 @@ class PowerReport(Record, frozen=True, kw_only=True):
     ``phases``: of an iteration: name, time [s], power of the site in it [W]. ``mean``, ``swing``
     (least to most), ``windows``: times [s], and the mean power over them that a thousandth of the
     time exceeds. [W] ``frequency``: at which power swings most. [1/s] ``largest_ramp``. [W/s]
-    ``smooth``: storage that would take the swing of one iteration away. [J]
+    ``smooth``: storage that would take the swing of one iteration away. [J] ``rated``: what its
+    part of the site would draw at full load, 0: not known. [W]
     """
 
     phases: tuple[tuple[str, float, float], ...]
@@ -81,6 +84,7 @@ class PowerReport(Record, frozen=True, kw_only=True):
     largest_ramp: float
     windows: tuple[tuple[float, float], ...]
     smooth: float
+    rated: float = 0.0
 
 
 def phases_of(
@@ -194,6 +198,7 @@ def _report(
         largest_ramp=settled.largest_ramp,
         windows=tuple((window, settled.percentile(window)) for window in WINDOWS),
         smooth=_to_smooth(nodes, question),
+        rated=(question.nodes * question.rated + beside) * question.pue if question.rated else 0.0,
     )
 
 

@@ -6,8 +6,8 @@ import csv
 from pathlib import Path
 
 from clusterwright.errors import InputError
+from clusterwright.sweep.answered import Answered
 from clusterwright.sweep.asking import columns_of
-from clusterwright.sweep.store import Store
 
 
 def check_target(path: Path) -> None:
@@ -24,7 +24,7 @@ def check_target(path: Path) -> None:
         raise InputError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
 
 
-def export_csv(store: Store, path: Path) -> None:
+def export_csv(store: Answered, path: Path) -> None:
     """Write every row that is done: its options, results with their units, and words.
 
     Raises

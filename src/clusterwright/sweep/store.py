@@ -13,27 +13,20 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any
 
 import msgspec
 
 from clusterwright import __version__
 from clusterwright.errors import InputError
+from clusterwright.sweep.answered import FORMAT, MARK, Answered, quoted
 from clusterwright.sweep.asking import Answer, Chunk, columns_of
 from clusterwright.sweep.designs import Table
 from clusterwright.sweep.study import Study
 
-Array = Any
 
-MARK = 0x63775357
-"""The number by which SQLite knows our files: `cwSW`."""
-FORMAT = 1
-AT_ONCE = 10_000
-"""Rows that are read at once."""
-
-
-class Store:
-    """The answers of one study.
+class Store(Answered):
+    """The answers of one study, to be added to.
 
     Parameters
     ----------
@@ -51,10 +44,10 @@ class Store:
     """
 
     def __init__(self, path: Path, study: Study, table: Table) -> None:
-        self.path, self.study, self.table = path, study, table
+        self.path = path
         self._lock = _locked(path)
         try:
-            self._base = _opened(path)
+            super().__init__(study, table, _opened(path))
             self._prepare()
         except BaseException:
             self._unlock()
@@ -62,14 +55,8 @@ class Store:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._base.close()
+        super().close()
         self._unlock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def add(self, chunk: Chunk, answers: Sequence[Answer]) -> None:
         """Write a chunk's answers, all of them or, if that fails, none."""
@@ -92,59 +79,6 @@ class Store:
         """Write down that a chunk could not be done, and why; it is tried again next time."""
         with self._writing() as base:
             base.execute("INSERT OR REPLACE INTO failed VALUES (?, ?, ?)", (*chunk, why))
-
-    def gaps(self) -> list[tuple[int, int]]:
-        """What is left to do: first row and the one after the last of each run of rows."""
-        found, at = [], 0
-        for first, count in self._base.execute("SELECT * FROM chunks ORDER BY first"):
-            if first > at:
-                found.append((at, first))
-            at = first + count
-        return [*found, (at, self.table.count)] if at < self.table.count else found
-
-    def failed(self) -> list[tuple[Chunk, str]]:
-        """Chunks that could not be done, and why."""
-        rows = self._base.execute("SELECT * FROM failed ORDER BY first")
-        return [(Chunk(first, count), why) for first, count, why in rows]
-
-    def counts(self) -> dict[str, int]:
-        """Rows by what came of them."""
-        return dict(self._base.execute("SELECT status, count(*) FROM answers GROUP BY status"))
-
-    def refusals(self, status: str = "refused") -> list[tuple[str, int]]:
-        """The sentences with which rows are refused, the most frequent first."""
-        return self._base.execute(
-            "SELECT why, count(*) AS n FROM answers WHERE status = ? GROUP BY why ORDER BY n DESC, "
-            "why",
-            (status,),
-        ).fetchall()
-
-    def column(self, name: str) -> Array:
-        """One of `columns_of` over all rows, NaN where a row has no such answer or none yet."""
-        import numpy as np
-
-        found = np.full(self.table.count, np.nan)
-        rows = self._base.execute(
-            f"SELECT row, {quoted(name)} FROM answers WHERE {quoted(name)} IS NOT NULL"  # noqa: S608
-        )
-        while some := rows.fetchmany(AT_ONCE):
-            places, values = zip(*some, strict=True)
-            found[list(places)] = values
-        return found
-
-    def answer(self, row: int) -> dict[str, Any]:
-        """What ``answers`` has of one row, by name; empty where it is not done."""
-        found = self._base.execute("SELECT * FROM answers WHERE row = ?", (row,))
-        names = [column[0] for column in found.description]
-        return dict(zip(names, found.fetchone() or (), strict=False))
-
-    def rows(self) -> Iterator[tuple[Any, ...]]:
-        """Every row that is done, in order: as ``asked``, then as ``answers`` has it."""
-        return iter(
-            self._base.execute(
-                "SELECT asked.*, answers.* FROM asked JOIN answers USING (row) ORDER BY row"
-            )
-        )
 
     def _options(self, row: int) -> list[Any]:
         case = self.table.row(row)
@@ -174,7 +108,7 @@ class Store:
             shape = self._base.execute("PRAGMA user_version").fetchone()
             if shape != (FORMAT,):
                 raise self._foreign(f"is of another version's format ({shape[0]})")
-            self._check(dict(self._base.execute("SELECT key, value FROM study")))
+            self._check(self.stamp())
         except sqlite3.Error as error:
             self._base.close()
             raise self._foreign(f"is no file of answers, or broken ({error})") from None
@@ -237,11 +171,6 @@ class Store:
                 Path(self._lock.name).unlink()
             self._lock.close()
             self._lock = None
-
-
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _opened(path: Path) -> sqlite3.Connection:

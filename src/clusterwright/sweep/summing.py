@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from clusterwright.records import Record
+from clusterwright.sweep.answered import Answered
 from clusterwright.sweep.designs import Table
-from clusterwright.sweep.store import Store
 from clusterwright.sweep.study import Case
 from clusterwright.uncertain import Influence, Interval, Swing, interval_of, shares_of_variance
 
@@ -76,13 +76,13 @@ class Summary(Record, frozen=True, kw_only=True):
         return self.answered + self.refused + self.broke
 
 
-def summed(store: Store) -> Summary:
-    """Sum a study's answers up."""
+def summed(store: Answered, *, most_best: int = MOST_BEST) -> Summary:
+    """Sum a study's answers up, with so many of the best places."""
     study, table, counts = store.study, store.table, store.counts()
     by = study.most or study.least or next(iter(study.kept))
     results = _moved_results(store, by)
     columns = {name: store.column(name).reshape(table.cells, table.block) for name in results}
-    best = _ranked(table, columns[by], most=bool(study.most))
+    best = _ranked(table, columns[by], most=bool(study.most))[:most_best]
     drawn = bool(table.names)
     return Summary(
         question=study.question,
@@ -100,7 +100,7 @@ def summed(store: Store) -> Summary:
     )
 
 
-def _not_done(store: Store) -> tuple[str, ...]:
+def _not_done(store: Answered) -> tuple[str, ...]:
     """Chunks that could not be done, in words; of many the first."""
     every = store.failed()
     said = [
@@ -111,7 +111,7 @@ def _not_done(store: Store) -> tuple[str, ...]:
     return (*said, f"and {more:,} more such runs of rows") if more else tuple(said)
 
 
-def _moved_results(store: Store, by: str) -> list[str]:
+def _moved_results(store: Answered, by: str) -> list[str]:
     """The results of which it is said what moves them: those asked for, the ranked one first."""
     return list(dict.fromkeys([by, *store.study.results]))[:MOST_MOVED]
 
@@ -125,10 +125,10 @@ def _ranked(table: Table, column: Array, *, most: bool) -> Array:
         value = np.full(len(column), np.nan)
         value[some] = np.nanmedian(found[some], axis=1)
     order = np.argsort(-value if most else value, kind="stable")
-    return order[np.isfinite(value[order])][:MOST_BEST]
+    return order[np.isfinite(value[order])]
 
 
-def _place(store: Store, cell: int, columns: dict[str, Array]) -> Place:
+def _place(store: Answered, cell: int, columns: dict[str, Array]) -> Place:
     table = store.table
     row = cell * table.block
     answer = store.answer(row)

@@ -41,10 +41,11 @@ class Slot:
     """One representative rank: seconds of a micro-batch and bytes, over cuts.
 
     ``wait``: what both passes wait beyond their own time for tensor-parallel ranks that pipeline
-    transfers hold up. [s]
+    transfers hold up. [s] ``full_share``: of its layers that full recompute covers. [1]
     """
 
     layers: Array
+    full_share: Array
     forward: Array
     backward: Array
     wait: Array
@@ -108,6 +109,7 @@ class Block:
         num_layers = counts.sum(axis=0)
         return Slot(
             layers=num_layers,
+            full_share=self.share_of_layers(num_layers),
             wait=self._tensor_wait(num_layers, layer_forward + layer_backward),
             forward=layer_forward
             + first * self.gather(ends.embedding_forward.sum(axis=0))
@@ -138,10 +140,6 @@ class Block:
         missing = np.maximum(0.0, least - layers_time)
         return np.where((c.tp > 1) & (c.pp > 1) & apart, missing, 0.0)
 
-    def full_share(self, slot: Slot) -> Array:
-        """Share of a rank's layers that full recompute covers."""
-        return self.share_of_layers(slot.layers)
-
     def share_of_layers(self, num_layers: Array) -> Array:
         """Share of ``num_layers`` on a rank that full recompute covers."""
         # A share is whole layers of a rank, the number that `strategy_of` writes into a plan.
@@ -153,13 +151,13 @@ class Block:
 
     def recompute_time(self, slot: Slot, full_share: Array = None) -> Array:
         """Seconds that one micro-batch's recompute adds to the backward pass."""
-        share = self.full_share(slot) if full_share is None else full_share
+        share = slot.full_share if full_share is None else full_share
         selective = np.where(self.r.recompute == SELECTIVE, slot.selective, 0.0)
         return selective + share * slot.layer_forward
 
     def kept_bytes(self, slot: Slot, full_share: Array = None) -> Array:
         """Activations that a rank keeps of one micro-batch. [B]"""
-        share = self.full_share(slot) if full_share is None else full_share
+        share = slot.full_share if full_share is None else full_share
         some = np.where(self.r.recompute == SELECTIVE, slot.kept[1], slot.kept[0])
         inside = (1.0 - share) * some * self.machine.software.stack.activation_share
         return share * slot.kept[2] + inside

@@ -9,7 +9,7 @@ import numpy as np
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
-from clusterwright.records import Record
+from clusterwright.records import Record, Shown
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
 from clusterwright.training.checks import check_strategy
@@ -52,7 +52,7 @@ class StageMemory(Record, frozen=True, kw_only=True):
         return sum(self.parts.values())
 
 
-class TrainingEstimate(Record, frozen=True, kw_only=True):
+class TrainingEstimate(Shown, frozen=True, kw_only=True):
     """What one strategy does with one job on one machine.
 
     ``step_time`` [s] is the sum of ``waterfall``; ``step_time_interval`` its 80 % interval.
@@ -123,6 +123,11 @@ MEANINGS = {
 
 ACTIVATIONS = ("attention", "feed-forward", "experts", "layer inputs")
 """Parts of a rank's memory that come with a forward and go with its backward."""
+RESIDENT = (
+    *("weights", "gradients", "optimizer", "adapters", *ACTIVATIONS, "recompute"),
+    *("communication", "logits", "gathered", "reserve"),
+)
+"""Parts of a rank's memory in the order in which they are told; a saved plan has them by name."""
 
 
 def memory_limit(machine: Machine) -> float:

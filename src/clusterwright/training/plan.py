@@ -7,7 +7,7 @@ from typing import Any, Literal
 from clusterwright.efficiency import EfficiencyProfile
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
-from clusterwright.records import Record
+from clusterwright.records import Record, Shown
 from clusterwright.site.run import RunAccount, RunSite
 from clusterwright.software import Software
 from clusterwright.strategy import Strategy
@@ -81,7 +81,7 @@ class RunTotals(Record, frozen=True, kw_only=True):
     training_flops: float
 
 
-class TrainingPlan(Record, frozen=True, kw_only=True):
+class TrainingPlan(Shown, frozen=True, kw_only=True):
     """The answer to a `TrainingQuestion`."""
 
     version: str

@@ -173,17 +173,24 @@ def enumerate_cuts(
             rejected["PAR005"] += 1
         exchanges = [s for s in schemes if cp > 1 or s == schemes[0]]
         exchanges = [s for s in exchanges if s != 2 or heads % (tp * cp) == 0 or cp == 1]
-        for (ep, etp), micro, vpp, scheme in product(
-            expert_cuts, _pinned(sizes, pins, "micro_batch"), chunks, exchanges
-        ):
+        each = len(expert_cuts) * len(exchanges)
+        unsharded = "shard_group" in pins and (dp * cp) % max(1, int(pins["shard_group"]))
+        pairs = []
+        for micro, vpp in product(_pinned(sizes, pins, "micro_batch"), chunks) if each else ():
             if per_rank % micro:
-                rejected["PAR004"] += 1
-            elif "shard_group" in pins and (dp * cp) % max(1, int(pins["shard_group"])):
-                rejected["SHD002"] += 1
+                rejected["PAR004"] += each
+            elif unsharded:
+                rejected["SHD002"] += each
             elif vpp > 1 and (pp == 1 or (per_rank // micro) % pp):
-                rejected["SCH001"] += 1
+                rejected["SCH001"] += each
             else:
-                rows.append((tp, cp, pp, vpp, dp, ep, etp, micro, scheme))
+                pairs.append((micro, vpp))
+        rows += [
+            (tp, cp, pp, vpp, dp, ep, etp, micro, scheme)
+            for ep, etp in expert_cuts
+            for micro, vpp in pairs
+            for scheme in exchanges
+        ]
     table = np.array(rows, dtype=float).reshape(-1, 9).T
     ones = np.ones(table.shape[1])
     sequence_parallel = pins.get("sequence_parallel", software.sequence_parallel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from clusterwright.formulas import flops, pipeline, variation
 from clusterwright.links import Lines
 from clusterwright.training.arrays import largest_of
 from clusterwright.training.block import Block, Slot
-from clusterwright.training.columns import SCHEDULES
+from clusterwright.training.columns import SCHEDULES, Cuts
 
 Array = Any
 
@@ -94,36 +94,72 @@ def data_and_update_time(block: Block, slots: list[Slot]) -> tuple[Array, Array]
     """Exposed gradient and weight traffic, and the optimizer's own time."""
     exposed: Array = 0.0
     update: Array = 0.0
+    lines = _data_lines(block)
     for slot in slots:
-        one = _slot_data_time(block, slot)
+        one = _slot_data_time(block, slot, lines)
         exposed = np.maximum(exposed, one)
         update = np.maximum(update, _slot_update_time(block, slot))
     return exposed, update
 
 
-def _slot_data_time(block: Block, slot: Slot) -> Array:
+class _DataLines(NamedTuple):
+    """Collectives of states, the same for every slot: of dense ones, and of experts if there are.
+
+    ``plain``: an all-reduce, where it was measured apart from a gather; ``across``: of the shards
+    over their replicas.
+    """
+
+    gather: tuple[Lines, Lines | None]
+    scatter: tuple[Lines, Lines | None]
+    plain: tuple[Lines, Lines | None] | None
+    across: Lines
+
+
+def _data_lines(block: Block) -> _DataLines:
+    c, links = block.c, block.machine.links
+    dense_shards, expert_shards = block.shards()
+    sparse = any(kind.experts is not None for kind in block.model.blocks)
+
+    def of(way: Callable[[Array, Array], Lines]) -> tuple[Lines, Lines | None]:
+        return way(dense_shards, c.tp), way(expert_shards, c.ep * c.etp) if sparse else None
+
+    gather = of(links.gather)
+    return _DataLines(
+        gather=gather,
+        scatter=of(links.scatter) if links.library.scatter_ring else gather,
+        plain=of(links.all_reduce) if links.library.all_reduce_ring else None,
+        across=links.all_reduce(_replicas(c, dense_shards), c.tp * dense_shards),
+    )
+
+
+def _replicas(c: Cuts, dense_shards: Array) -> Array:
+    """Ranks that hold the same shard of the dense states."""
+    return np.maximum(1.0, c.dp * c.cp / dense_shards)
+
+
+def _slot_data_time(block: Block, slot: Slot, lines: _DataLines) -> Array:
     """Data-parallel traffic of one rank that computation does not hide."""
     c, r, state = block.c, block.r, block.state
     if state.gradient == 0.0 and not np.any(r.zero == 3):
         return np.zeros_like(c.tp)
     dense_shards, expert_shards = block.shards()
-    links = block.machine.links
     buckets, pieces = _buckets(block, slot)
     lists = _list_time(block, slot, dense_shards)
 
-    def moved(bytes_per_parameter: float, lines: Callable[[Array, Array], Lines]) -> Array:
+    def moved(bytes_per_parameter: float, ways: tuple[Lines, Lines | None]) -> Array:
         """A collective of the rank's parameters, piece by piece."""
         each = bytes_per_parameter / pieces
-        dense = lines(dense_shards, c.tp).time(slot.dense * each) * (dense_shards > 1)
-        expert = lines(expert_shards, c.ep * c.etp).time(slot.expert * each) * (expert_shards > 1)
-        return pieces * (dense + expert * (slot.expert > 0))
+        found = ways[0].time(slot.dense * each) * (dense_shards > 1)
+        if ways[1] is not None:
+            expert = ways[1].time(slot.expert * each) * (expert_shards > 1)
+            found = found + expert * (slot.expert > 0)
+        return pieces * found
 
-    reduce, gather = moved(state.gradient, links.scatter), moved(state.gathered, links.gather)
+    reduce, gather = moved(state.gradient, lines.scatter), moved(state.gathered, lines.gather)
     # Sharding over fewer ranks than replicate: the shards are reduced across the replicas.
-    replicas = np.maximum(1.0, c.dp * c.cp / dense_shards)
-    across = links.all_reduce(replicas, c.tp * dense_shards)
     own = slot.dense / dense_shards * state.gradient
-    reduce = reduce + pieces * across.time(own / pieces) * (replicas > 1)
+    several = _replicas(c, dense_shards) > 1
+    reduce = reduce + pieces * lines.across.time(own / pieces) * several
     slowdown = block.machine.overlap_slowdown
     overlap = c.overlap_dp > 0
 
@@ -134,12 +170,12 @@ def _slot_data_time(block: Block, slot: Slot) -> Array:
 
     backward = slot.backward + block.recompute_time(slot)
     # zero 0 reduces (two passes of the ring); 1 and 2 scatter, update and gather weights.
-    apart = bool(links.library.all_reduce_ring)
-    plain = shown(moved(state.gradient, links.all_reduce) if apart else 2.0 * reduce, backward)
+    summed = 2.0 * reduce if lines.plain is None else moved(state.gradient, lines.plain)
+    plain = shown(summed, backward)
     sharded = shown(reduce, backward) + shown(gather, slot.forward)
     by_stage = np.where(r.zero == 0, plain, sharded + 2.0 * lists)
     # Stage 3 gathers for each pass, and where the framework does for what is run again.
-    again = 1.0 + (block.full_share(slot) if block.machine.software.regathers else 0.0)
+    again = 1.0 + (slot.full_share if block.machine.software.regathers else 0.0)
     every = shown(gather, slot.forward) + shown(again * gather + reduce, backward)
     every = every + (2.0 + again) * lists + _copy_time(block, slot, pieces, 1.0 + again)
     return np.where(r.zero == 3, block.num_micro * every, by_stage)

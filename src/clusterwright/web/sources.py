@@ -1,0 +1,43 @@
+"""Answers of pages that ask more, or less, than one command."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from clusterwright.cli import ask
+from clusterwright.cli.answers import Answer
+from clusterwright.planner_serving import curve_of
+from clusterwright.serving.plan import ServingEstimate, ServingQuestion
+from clusterwright.validation import output
+from clusterwright.validation.published import published
+from clusterwright.validation.scoring import score
+from clusterwright.web.page import Asked
+
+SHOWN = (
+    *("id", "source", "metric", "status", "complete", "accelerator", "software"),
+    *("measured_value", "predicted_value", "predicted_low", "predicted_high", "error", "inside"),
+)
+"""What of a run's result the data of the accuracy page have."""
+
+
+def curve(asked: Asked) -> Answer:
+    """A deployment at loads from idle to near saturation."""
+    found = ask(asked.words)
+    assert found is not None, "the command answers"
+    question = cast("ServingQuestion", found.seen["question"])
+    made = curve_of(question, cast("ServingEstimate", found.value).pools)
+    return Answer(made, lambda: "", seen={"question": question})
+
+
+def accuracy(asked: Asked) -> Answer:  # noqa: ARG001 - as all sources are called
+    """What `validate` says of the published runs, as it was when the package was made."""
+    made = published()
+    total = score(made.results)
+    value = {
+        "date": made.date,
+        "version": made.version,
+        "catalogue": made.catalogue,
+        **output.as_json(total),
+        "results": [{name: getattr(one, name) for name in SHOWN} for one in made.results],
+    }
+    return Answer(value, lambda: "", seen={"published": made, "score": total})

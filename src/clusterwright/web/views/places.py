@@ -1,0 +1,93 @@
+"""What is shown of long runs, of sites and of building them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from clusterwright.buildout.plan import BuildPlan
+from clusterwright.cli.answers import Answer
+from clusterwright.engines.power_trace import Trace
+from clusterwright.fleet.records import RunOutlook
+from clusterwright.report.pictures import buildout, goodput, money, ramping
+from clusterwright.report.pictures import power as pictures
+from clusterwright.report.shown.picture import drawn
+from clusterwright.site.outlook import SiteOutlook
+from clusterwright.site.trace import PowerReport
+from clusterwright.web.view import Link, View, address, view_of
+
+Said = Mapping[str, str]
+
+
+def run(found: Answer, said: Said) -> View:
+    """What failures leave of a run."""
+    made = cast("RunOutlook", found.value)
+    machine = {name: said.get(name) for name in ("target", "accelerator", "accelerators")}
+    return view_of(
+        found,
+        pictures=[
+            *drawn("How goodput may come out", goodput.spread(made)),
+            *drawn("Where the rest of the time goes", goodput.lost_time(made)),
+            *drawn("What fails", goodput.causes(made)),
+            *drawn("Where checkpoints are kept", goodput.tiers(made)),
+        ],
+        links=[Link(text="Its site: power, money, carbon", href=address("/site", machine))],
+    )
+
+
+def site(found: Answer, said: Said) -> View:
+    """What a building draws, costs and emits."""
+    made = cast("SiteOutlook", found.value)
+    machine = {name: said.get(name) for name in ("target", "accelerator", "accelerators")}
+    return view_of(
+        found,
+        pictures=[
+            *drawn("Money: bought for, and a year", money.costs(made)),
+            *drawn("Energy of a year", money.energy(made)),
+            *drawn("Carbon of a year", money.carbon(made)),
+            *drawn("Year by year", money.years(made)),
+        ],
+        links=[
+            Link(text="What failures leave of a long run on it", href=address("/fleet", machine)),
+            Link(text="How long it takes to build", href=address("/build", _built(said))),
+        ],
+    )
+
+
+def power(found: Answer, said: Said) -> View:
+    """What the grid sees of a plan."""
+    report = cast("PowerReport", found.value)
+    followed = cast("Trace", found.seen["trace"])
+    return view_of(
+        found,
+        pictures=[
+            *drawn("Power over time", pictures.trace(report, followed)),
+            *drawn("Through one step", pictures.step(report)),
+        ],
+        links=[
+            Link(text="The plan", href=address("/saved/plan", {"plan": said.get("plan")})),
+            Link(text="Its site", href=address("/site", {"target": said.get("plan")})),
+        ],
+    )
+
+
+def build(found: Answer, said: Said) -> View:
+    """How long a cluster takes to build."""
+    made = cast("BuildPlan", found.value)
+    link = Link(text="Its site", href=address("/site", {"target": said.get("cluster")}))
+    return view_of(
+        found,
+        pictures=[
+            *drawn("Tasks, those of the longest path marked", buildout.tasks(made)),
+            *drawn("Accelerators that are up", ramping.online(made)),
+            *drawn("Power that is there", ramping.power(made)),
+            *drawn("A run that grows with it", ramping.growing(made)),
+        ],
+        links=[link],
+    )
+
+
+def _built(said: Said) -> dict[str, str | None]:
+    """The cluster as ``build`` is asked for it: by name, or a number of a kind."""
+    count, kind = said.get("accelerators"), said.get("accelerator")
+    return {"cluster": f"{count}x{kind}" if kind else said.get("target")}

@@ -1,0 +1,75 @@
+"""One process that answers one question after the other, from its input to its output.
+
+A process of its own can be stopped, whatever it is doing, and takes nothing with it if it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from clusterwright.cli.progress import told_to
+from clusterwright.web.answering import answer
+from clusterwright.web.fencing import Fence
+from clusterwright.web.wire import Message, Progress, packed, read_task
+
+MOST_MEMORY = 4_000_000_000
+"""Bytes that one question may take."""
+
+
+def main() -> None:
+    """Answer until the server goes away."""
+    pipe = _own_output()
+    _bound()
+    _warm()
+    fence = Fence()
+
+    def send(message: Message) -> None:
+        pipe.write(packed(message))
+        pipe.flush()
+
+    while (task := read_task(sys.stdin.buffer)) is not None:
+        send(Progress(words=""))  # it is taken up: if this process dies, the question is lost
+        with told_to(lambda words: send(Progress(words=words))), fence.up():
+            found = answer(task)
+        lasting = found.lasting and not fence.has_read
+        send(msgspec.structs.replace(found, memory=_memory(), lasting=lasting))
+
+
+def _bound() -> None:
+    """Take no more memory than a question may, where the system counts it."""
+    with suppress(ImportError, OSError, ValueError):
+        resource = import_module("resource")
+        resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+
+
+def _warm() -> None:
+    """Load the compiler of event loops, which a first question would wait for."""
+    with suppress(ImportError):
+        import_module("numba")
+
+
+def _memory() -> int:
+    """Resident bytes of this process, where the system tells; else 0."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _own_output() -> BinaryIO:
+    """The pipe to the server; what anything prints goes to standard error instead."""
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return pipe
+
+
+if __name__ == "__main__":
+    main()
