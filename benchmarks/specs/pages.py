@@ -107,7 +107,10 @@ def _children(pid: int) -> list[int]:
 
 
 def _held(pid: int) -> int:
-    said = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    try:
+        said = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:  # a worker that has just ended
+        return 0
     found = re.search(r"^Pss:\s+(\d+)", said, re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
