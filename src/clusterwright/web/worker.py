@@ -19,7 +19,7 @@ import msgspec
 from clusterwright.cli.progress import told_to
 from clusterwright.web.answering import answer
 from clusterwright.web.fencing import Fence
-from clusterwright.web.pages import seconds_of
+from clusterwright.web.pages import BY_PATH, seconds_of
 from clusterwright.web.wire import Begun, Message, Progress, Task, packed, read_task
 
 IDLE = 0.3
@@ -40,6 +40,8 @@ def main() -> None:
 
     while (task := _next()) is not None:
         send(Begun(seconds=seconds_of(task.path)))
+        if task.path in BY_PATH:
+            _warm()
         with told_to(lambda words: send(Progress(words=words))), fence.up():
             found = answer(task)
         lasting = found.lasting and not fence.has_read
