@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from clusterwright.web.openapi import ANSWERS, document
 from clusterwright.web.pages import BY_PATH, PAGES, Page
 from clusterwright.web.wire import Form, Reply, Task
 
-EXAMPLES, SECONDS = 25, 60
-"""Cases of each operation that schemathesis makes, and what all may take. [s]"""
+EXAMPLES, SECONDS, LEAST_CASES = 25, 60, 100
+"""Cases of each operation that schemathesis makes, what all may take [s], and how few will do."""
 SCHEMATHESIS = """
 [checks]
 positive_data_acceptance.enabled = false
@@ -214,3 +215,7 @@ def test_schemathesis_finds_nothing(server, tmp_path):
     words += ["--generation-deterministic", "--continue-on-failure", "--request-timeout", "60"]
     found = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert found.returncode == 0, found.stdout[-5000:]
+    made = re.search(r"(\d+) generated", found.stdout)
+    print(made and made[0])
+    assert made is not None
+    assert int(made[1]) > LEAST_CASES

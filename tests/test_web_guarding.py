@@ -168,6 +168,10 @@ FILES_OUT = (
 )
 
 
+NO_PATHS = ("linked", "hollow", "link.json@h100", "hollow@h100", "8x/etc/passwd")
+"""Words that a field may take for what they are, as long as nothing is read."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 def test_no_field_reaches_a_file_outside_the_folder(server, page):
@@ -178,8 +182,8 @@ def test_no_field_reaches_a_file_outside_the_folder(server, page):
             asked = urlencode({**query, name: value})
             begun = time.monotonic()
             answer = ask(server, f"{page.path}.json?{asked}")
-            # A word that is no path may be taken for what it is, or not at all.
-            assert status_of(answer) in (200, 422), (name, value, answer[-300:])
+            taken = (200,) if value in NO_PATHS else ()
+            assert status_of(answer) in (422, *taken), (name, value, answer[-300:])
             assert SECRET.encode() not in answer
             assert b"root:" not in answer
             assert time.monotonic() - begun < 10.0, (name, value)

@@ -14,19 +14,16 @@ import msgspec
 from clusterwright.cli import ask
 from clusterwright.cli.answers import Answer, as_json
 from clusterwright.errors import CatalogueError, ClusterwrightError
-from clusterwright.report.timeline_columns import timeline_columns
-from clusterwright.simulation.step import Played
 from clusterwright.web.asking import Query, command_of, field_of, words_of
 from clusterwright.web.drawing import draw
-from clusterwright.web.keeping import launch_archive, plan_file
 from clusterwright.web.page import Asked, Page
-from clusterwright.web.pages import API, BY_PATH, HOME, OPENAPI
+from clusterwright.web.pages import BY_PATH, HOME, OPENAPI
 from clusterwright.web.pages_saved import GROUP as SAVED
 from clusterwright.web.view import View, address
-from clusterwright.web.wire import Reply, Task
+from clusterwright.web.wire import API, Reply, Task
 
 HTML, JSON, ZIP = "text/html; charset=utf-8", "application/json", "application/zip"
-FILES = {"save": plan_file, "zip": launch_archive}
+FILES = {"save": "plan_file", "zip": "launch_archive"}
 """What may be kept of an answer."""
 DONE, NOT_THERE, REFUSED, BROKEN = 200, 404, 422, 500
 
@@ -138,6 +135,9 @@ def _module(name: str) -> object:
 
 def _columns(task: Task, page: Page, found: Answer | None) -> Reply:
     """The operations of a step that was played out, for the page's timeline."""
+    from clusterwright.report.timeline_columns import timeline_columns
+    from clusterwright.simulation.step import Played
+
     played = None if found is None else found.seen.get("played")
     if not isinstance(played, Played):
         return _refusal(task, f"{page.path} has no timeline", NOT_THERE, page)
@@ -146,7 +146,8 @@ def _columns(task: Task, page: Page, found: Answer | None) -> Reply:
 
 def _file(task: Task, page: Page, found: Answer | None) -> Reply:
     """What a person may keep of an answer; it is made here, and written nowhere."""
-    kept = None if found is None else FILES[task.form](found)
+    make = getattr(_module("clusterwright.web.keeping"), FILES[task.form])
+    kept = None if found is None else make(found)
     if kept is None:
         return _refusal(task, f"{page.path} has no file to keep", NOT_THERE, page)
     media = JSON if task.form == "save" else ZIP

@@ -24,9 +24,8 @@ from starlette.staticfiles import StaticFiles
 from clusterwright.report.pictures.theme import config
 from clusterwright.web.answers import Answers, name_of
 from clusterwright.web.guarding import LOOPBACK, Guard
-from clusterwright.web.pages import API
 from clusterwright.web.pool import BusyError, Limits, LostError
-from clusterwright.web.wire import Form, Task
+from clusterwright.web.wire import API, Form, Task
 
 STATIC = Path(__file__).parent / "static"
 LEAST_PACKED = 1000

@@ -9,7 +9,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from clusterwright.cli.answers import as_json
-from clusterwright.web.folder import names_in
 from clusterwright.web.names import names_of
 from clusterwright.web.page import Page
 from clusterwright.web.pages import GROUPS, PAGES
@@ -42,6 +41,8 @@ def environment() -> Environment:
 
 def files_of(kind: str) -> list[str]:
     """Files of the folder that is served which a field may name."""
+    from clusterwright.web.folder import names_in  # few pages ask for it, and it loads much
+
     return names_in(Path(), kind)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
+
 from clusterwright.records import Record
 from clusterwright.web.forms import Field, Form, Group, form_of
 
@@ -30,9 +33,10 @@ class Page(Record, frozen=True, kw_only=True):
     `clusterwright.web`. ``open``: fields that are seen at once; the others wait under their
     headings. ``hidden``: options that a page has no use for; ``files``: those that name files of
     the folder that is served, each with their kind. ``fields``: where there is no command.
-    ``choices``: of fields whose command knows them only once it is asked. ``at_once``: whether it
-    has an answer before anything is said. ``seconds``: after which a question is stopped. [s]
-    ``listed``: whether the pages' list has it.
+    ``choices``: of fields whose command knows them only once it is asked: they are the keys of
+    mappings, each as ``module:name``. ``at_once``: whether it has an answer before anything is
+    said. ``seconds``: after which a question is stopped. [s] ``listed``: whether the pages' list
+    has it.
     """
 
     path: str
@@ -62,9 +66,16 @@ class Page(Record, frozen=True, kw_only=True):
     def form(self) -> Form:
         """Its fields."""
         if self.words and not self.fields:
-            known = tuple(self.choices.items())
+            known = tuple((name, _keys(places)) for name, places in self.choices.items())
             return form_of(self.words, self.hidden, tuple(self.files.items()), known)
         return Form(words=self.words, groups=own_fields(self.fields))
+
+
+def _keys(places: Iterable[str]) -> tuple[str, ...]:
+    """Keys of mappings; loaded only once the page is asked for."""
+    parts = (place.split(":") for place in places)
+    found = [getattr(import_module(f"clusterwright.{module}"), name) for module, name in parts]
+    return tuple(key for mapping in found for key in mapping)
 
 
 def own_fields(fields: tuple[Field, ...]) -> tuple[Group, ...]:

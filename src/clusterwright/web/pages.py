@@ -296,10 +296,17 @@ PAGES = (
 )
 
 HOME = "/"
-API, OPENAPI = "/api", "/openapi"
+OPENAPI = "/openapi"
 BY_PATH = {page.path: page for page in PAGES}
+ELSEWHERE_SECONDS = 30.0
+"""What may be spent on a path that is no page. [s]"""
 GROUPS = {
     group: [page for page in PAGES if page.group == group and page.listed]
     for group in dict.fromkeys(page.group for page in PAGES)
 }
 """Pages by the group that they stand in, in order."""
+
+
+def seconds_of(path: str) -> float:
+    """What a question may take: a page's own time, or little where there is no page. [s]"""
+    return BY_PATH[path].seconds if path in BY_PATH else ELSEWHERE_SECONDS

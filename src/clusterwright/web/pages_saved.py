@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from clusterwright.launch.api import SERVERS, TRAINERS
-from clusterwright.launch.places import PLACES
 from clusterwright.web.forms import Field
 from clusterwright.web.page import Example, Page
 
@@ -36,7 +34,10 @@ SAVED = (
         open=("plan", "to", "on", "name"),
         files={"plan": PLANS},
         hidden=("folder", "overwrite"),
-        choices={"to": (*TRAINERS, *SERVERS), "on": tuple(PLACES)},
+        choices={
+            "to": ("launch.api:TRAINERS", "launch.api:SERVERS"),
+            "on": ("launch.places:PLACES",),
+        },
     ),
     Page(
         path="/saved/plan",

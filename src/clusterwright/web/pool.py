@@ -11,8 +11,7 @@ from contextlib import suppress
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
-from clusterwright.web.pages import BY_PATH
-from clusterwright.web.wire import MESSAGES, PREFIX, Message, Progress, Reply, Task, packed
+from clusterwright.web.wire import MESSAGES, PREFIX, Begun, Message, Progress, Reply, Task, packed
 
 
 class BusyError(ClusterwrightError):
@@ -47,15 +46,8 @@ LEAN = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 """glibc gives memory back after a large question, which it would otherwise keep."""
 
 
-LOST_SECONDS = 30.0
-"""What may be spent on a path that is no page. [s]"""
 TOO_MUCH = 1.15
 """Of the memory of all: a single worker that holds more ends."""
-
-
-def seconds_of(path: str) -> float:
-    """What a question may take: a page's own time, and a usual one where there is none. [s]"""
-    return BY_PATH[path].seconds if path in BY_PATH else LOST_SECONDS
 
 
 class Pool:
@@ -100,10 +92,13 @@ class Pool:
             worker = await self._idle.get()
         finally:
             self._waiting -= 1
-        seconds = min(self.limits.seconds, seconds_of(task.path))
+        seconds = self.limits.seconds
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(seconds):
-                worker = await self._given(worker, task)
+            async with asyncio.timeout(seconds) as bound:
+                worker, begun = await self._given(worker, task)
+                seconds = min(seconds, begun.seconds)
+                bound.reschedule(loop.time() + seconds)
                 reply = await _heard(worker, tell)
         except BaseException as error:
             self._lose(worker)
@@ -125,20 +120,18 @@ class Pool:
         most = TOO_MUCH * self.limits.memory if alone else self.limits.memory
         return sum(self._holds.values()) > most and (alone or not self._waiting) and held > 0
 
-    async def _given(self, worker: Process | None, task: Task) -> Process:
+    async def _given(self, worker: Process | None, task: Task) -> tuple[Process, Begun]:
         """Give a task to this worker, or to a new one where it has died since it was last asked."""
         if worker is not None:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
-                await _give(worker, task)
-                return worker
+                return worker, await _give(worker, task)
             self._lose(worker)
         fresh = await self._started()
         try:
-            await _give(fresh, task)
+            return fresh, await _give(fresh, task)
         except BaseException:
             self._lose(fresh)
             raise
-        return fresh
 
     async def _started(self) -> Process:
         # Without -P a file of the folder that is called as a module would be run in its place.
@@ -169,18 +162,20 @@ def _why_lost(error: BaseException, seconds: float) -> str:
     return ""
 
 
-async def _give(worker: Process, task: Task) -> None:
+async def _give(worker: Process, task: Task) -> Begun:
     """Send a task, and wait until it is taken up."""
     assert worker.stdin is not None
     worker.stdin.write(packed(task))
     await worker.stdin.drain()
-    await _message(worker)
+    begun = await _message(worker)
+    assert isinstance(begun, Begun)
+    return begun
 
 
 async def _heard(worker: Process, tell: Callable[[Progress], None] | None) -> Reply:
     """Listen until the reply."""
     while not isinstance(message := await _message(worker), Reply):
-        if tell is not None:
+        if tell is not None and isinstance(message, Progress):
             tell(message)
     return message
 

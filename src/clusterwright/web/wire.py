@@ -10,6 +10,8 @@ from clusterwright.records import Record
 
 PREFIX = 4
 """Bytes that say how long a message is."""
+API = "/api"
+"""The page that names the server's own address."""
 Form = Literal["page", "fragment", "json", "columns", "save", "zip"]
 
 
@@ -19,6 +21,12 @@ class Task(Record, frozen=True, kw_only=True):
     path: str
     query: tuple[tuple[str, str], ...]
     form: Form
+
+
+class Begun(Record, frozen=True, kw_only=True, tag="begun"):
+    """A worker has taken a task up; ``seconds``: what it may take. [s]"""
+
+    seconds: float
 
 
 class Progress(Record, frozen=True, kw_only=True, tag="progress"):
@@ -43,7 +51,7 @@ class Reply(Record, frozen=True, kw_only=True, tag="reply"):
     memory: int = 0
 
 
-Message = Progress | Reply
+Message = Begun | Progress | Reply
 _ENCODER = msgspec.msgpack.Encoder()
 TASKS = msgspec.msgpack.Decoder(Task)
 MESSAGES: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

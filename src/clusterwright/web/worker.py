@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from select import select
 from typing import BinaryIO
 
 import msgspec
@@ -17,8 +19,11 @@ import msgspec
 from clusterwright.cli.progress import told_to
 from clusterwright.web.answering import answer
 from clusterwright.web.fencing import Fence
-from clusterwright.web.wire import Message, Progress, packed, read_task
+from clusterwright.web.pages import BY_PATH, seconds_of
+from clusterwright.web.wire import Begun, Message, Progress, Task, packed, read_task
 
+IDLE = 0.3
+"""Without a question, after which a worker gets ready for those that compute. [s]"""
 MOST_MEMORY = 4_000_000_000
 """Bytes that one question may take."""
 
@@ -27,15 +32,16 @@ def main() -> None:
     """Answer until the server goes away."""
     pipe = _own_output()
     _bound()
-    _warm()
     fence = Fence()
 
     def send(message: Message) -> None:
         pipe.write(packed(message))
         pipe.flush()
 
-    while (task := read_task(sys.stdin.buffer)) is not None:
-        send(Progress(words=""))  # it is taken up: if this process dies, the question is lost
+    while (task := _next()) is not None:
+        send(Begun(seconds=seconds_of(task.path)))
+        if task.path in BY_PATH:
+            _warm()
         with told_to(lambda words: send(Progress(words=words))), fence.up():
             found = answer(task)
         lasting = found.lasting and not fence.has_read
@@ -49,6 +55,17 @@ def _bound() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
 
 
+def _next() -> Task | None:
+    """Wait for the next question; get ready for those that compute while there is none."""
+    waits = False
+    with suppress(OSError):  # not every system tells of pipes
+        waits = bool(select([sys.stdin], [], [], IDLE)[0])
+    if not waits:
+        _warm()
+    return read_task(sys.stdin.buffer)
+
+
+@cache
 def _warm() -> None:
     """Load the compiler of event loops, which a first question would wait for."""
     with suppress(ImportError):
