@@ -187,7 +187,7 @@ def test_a_machine_that_cannot_is_named_beside_those_that_can(capsys):
     [
         (["plan", "serve", "lama-3.1-8b", *PLACE, *LOAD], "did you mean llama-3.1-8b"),
         (["plan", "serve", "llama-3.1-8b", *LOAD], "name the machine"),
-        (["plan", "serve", *PLACE, *LOAD], "requires an argument"),
+        (["plan", "serve", *PLACE, *LOAD], "model is missing"),
         (["plan", "serve", "llama-3.1-8b", *PLACE, "--rate", "5", "--input", "9"], "--output"),
         ([*PLAN, "--cluster", "meta-24k"], "both name the machine"),
         ([*PLAN, "--engine", "vlm"], "did you mean vllm"),
