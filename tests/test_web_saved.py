@@ -35,19 +35,7 @@ from clusterwright.web.wire import Task
 SMALL = {"model": "llama-3.1-8b", "accelerator": "h100", "accelerators": "8", "tokens": "1B"}
 CHAT = {"model": "llama-3.1-8b", "accelerator": "h100", "rate": "4/s", "input": "500",
         "output": "100", "ttft": "1s", "tpot": "50ms"}  # fmt: skip
-DRAWN = """\
-question = "site"
-design = "sobol"
-samples = 4
-least = "hour"
-results = ["hour", "bill"]
-[axes]
-target = ["8000xh100", "4000xh200"]
-[uncertain]
-tariff = ["$0.04/kWh", "$0.06/kWh", "$0.09/kWh"]
-server-price = ["$25,000", "$30,000", "$40,000"]
-pue = ["1.1", "1.2", "1.4"]
-"""
+DRAWN_WITH_PUE = web_cases.DRAWN + 'pue = ["1.1", "1.2", "1.4"]\n'
 
 
 def words_of(words: str, query: dict[str, str]) -> list[str]:
@@ -164,7 +152,7 @@ def test_a_study_says_what_sweep_says(served, capsys):
 
 
 def test_a_study_that_draws_is_read_as_it_was_asked(tmp_path):
-    study = study_of(tmp_path, DRAWN)
+    study = study_of(tmp_path, DRAWN_WITH_PUE)
     path = tmp_path / "study.sqlite"
     with sweep(study, path, workers=1) as store:
         meant = summed(store)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from clusterwright.errors import InputError, UnknownNameError, nearest_names
+from clusterwright.web.fencing import largest
 from clusterwright.web.forms import Field, Form
 
 Query = Sequence[tuple[str, str]]
@@ -17,8 +18,6 @@ LONGEST = 400
 """Letters of one value."""
 MOST = 64
 """Values of one query."""
-LARGEST, LARGEST_STUDY = 64 * 2**20, 2**30
-"""Of a file that is read; of a study's answers, which are not read into memory. [B]"""
 FILES = (".json", ".toml", ".csv", ".gz", ".jsonl", ".parquet", ".sqlite")
 _DRIVE = re.compile(r"[A-Za-z]:|[\\/]")
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*")
@@ -124,8 +123,7 @@ def _check_file(name: str, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"{name} is {str(path)!r}, which is no file that can be read")
     size = path.stat().st_size
-    most = LARGEST_STUDY if path.suffix == ".sqlite" else LARGEST
-    if size > most:
+    if size > (most := largest(str(path))):
         raise InputError(
             f"{name} is {str(path)!r}, which has {size / 2**20:,.0f} MiB, but a page reads "
             f"{most / 2**20:,.0f} MiB at most: ask the command line"

@@ -11,9 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-LARGEST = 50_000_000
-"""Bytes of a file that a page reads."""
+LARGEST, LARGEST_STUDY = 64 * 2**20, 2**30
+"""Of a file that a page reads; of a study's answers, which are not read into memory. [B]"""
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+
+def largest(path: str) -> int:
+    """Bytes that a file of that name may have.
+
+    >>> largest("plan.json") < largest("study.sqlite")
+    True
+    """
+    return LARGEST_STUDY if path.endswith(".sqlite") else LARGEST
 
 
 class Fence:
@@ -51,7 +60,7 @@ class Fence:
         about = Path(found).stat()  # that there is no such file is said by this, as by opening it
         if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
             raise PermissionError(errno.EACCES, "it is no plain file", path)
-        if about.st_size > LARGEST:
-            words = f"it has more than the {LARGEST:,} bytes that a page reads"
+        if about.st_size > (most := largest(path)):
+            words = f"it has more than the {most:,} bytes that a page reads"
             raise PermissionError(errno.EFBIG, words, path)
         self.has_read = True

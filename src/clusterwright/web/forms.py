@@ -22,7 +22,7 @@ FILES = ("catalogue", "requests", "save")
 NAMES = {
     "model": "models",
     "train": "models",
-    "draft": "models",
+    "drafter": "models",
     "cluster": "clusters",
     "target": "clusters",
     "accelerator": "accelerators",
