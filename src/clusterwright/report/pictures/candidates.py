@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from clusterwright.report.deployment_text import pools_words
+from clusterwright.report.pictures.latencies import NAMES, Which
 from clusterwright.report.pictures.layers import (
     axis,
     dots,
@@ -23,13 +24,6 @@ from clusterwright.report.pictures.links import Asked, serving_link
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.serving.plan import ServingEstimate, ServingPlan
 from clusterwright.units import format_time
-
-Which = Literal["ttft", "tpot"]
-NAMES: Final[dict[Which, tuple[str, str]]] = {
-    "ttft": ("time to the first token", "TTFT"),
-    "tpot": ("time per token after it", "TPOT"),
-}
-"""In words, and the sort of measured interval."""
 
 
 class _Taken(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from clusterwright.report.pictures.layers import (
     dots,
@@ -24,6 +24,12 @@ from clusterwright.workload import ServingWorkload
 
 LEAST_SHARE: Final = 5e-4
 """Parts of a step with a smaller share of it are left out."""
+Which = Literal["ttft", "tpot"]
+NAMES: Final[dict[Which, tuple[str, str]]] = {
+    "ttft": ("time to the first token", "TTFT"),
+    "tpot": ("time per token after it", "TPOT"),
+}
+"""In words, and the sort of measured interval."""
 PERCENTILES: Final = ("p50", "p90", "p99")
 
 

@@ -57,13 +57,13 @@ def training_link(
     # Said outright: left to itself, a batch would follow the number of accelerators.
     if not {"batch-tokens", "batch-sequences"} & base.keys():
         base = {**base, "batch-sequences": str(job.global_batch)}
-    return _joined(TRAIN, {**base, **strategy_words(strategy)})
+    return _joined(TRAIN, {**base, **strategy_options(strategy)})
 
 
-def strategy_words(strategy: Strategy) -> dict[str, str]:
+def strategy_options(strategy: Strategy) -> dict[str, str]:
     """Return a strategy as the options of ``estimate train``; axes of 1 are left out.
 
-    >>> strategy_words(Strategy(tp=8, dp=4, micro_batch=2))
+    >>> strategy_options(Strategy(tp=8, dp=4, micro_batch=2))
     {'tp': '8', 'dp': '4', 'micro-batch': '2', 'zero': '1', 'context-scheme': 'all-gather'}
     """
     axes = ("tp", "cp", "pp", "vpp", "ep", "etp")

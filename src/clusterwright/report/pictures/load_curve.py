@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Final, Literal
+from typing import Final
 
+from clusterwright.report.pictures.latencies import NAMES, PERCENTILES, Which
 from clusterwright.report.pictures.layers import (
     axis,
     dots,
@@ -22,13 +23,6 @@ from clusterwright.serving.load_curve import LoadCurve, LoadPoint
 from clusterwright.serving.plan import Latency
 from clusterwright.units import format_count, format_time
 
-Which = Literal["ttft", "tpot"]
-NAMES: Final[dict[Which, tuple[str, str]]] = {
-    "ttft": ("time to the first token", "TTFT"),
-    "tpot": ("time per token after it", "TPOT"),
-}
-"""In words, and the sort of measured interval."""
-PERCENTILES: Final = ("p50", "p90", "p99")
 HEIGHT: Final = 280
 APART: Final = 14
 """Names of lines that end closer together would lie on each other. [px]"""
