@@ -28,7 +28,7 @@ from clusterwright.launch.api import TRAINERS, launch_plan
 from clusterwright.launch.folder import write_launch
 from clusterwright.launch.job import TrainingJob, training_job
 from clusterwright.launch.records import Program
-from clusterwright.launch.saving import PAUSE, UNKNOWN, save_interval
+from clusterwright.launch.saving import UNKNOWN, save_interval
 from clusterwright.launch.torchtitan_recipe import sharded_over
 from clusterwright.planner import plan_training
 from clusterwright.training.plan import RunTotals
@@ -231,7 +231,7 @@ def test_checkpoints_are_as_far_apart_as_a_trainer_that_stops_for_them_wants():
     assert account is not None
     assert site is not None
     rate = failure_rate(site.failures, likely(site.failures.inputs))
-    first_order = math.sqrt(2.0 * PAUSE / rate)
+    first_order = math.sqrt(2.0 * job.save_pause / rate)
     assert save_interval(job, behind=True) * step == pytest.approx(first_order, rel=0.02)
     assert save_interval(job, behind=False) > save_interval(job, behind=True)
     assert save_interval(job, behind=True) * step > 10 * account.interval

@@ -12,13 +12,6 @@ from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask
 from clusterwright.uncertain import likely
 
-PAUSE = 6.3
-"""For which a trainer stops even when its checkpoint is written behind its back. [s]
-
-Copying the state to the host is the least of it: ranks agree on who writes what, and memory is
-staged. Measured with PyTorch's asynchronous checkpoints of a 7B model: "Reducing Model
-Checkpointing Times by Over 10x", 2024 (pytorch.org/blog/reducing-checkpointing-times).
-"""
 UNKNOWN = 1000
 """Steps between checkpoints where nothing is known of failures and storage."""
 KEPT = 10
@@ -42,7 +35,7 @@ def save_interval(job: TrainingJob, *, behind: bool) -> int:
     run = msgspec.structs.replace(site.failures, accelerators=job.strategy.accelerators)
     x = likely({**run.inputs, **site.inputs})
     kind = checkpoints(run, "remote" if behind else "remote-sync", x)
-    best = float(best_interval(kind.stall + PAUSE, failure_rate(run, x)))
+    best = float(best_interval(kind.stall + job.save_pause, failure_rate(run, x)))
     busy = float(kind.lag) / x["storage_share"]
     return max(1, math.ceil(max(best, busy) / job.plan.best.step_time))
 
