@@ -6,8 +6,10 @@ run a cut. Their product is the space. What a rule turns away is counted under t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -20,7 +22,10 @@ from clusterwright.workload import TrainingWorkload
 
 Array = Any
 Pins = Mapping[str, Any]
+Mesh = tuple[int, int, int, int]
+"""tp, cp, pp, dp."""
 
+ALL_TO_ALL = SCHEMES.index("all-to-all")
 MOST_MICRO_BATCH = 32
 MOST_CHUNKS = 24
 FEWEST_TOKENS = 1024
@@ -93,7 +98,7 @@ def _meshes(
     *,
     pipeline: bool,
     domain: int,
-) -> list[tuple[int, int, int, int]]:
+) -> list[Mesh]:
     """(tp, cp, pp, dp) that use at least half of the accelerators, or all that the batch feeds."""
     heads, length = _query_heads(model), workload.sequence_length
     tps = _pinned([d for d in divisors(heads) if d <= accelerators], pins, "tp")
@@ -113,9 +118,9 @@ def _meshes(
             rejected["PAR007" if tp * cp * pp <= accelerators else "PAR006"] += 1
         else:
             most = usable(accelerators, tp, domain) // (tp * cp * pp)
+            fed = bisect_right(batches, most)
             # A batch too small for half of them still has a best: the most ranks that it feeds.
-            largest = max(d for d in batches if d <= most)
-            fitting = [d for d in batches if most // 2 < d <= most] or [largest]
+            fitting = batches[min(bisect_right(batches, most // 2), fed - 1) : fed]
             for dp in _pinned(fitting, pins, "dp"):
                 if dp > most:
                     rejected["PAR006"] += 1
@@ -126,20 +131,84 @@ def _meshes(
     return found
 
 
-def _expert_cuts(
-    model: Model, mesh: tuple[int, int, int, int], pins: Pins
-) -> list[tuple[int, int]]:
-    """(ep, etp) that cut the experts evenly over dp × cp × tp."""
-    experts = _num_experts(model)
-    tp, cp, _, dp = mesh
-    if experts == 1:
-        return [(1, 1)]
-    etps = _pinned(sorted({1, tp}), pins, "etp")
-    eps = _pinned(divisors(experts), pins, "ep")
-    ranks = dp * cp * tp
-    return [
-        (ep, etp) for ep, etp in product(eps, etps) if experts % ep == 0 and ranks % (ep * etp) == 0
-    ]
+class _Ways:
+    """Micro-batches, chunks, expert cuts and context schemes of meshes; what many share, once."""
+
+    def __init__(
+        self, model: Model, workload: TrainingWorkload, software: Software, pins: Pins
+    ) -> None:
+        self.pins = pins
+        self.global_batch = workload.global_batch
+        self.heads = _query_heads(model)
+        self.experts = _num_experts(model)
+        names = [pins["context_scheme"]] if "context_scheme" in pins else software.context_schemes
+        self.schemes = [SCHEMES.index(name) for name in names]
+        self.chunks = cache(partial(chunk_counts, model.num_layers))
+        self.pairs = cache(self._pairs)
+        self.table = cache(_table)
+
+    def of(self, mesh: Mesh, rejected: Counter[str]) -> Array:
+        """(ep, etp, micro-batch, vpp, scheme) of one mesh; what breaks a rule is counted."""
+        tp, cp, pp, dp = mesh
+        expert_cuts = self._expert_cuts(mesh)
+        if not expert_cuts:
+            rejected["PAR005"] += 1
+        schemes = self._schemes(tp, cp)
+        unsharded = "shard_group" in self.pins and dp * cp % max(1, int(self.pins["shard_group"]))
+        pairs, broken = self.pairs(self.global_batch // dp, pp, sharded=not unsharded)
+        each = len(expert_cuts) * len(schemes)
+        if each:
+            for rule, count in broken:
+                rejected[rule] += count * each
+        return self.table(expert_cuts, pairs, schemes)
+
+    def _pairs(
+        self, per_rank: int, pp: int, *, sharded: bool
+    ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[str, int], ...]]:
+        """(micro-batch, vpp) that the rules allow, and how many each rule turns away."""
+        sizes = [d for d in divisors(per_rank) if d <= MOST_MICRO_BATCH]
+        chunks = _pinned(self.chunks(pp), self.pins, "vpp")
+        broken: Counter[str] = Counter()
+        pairs = []
+        for micro, vpp in product(_pinned(sizes, self.pins, "micro_batch"), chunks):
+            if per_rank % micro:
+                broken["PAR004"] += 1
+            elif not sharded:
+                broken["SHD002"] += 1
+            elif vpp > 1 and (pp == 1 or (per_rank // micro) % pp):
+                broken["SCH001"] += 1
+            else:
+                pairs.append((micro, vpp))
+        return tuple(pairs), tuple(broken.items())
+
+    def _expert_cuts(self, mesh: Mesh) -> tuple[tuple[int, int], ...]:
+        """(ep, etp) that cut the experts evenly over dp × cp × tp."""
+        tp, cp, _, dp = mesh
+        if self.experts == 1:
+            return ((1, 1),)
+        etps = _pinned(sorted({1, tp}), self.pins, "etp")
+        eps = _pinned(divisors(self.experts), self.pins, "ep")
+        return tuple(
+            (ep, etp)
+            for ep, etp in product(eps, etps)
+            if self.experts % ep == 0 and dp * cp * tp % (ep * etp) == 0
+        )
+
+    def _schemes(self, tp: int, cp: int) -> tuple[int, ...]:
+        """Ways to exchange context; all-to-all deals heads out, so they must divide."""
+        if cp == 1:
+            return tuple(self.schemes[:1])
+        whole = self.heads % (tp * cp) == 0
+        return tuple(scheme for scheme in self.schemes if whole or scheme != ALL_TO_ALL)
+
+
+def _table(
+    expert_cuts: tuple[tuple[int, int], ...],
+    pairs: tuple[tuple[int, int], ...],
+    schemes: tuple[int, ...],
+) -> Array:
+    rows = [(*expert, *pair, one) for expert, pair, one in product(expert_cuts, pairs, schemes)]
+    return np.array(rows, dtype=float).reshape(-1, 5)
 
 
 def enumerate_cuts(
@@ -156,53 +225,25 @@ def enumerate_cuts(
     ``domain``: accelerators of a scale-up domain, which tensor-parallel groups do not straddle.
     """
     rejected: Counter[str] = Counter()
-    rows = []
-    names = [pins["context_scheme"]] if "context_scheme" in pins else software.context_schemes
-    schemes = [SCHEMES.index(name) for name in names]
-    heads = _query_heads(model)
     meshes = _meshes(
         model, workload, accelerators, pins, rejected, pipeline=software.pipeline, domain=domain
     )
-    for mesh in meshes:
-        tp, cp, pp, dp = mesh
-        per_rank = workload.global_batch // dp
-        sizes = [d for d in divisors(per_rank) if d <= MOST_MICRO_BATCH]
-        chunks = _pinned(chunk_counts(model.num_layers, pp), pins, "vpp")
-        expert_cuts = _expert_cuts(model, mesh, pins)
-        if not expert_cuts:
-            rejected["PAR005"] += 1
-        exchanges = [s for s in schemes if cp > 1 or s == schemes[0]]
-        exchanges = [s for s in exchanges if s != 2 or heads % (tp * cp) == 0 or cp == 1]
-        each = len(expert_cuts) * len(exchanges)
-        unsharded = "shard_group" in pins and (dp * cp) % max(1, int(pins["shard_group"]))
-        pairs = []
-        for micro, vpp in product(_pinned(sizes, pins, "micro_batch"), chunks) if each else ():
-            if per_rank % micro:
-                rejected["PAR004"] += each
-            elif unsharded:
-                rejected["SHD002"] += each
-            elif vpp > 1 and (pp == 1 or (per_rank // micro) % pp):
-                rejected["SCH001"] += each
-            else:
-                pairs.append((micro, vpp))
-        rows += [
-            (tp, cp, pp, vpp, dp, ep, etp, micro, scheme)
-            for ep, etp in expert_cuts
-            for micro, vpp in pairs
-            for scheme in exchanges
-        ]
-    table = np.array(rows, dtype=float).reshape(-1, 9).T
+    ways = _Ways(model, workload, software, pins)
+    found = [ways.of(mesh, rejected) for mesh in meshes]
+    cut = np.array(meshes, dtype=float).reshape(-1, 4)
+    cut = np.repeat(cut, [len(rows) for rows in found], axis=0)
+    table = np.vstack([cut.T, np.concatenate([np.empty((0, 5)), *found]).T])
     ones = np.ones(table.shape[1])
     sequence_parallel = pins.get("sequence_parallel", software.sequence_parallel)
     return Cuts(
         tp=table[0],
         cp=table[1],
         pp=table[2],
-        vpp=table[3],
-        dp=table[4],
-        ep=table[5],
-        etp=table[6],
-        micro_batch=table[7],
+        dp=table[3],
+        ep=table[4],
+        etp=table[5],
+        micro_batch=table[6],
+        vpp=table[7],
         scheme=table[8],
         sequence_parallel=ones * float(sequence_parallel),
         overlap_tp=ones * float(pins.get("overlap_tp", software.overlap_tp)),
