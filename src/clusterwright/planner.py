@@ -12,13 +12,15 @@ from clusterwright import __version__
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.saving import encode_plan, load_record
-from clusterwright.simulation.refining import Weight, best_played
+from clusterwright.simulation.refining import Weight, best_played, refined
 from clusterwright.simulation.step import Played, simulate
 from clusterwright.site.phases import shares_of
 from clusterwright.site.run import RunAccount, account
 from clusterwright.strategy import Strategy
+from clusterwright.training.columns import columns_of
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.intervals import Intervals
 from clusterwright.training.pieces import pieces_of
 from clusterwright.training.pins import check_pins, parse_pins
 from clusterwright.training.plan import (
@@ -77,15 +79,15 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
     evaluator = evaluator_of(question)
     found = search(evaluator, question.pins, reach=REACHES[question.objective])
     objective = objective_column(found, question.objective)
-    chosen = best_of_each_kind(found, objective, NUM_PLAYED)
+    chosen = [found.strategy(i) for i in best_of_each_kind(found, objective, NUM_PLAYED)]
+    cuts = evaluator.prepare_each(chosen)
     closed = [
-        estimate_with(evaluator, found.strategy(index), intervals=question.intervals)
-        for index in chosen
+        estimate_with(evaluator, strategy, intervals=question.intervals, prepared=cut)
+        for strategy, cut in zip(chosen, cuts, strict=True)
     ]
     weight = WEIGHTS[question.objective]
-    best, *others = best_played(evaluator, closed, weight, NUM_ALTERNATIVES + 1)
-    every = estimate_with(evaluator, best.strategy, intervals=question.intervals, every_rank=True)
-    best = msgspec.structs.replace(best, stages=every.stages)
+    first, *others = best_played(evaluator, closed, cuts, weight, NUM_ALTERNATIVES + 1)
+    best = _alone(evaluator, first.strategy, question.intervals)
     totals = run_totals(best, question.workload.tokens)
     return TrainingPlan(
         version=__version__,
@@ -100,6 +102,13 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
         rejected=dict(sorted(found.rejected.items())),
         account=run_account(question, best, totals),
     )
+
+
+def _alone(evaluator: Evaluator, strategy: Strategy, intervals: Intervals) -> TrainingEstimate:
+    """One strategy as whoever estimates it by itself finds it, to the last digit."""
+    cut = evaluator.prepare(columns_of(strategy)[0], every_rank=True)
+    found = estimate_with(evaluator, strategy, intervals=intervals, prepared=cut)
+    return refined(found, pieces_of(evaluator, strategy, cut))
 
 
 def run_account(
@@ -133,11 +142,13 @@ def alternative(best: TrainingEstimate, other: TrainingEstimate) -> Alternative:
     ours = {term.name: term.time for term in best.waterfall}
     gaps = [(term.name, term.time - ours[term.name]) for term in other.waterfall]
     # What differs by less than the last digits of a float differs in nothing.
-    differences = [(name, gap) for name, gap in gaps if gap > 1e-9 * best.step_time]
+    least = 1e-9 * best.step_time
+    slower_by = other.step_time - best.step_time
+    differences = [(name, gap) for name, gap in gaps if gap > least]
     differences.sort(key=lambda pair: -pair[1])
     return Alternative(
         estimate=other,
-        slower_by=other.step_time - best.step_time,
+        slower_by=slower_by if abs(slower_by) > least else 0.0,
         because=tuple(differences[:2]),
     )
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from clusterwright.engines.executor import execute
-from clusterwright.engines.schedule import Placement, looped, two_ways
+from clusterwright.engines.schedule import Placement, Schedule, looped, two_ways
 from clusterwright.errors import InputError
 from clusterwright.simulation.inputs import costs_of, schedule_of, without_hops
+from clusterwright.strategy import Schedule as ScheduleName
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.pieces import Pieces, pieces_of
 from clusterwright.training.played import with_pipeline_played
+from clusterwright.training.prepared import Prepared
 
 Weight = Callable[[TrainingEstimate, float], float]
 """What is to be least, from an estimate and its step time."""
@@ -44,7 +47,7 @@ def pipeline_time(pieces: Pieces, strategy: Strategy, *, hops: bool = True) -> f
         return None  # the groups of micro-batches change with their number
 
     def played(count: int) -> float:
-        schedule = schedule_of(strategy, count)
+        schedule = _order(strategy.schedule, strategy.pp, strategy.vpp, count)
         costs = costs_of(pieces, schedule)
         costs = costs if hops else without_hops(costs)
         return execute(schedule, costs, blocking=not pieces.hops_overlap).makespan
@@ -56,6 +59,12 @@ def pipeline_time(pieces: Pieces, strategy: Strategy, *, hops: bool = True) -> f
     except InputError:
         return None  # its authors do not define the schedule for these sizes
     return time
+
+
+@lru_cache(maxsize=16)
+def _order(name: ScheduleName, pp: int, vpp: int, num_micro_batches: int) -> Schedule:
+    """An order of few operations, which strategies that differ in other axes share."""
+    return schedule_of(Strategy(pp=pp, vpp=vpp, schedule=name), num_micro_batches)
 
 
 def refined(
@@ -78,15 +87,20 @@ def refined(
 
 
 def best_played(
-    evaluator: Evaluator, estimates: Sequence[TrainingEstimate], weight: Weight, count: int
+    evaluator: Evaluator,
+    estimates: Sequence[TrainingEstimate],
+    cuts: Sequence[Prepared],
+    weight: Weight,
+    count: int,
 ) -> list[TrainingEstimate]:
     """The best ``count`` of some estimates with their pipelines played out, best first.
 
-    ``weight``: what is to be least, from an estimate and its step time.
+    ``cuts``: of their strategies. ``weight``: what is to be least, from an estimate and its step
+    time.
     """
     ranked = []
-    for estimate in estimates:
-        pieces = pieces_of(evaluator, estimate.strategy)
+    for estimate, prepared in zip(estimates, cuts, strict=True):
+        pieces = pieces_of(evaluator, estimate.strategy, prepared)
         piped = estimate.strategy.pp > 1
         whole = pipeline_time(pieces, estimate.strategy) if piped else None
         time = estimate.step_time

@@ -8,6 +8,7 @@ strategy is a grid of one point: the same code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, get_args
 
@@ -53,6 +54,12 @@ class Cuts:
     def take(self, index: Array) -> Self:
         """The cuts at ``index``."""
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def join_cuts(parts: Sequence[Cuts]) -> Cuts:
+    """Cuts one behind the other."""
+    names = [f.name for f in fields(Cuts)]
+    return Cuts(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
 
 GRID_AXES = 4

@@ -137,17 +137,23 @@ def memory_limit(machine: Machine) -> float:
 
 
 def estimate_with(
-    evaluator: Evaluator, strategy: Strategy, *, intervals: Intervals, every_rank: bool = False
+    evaluator: Evaluator,
+    strategy: Strategy,
+    *,
+    intervals: Intervals,
+    every_rank: bool = False,
+    prepared: Prepared | None = None,
 ) -> TrainingEstimate:
     """Estimate one strategy with an evaluator already bound to model, machine and workload.
 
     ``intervals``: how runs alike came out against their predictions.
     ``every_rank``: give the memory of every pipeline rank, not only of those that can be the worst.
+    ``prepared``: its cut, if it was worked out before.
     """
     model, workload, machine = evaluator.model, evaluator.workload, evaluator.machine
     check_strategy(model, machine.cluster, workload, strategy)
     cuts, runs = columns_of(strategy)
-    prepared = evaluator.prepare(cuts, every_rank=every_rank)
+    prepared = prepared or evaluator.prepare(cuts, every_rank=every_rank)
     found = evaluator.evaluate(prepared, runs)
     step_time = float(found.step_time.flat[0])
     tokens = float(workload.global_batch * workload.sequence_length)

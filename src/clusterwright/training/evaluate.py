@@ -8,6 +8,7 @@ only the last sums are as large as the space. Slots are the pipeline ranks that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from clusterwright.strategy import Strategy
 from clusterwright.training import terms
 from clusterwright.training.arrays import largest_of, sum_parts, unique_rows
 from clusterwright.training.block import Block, Slot, Subject
-from clusterwright.training.columns import Cuts, Runs, columns_of
+from clusterwright.training.columns import Cuts, Runs, columns_of, join_cuts
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
 from clusterwright.training.kept import exchange_bytes, hop_bytes
@@ -116,6 +117,11 @@ class Evaluator:
             cuts, costs, ends, stages, exchange, hop_bytes(ops), shape_index, stage_index
         )
 
+    def prepare_each(self, strategies: Sequence[Strategy]) -> list[Prepared]:
+        """The single cut of each strategy, all of them worked out together."""
+        prepared = self.prepare(join_cuts([columns_of(one)[0] for one in strategies]))
+        return [prepared.take(np.array([index])) for index in range(len(strategies))]
+
     def by_chunk(self, prepared: Prepared, pp: int, vpp: int) -> tuple[Prepared, Array]:
         """The same single cut with a slot for every kind of chunk, and each chunk's slot."""
         stages, alike = chunks_of(
@@ -126,7 +132,8 @@ class Evaluator:
             dealing=self.dealing,
         )
         self._add_prediction_layers(stages)
-        return replace(prepared, stages=stages), alike
+        only = np.zeros_like(prepared.stage_index)
+        return replace(prepared, stages=stages, stage_index=only), alike
 
     def _add_prediction_layers(self, stages: Stages) -> None:
         """Each multi-token-prediction layer is one more of the last kind, on the last rank."""

@@ -16,6 +16,7 @@ from clusterwright.training import terms
 from clusterwright.training.block import Block
 from clusterwright.training.columns import columns_of
 from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.prepared import Prepared
 
 Array = Any
 
@@ -41,11 +42,11 @@ class Pieces:
     straggler_share: float
 
 
-def pieces_of(evaluator: Evaluator, strategy: Strategy) -> Pieces:
-    """Take one strategy's pipeline apart."""
+def pieces_of(evaluator: Evaluator, strategy: Strategy, prepared: Prepared | None = None) -> Pieces:
+    """Take one strategy's pipeline apart; ``prepared``: its cut, if it was worked out before."""
     cuts, runs = columns_of(strategy)
     pp, vpp = strategy.pp, strategy.vpp
-    prepared, alike = evaluator.by_chunk(evaluator.prepare(cuts), pp, vpp)
+    prepared, alike = evaluator.by_chunk(prepared or evaluator.prepare(cuts), pp, vpp)
     block = Block(evaluator.subject, prepared, runs, slice(None))
     slots = block.slots()
     layers = _row([slot.layers for slot in slots])[alike].reshape(vpp, pp).sum(axis=0)
