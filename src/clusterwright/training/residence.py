@@ -43,10 +43,11 @@ def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
 def host_memory(block: Block, slot: Slot) -> Array:
     """Bytes that one rank keeps in host memory."""
     states = _states(block, slot, block.state.optimizer, 1)
-    kept = block.kept_bytes(slot) * _in_flight(block, slot)
-    return np.where(_offloads_states(block), states, 0.0) + np.where(
-        _offloads_kept(block), kept, 0.0
-    )
+    held = np.where(_offloads_states(block), states, 0.0)
+    moved = _offloads_kept(block)
+    if not np.any(moved):
+        return held
+    return held + np.where(moved, block.kept_bytes(slot) * _in_flight(block, slot), 0.0)
 
 
 def _communication_bytes(block: Block) -> Array:

@@ -139,46 +139,90 @@ def _replicas(c: Cuts, dense_shards: Array) -> Array:
 
 def _slot_data_time(block: Block, slot: Slot, lines: _DataLines) -> Array:
     """Data-parallel traffic of one rank that computation does not hide."""
-    c, r, state = block.c, block.r, block.state
-    if state.gradient == 0.0 and not np.any(r.zero == 3):
-        return np.zeros_like(c.tp)
-    dense_shards, expert_shards = block.shards()
-    buckets, pieces = _buckets(block, slot)
-    lists = _list_time(block, slot, dense_shards)
+    zero = block.r.zero
+    whole, each = zero == 0, zero == 3
+    time: Array = np.zeros_like(block.c.tp)
+    if block.state.gradient == 0.0 and not np.any(each):
+        return time
+    by_bucket = _Traffic(block, slot, lines, *_buckets(block, slot))
+    if np.any(whole):
+        time = np.where(whole, _replicated_time(by_bucket), time)
+    if np.any(~whole & ~each):
+        time = np.where(~whole & ~each, _sharded_time(by_bucket), time)
+    if np.any(each):
+        layers = np.maximum(1.0, slot.layers)
+        time = np.where(
+            each, _fully_sharded_time(_Traffic(block, slot, lines, layers, layers)), time
+        )
+    return time
 
-    def moved(bytes_per_parameter: float, ways: tuple[Lines, Lines | None]) -> Array:
+
+class _Traffic:
+    """Collectives of one rank's states, cut into pieces."""
+
+    def __init__(
+        self, block: Block, slot: Slot, lines: _DataLines, buckets: Array, pieces: Array
+    ) -> None:
+        self.block, self.slot, self.lines = block, slot, lines
+        self.buckets, self.pieces = buckets, pieces
+        self.shards = block.shards()
+        self.backward = slot.backward + block.recompute_time(slot)
+
+    def moved(self, bytes_per_parameter: float, ways: tuple[Lines, Lines | None]) -> Array:
         """A collective of the rank's parameters, piece by piece."""
-        each = bytes_per_parameter / pieces
-        found = ways[0].time(slot.dense * each) * (dense_shards > 1)
+        dense_shards, expert_shards = self.shards
+        each = bytes_per_parameter / self.pieces
+        found = ways[0].time(self.slot.dense * each) * (dense_shards > 1)
         if ways[1] is not None:
-            expert = ways[1].time(slot.expert * each) * (expert_shards > 1)
-            found = found + expert * (slot.expert > 0)
-        return pieces * found
+            expert = ways[1].time(self.slot.expert * each) * (expert_shards > 1)
+            found = found + expert * (self.slot.expert > 0)
+        return self.pieces * found
 
-    reduce, gather = moved(state.gradient, lines.scatter), moved(state.gathered, lines.gather)
-    # Sharding over fewer ranks than replicate: the shards are reduced across the replicas.
-    own = slot.dense / dense_shards * state.gradient
-    several = _replicas(c, dense_shards) > 1
-    reduce = reduce + pieces * lines.across.time(own / pieces) * several
-    slowdown = block.machine.overlap_slowdown
-    overlap = c.overlap_dp > 0
+    def gathered(self) -> Array:
+        """All weights, to every rank of those that share them."""
+        return self.moved(self.block.state.gathered, self.lines.gather)
 
-    def shown(traffic: Array, window: Array) -> Array:
+    def reduced(self) -> Array:
+        """All gradients to the ranks that keep them, and across the replicas of the shards."""
+        dense_shards, gradient = self.shards[0], self.block.state.gradient
+        # Sharding over fewer ranks than replicate: the shards are reduced across the replicas.
+        own = self.slot.dense / dense_shards * gradient
+        several = _replicas(self.block.c, dense_shards) > 1
+        across = self.lines.across.time(own / self.pieces) * several
+        return self.moved(gradient, self.lines.scatter) + self.pieces * across
+
+    def shown(self, traffic: Array, window: Array) -> Array:
         """Traffic minus what the window hides; the last bucket cannot hide."""
-        hideable = np.minimum(traffic * (1.0 - 1.0 / buckets), window)
-        return traffic - np.where(overlap, hideable * (1.0 - slowdown), 0.0)
+        hideable = np.minimum(traffic * (1.0 - 1.0 / self.buckets), window)
+        hidden = hideable * (1.0 - self.block.machine.overlap_slowdown)
+        return traffic - np.where(self.block.c.overlap_dp > 0, hidden, 0.0)
 
-    backward = slot.backward + block.recompute_time(slot)
-    # zero 0 reduces (two passes of the ring); 1 and 2 scatter, update and gather weights.
-    summed = 2.0 * reduce if lines.plain is None else moved(state.gradient, lines.plain)
-    plain = shown(summed, backward)
-    sharded = shown(reduce, backward) + shown(gather, slot.forward)
-    by_stage = np.where(r.zero == 0, plain, sharded + 2.0 * lists)
-    # Stage 3 gathers for each pass, and where the framework does for what is run again.
+    def list_time(self) -> Array:
+        """Host time to cut the rank's tensors into lists of shards."""
+        return _list_time(self.block, self.slot, self.shards[0])
+
+
+def _replicated_time(own: _Traffic) -> Array:
+    """Gradients are summed, in two passes of the ring."""
+    plain, gradient = own.lines.plain, own.block.state.gradient
+    summed = 2.0 * own.reduced() if plain is None else own.moved(gradient, plain)
+    return own.shown(summed, own.backward)
+
+
+def _sharded_time(own: _Traffic) -> Array:
+    """Gradients are scattered, updated, and weights gathered."""
+    gathered = own.shown(own.gathered(), own.slot.forward)
+    return own.shown(own.reduced(), own.backward) + gathered + 2.0 * own.list_time()
+
+
+def _fully_sharded_time(own: _Traffic) -> Array:
+    """Weights are gathered for each pass, and where the framework does for what is run again."""
+    block, slot, gather = own.block, own.slot, own.gathered()
     again = 1.0 + (slot.full_share if block.machine.software.regathers else 0.0)
-    every = shown(gather, slot.forward) + shown(again * gather + reduce, backward)
-    every = every + (2.0 + again) * lists + _copy_time(block, slot, pieces, 1.0 + again)
-    return np.where(r.zero == 3, block.num_micro * every, by_stage)
+    every = own.shown(gather, slot.forward)
+    every = every + own.shown(again * gather + own.reduced(), own.backward)
+    every = every + (2.0 + again) * own.list_time()
+    return block.num_micro * (every + _copy_time(block, slot, own.pieces, 1.0 + again))
 
 
 def _copy_time(block: Block, slot: Slot, pieces: Array, gathers: Array) -> Array:
@@ -195,20 +239,17 @@ def _copy_time(block: Block, slot: Slot, pieces: Array, gathers: Array) -> Array
 def _buckets(block: Block, slot: Slot) -> tuple[Array, Array]:
     """Buckets of which the last cannot hide, and pieces that each pay the latency of a collective.
 
-    A fully sharded layer is a piece. Otherwise both are what the framework documents; where it does
-    not, a bucket is a layer, and latencies are taken to hide behind their neighbours.
+    Both are what the framework documents; where it does not, a bucket is a layer, and latencies are
+    taken to hide behind their neighbours. (A fully sharded layer is a piece.)
     """
     software, c = block.machine.software, block.c
-    layers = np.maximum(1.0, slot.layers)
-    if software.bucket_elements:
-        size = np.maximum(software.bucket_elements, software.bucket_elements_per_rank * c.dp * c.cp)
-        by_size = np.maximum(1.0, np.ceil((slot.dense + slot.expert) / size))
-        buckets = np.where(c.overlap_dp > 0, by_size, 1.0)
-        pieces = buckets
-    else:
-        buckets, pieces = layers, np.ones_like(layers)
-    sharded = block.r.zero == 3
-    return np.where(sharded, layers, buckets), np.where(sharded, layers, pieces)
+    if not software.bucket_elements:
+        layers = np.maximum(1.0, slot.layers)
+        return layers, np.ones_like(layers)
+    size = np.maximum(software.bucket_elements, software.bucket_elements_per_rank * c.dp * c.cp)
+    by_size = np.maximum(1.0, np.ceil((slot.dense + slot.expert) / size))
+    buckets = np.where(c.overlap_dp > 0, by_size, 1.0)
+    return buckets, buckets
 
 
 def _list_time(block: Block, slot: Slot, num_shards: Array) -> Array:
