@@ -42,8 +42,12 @@ class Limits(Record, frozen=True, kw_only=True):
 
 MOST_REPLY = 64_000_000
 """Bytes of one answer."""
-LEAN = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "1048576"}
-"""glibc gives memory back after a large question, which it would otherwise keep."""
+LEAN = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_TRIM_THRESHOLD_": "16777216",
+    "MALLOC_MMAP_THRESHOLD_": "4194304",
+}
+"""glibc gives memory back after a large question, and keeps what columns of a search need anew."""
 
 
 TOO_MUCH = 1.15

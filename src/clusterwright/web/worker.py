@@ -5,6 +5,7 @@ A process of its own can be stopped, whatever it is doing, and takes nothing wit
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -46,6 +47,7 @@ def main() -> None:
             found = answer(task)
         lasting = found.lasting and not fence.has_read
         send(msgspec.structs.replace(found, memory=_memory(), lasting=lasting))
+        _settle()
 
 
 def _bound() -> None:
@@ -70,6 +72,13 @@ def _warm() -> None:
     """Load the compiler of event loops, which a first question would wait for."""
     with suppress(ImportError):
         import_module("numba")
+
+
+@cache
+def _settle() -> None:
+    """Spare later questions the search for garbage in what the first one loaded."""
+    gc.collect()
+    gc.freeze()
 
 
 def _memory() -> int:
