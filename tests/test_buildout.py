@@ -371,8 +371,9 @@ def test_a_bridge_too_small_for_all_ends_with_its_last_part(capsys):
 def test_an_enlargement_must_be_one(capsys):
     assert main(["build", "colossus", "--then", "50000"]) == 2
     assert "there are 100,000 already" in capsys.readouterr().err
-    assert main(["build", "colossus", "--tokens", "1T"]) == 2
-    assert "say what is trained" in capsys.readouterr().err
+    for lost in (["--tokens", "1T"], ["--grow-every", "3d"]):
+        assert main(["build", "colossus", *lost]) == 2
+        assert "say what is trained" in capsys.readouterr().err
 
 
 def test_ends_of_tasks_spread_around_the_likely_ones_and_the_last_is_the_finish():

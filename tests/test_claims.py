@@ -200,6 +200,8 @@ def test_one_by_name_and_a_document(capsys):
         check_claims(FACTS, name="C999")
     with pytest.raises(InputError, match="no document has 'bible'"):
         check_claims(FACTS, document="bible")
+    assert main(["claims", "C07", "--document", "bible"]) == 2
+    assert "leave out --document" in capsys.readouterr().err
 
 
 def test_a_persons_own_claim(tmp_path, capsys):

@@ -151,7 +151,7 @@ def ask_growing(
     work: str | None = None,
     mfu: float | None = None,
     begin_with: str | int | None = None,
-    every: str = "7d",
+    every: str | None = None,
     catalogue: Catalogue | None = None,
 ) -> Training:
     """A training run across the growth of a cluster.
@@ -167,7 +167,7 @@ def ask_growing(
     begin_with
         Accelerators with which it begins; a tenth of all by default.
     every
-        It takes on new ones at checkpoints so far apart.
+        It takes on new ones at checkpoints so far apart; a week by default.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def ask_growing(
         work=flops,
         rate=share * peak_rate(cluster.accelerator, "bf16"),
         first=first,
-        every=time_of(every, "--grow-every") or DAY,
+        every=time_of(every or "7d", "--grow-every") or DAY,
         what=what,
     )
 

@@ -39,7 +39,7 @@ def build(
     work: str | None = None,
     mfu: Share | None = None,
     begin_with: str | None = None,
-    grow_every: str = "7d",
+    grow_every: str | None = None,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> Answer:
@@ -89,7 +89,7 @@ def build(
     begin_with
         Accelerators with which the run begins [default: a tenth].
     grow_every
-        It takes on new ones at checkpoints so far apart.
+        It takes on new ones at checkpoints so far apart [default: 7d].
     catalogue
         A catalogue file of one's own, tasks in it (may be repeated).
     json
@@ -108,7 +108,7 @@ def build(
             every=grow_every,
             catalogue=facts,
         )
-    elif tokens is not None or begin_with is not None or mfu is not None:
+    elif any(one is not None for one in (tokens, begin_with, mfu, grow_every)):
         raise InputError("say what is trained: --train llama-3.1-405b --tokens 15.6T, or --work")
     question = ask_build(
         cluster,

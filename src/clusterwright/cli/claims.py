@@ -11,6 +11,7 @@ from clusterwright.asking import catalogue_with
 from clusterwright.claims.checking import check_claims
 from clusterwright.cli.answers import Answer
 from clusterwright.cli.progress import tell
+from clusterwright.errors import InputError
 from clusterwright.report.claims_text import claim_text, claims_text
 
 
@@ -35,6 +36,8 @@ def claims(
     json
         Print as JSON.
     """
+    if name and document:
+        raise InputError(f"{name!r} names one claim: leave out --document, or the name")
     facts = catalogue_with(catalogue)
     found = check_claims(facts, name=name, document=document, tell=_tell)
     tell("")
