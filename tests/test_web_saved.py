@@ -22,6 +22,7 @@ from clusterwright.cli.answers import as_json
 from clusterwright.errors import InputError
 from clusterwright.launch.folder import write_launch
 from clusterwright.planner import load_plan
+from clusterwright.report.paper.api import report_plan
 from clusterwright.sweep.answered import read_answers
 from clusterwright.sweep.summing import summed
 from clusterwright.sweep.sweeping import sweep
@@ -135,6 +136,23 @@ def test_a_plan_is_kept_as_save_writes_it(served):
     assert served_plan.body == (served / "below" / "chat.json").read_bytes()
     assert get("/site", "save", target="8xh100").status == 404
     assert plan_file(ask(["scorecard", "h100"])) is None
+
+
+def test_a_plan_is_kept_as_report_writes_it(served):
+    pytest.importorskip("vl_convert")
+    pytest.importorskip("typst")
+    plan = load_plan(served / "small.json")
+    asked = get("/plan/train", "report", **SMALL)
+    assert (asked.body, asked.media) == (report_plan(plan), "text/html; charset=utf-8")
+    assert asked.attachment == "llama-3.1-8b-on-8xnv-h100-sxm.html"
+    saved = get("/saved/plan", "report", plan="small.json")
+    assert saved.body == report_plan(plan, file=Path("small.json"))
+    assert b"small.json" in saved.body
+    pages = get("/saved/plan", "pdf", plan="below/chat.json")
+    assert (pages.body[:5], pages.media) == (b"%PDF-", "application/pdf")
+    assert get("/site", "report", target="8xh100").status == 404
+    for address in ("/plan/train.report", "/plan/train.pdf"):
+        assert f'href="{address}?' in text("/plan/train", **SMALL)
 
 
 def test_a_study_says_what_sweep_says(served, capsys):

@@ -22,8 +22,13 @@ from clusterwright.web.pages_saved import GROUP as SAVED
 from clusterwright.web.view import View, address
 from clusterwright.web.wire import API, Reply, Task
 
-HTML, JSON, ZIP = "text/html; charset=utf-8", "application/json", "application/zip"
-FILES = {"save": "plan_file", "zip": "launch_archive"}
+HTML, JSON = "text/html; charset=utf-8", "application/json"
+FILES = {
+    "save": "plan_file",
+    "zip": "launch_archive",
+    "report": "report_file",
+    "pdf": "report_pages",
+}
 """What may be kept of an answer."""
 DONE, NOT_THERE, REFUSED, BROKEN = 200, 404, 422, 500
 
@@ -150,8 +155,7 @@ def _file(task: Task, page: Page, found: Answer | None) -> Reply:
     kept = None if found is None else make(found)
     if kept is None:
         return _refusal(task, f"{page.path} has no file to keep", NOT_THERE, page)
-    media = JSON if task.form == "save" else ZIP
-    return Reply(status=DONE, media=media, body=kept.body, attachment=kept.name)
+    return Reply(status=DONE, media=kept.media, body=kept.body, attachment=kept.name)
 
 
 def _refusal(

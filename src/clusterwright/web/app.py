@@ -37,6 +37,8 @@ ENDINGS: dict[str, Form] = {
     ".columns": "columns",
     ".save": "save",
     ".zip": "zip",
+    ".report": "report",
+    ".pdf": "pdf",
 }
 """What else may be asked of a page, by how its address ends."""
 GONE, BUSY, LOST = 499, 503, 504

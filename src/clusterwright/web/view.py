@@ -91,3 +91,11 @@ def address(path: str, query: Mapping[str, object]) -> str:
     """
     said = {name: str(value) for name, value in query.items() if value not in (None, "", ())}
     return f"{path}?{urlencode(said)}" if said else path
+
+
+def reports(path: str, query: Mapping[str, object]) -> tuple[Link, ...]:
+    """What a plan's page can be taken along as, to send."""
+    return (
+        Link(text="Report to send", href=address(f"{path}.report", query)),
+        Link(text="Report as PDF", href=address(f"{path}.pdf", query)),
+    )

@@ -12,7 +12,7 @@ PREFIX = 4
 """Bytes that say how long a message is."""
 API = "/api"
 """The page that names the server's own address."""
-Form = Literal["page", "fragment", "json", "columns", "save", "zip"]
+Form = Literal["page", "fragment", "json", "columns", "save", "zip", "report", "pdf"]
 
 
 class Task(Record, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from clusterwright.sweep.study import Study
 from clusterwright.sweep.summing import Moved, Summary
 from clusterwright.training.plan import TrainingPlan
 from clusterwright.web.folder import Listing, SavedPlan, SavedStudy, made_by
-from clusterwright.web.view import Link, Table, Text, View, address, view_of
+from clusterwright.web.view import Link, Table, Text, View, address, reports, view_of
 
 Said = Mapping[str, str]
 MOST_TEXT = 60_000
@@ -106,6 +106,7 @@ def _origin(made: Plan, path: str) -> str:
 def _from_plan(path: str, made: TrainingPlan | None) -> Iterator[Link]:
     """What can be asked of a plan's file."""
     yield Link(text="Launch it", href=address("/launch", {"plan": path}))
+    yield from reports("/saved/plan", {"plan": path})
     if made is None:
         return
     yield Link(text="Its power over time", href=address("/simulate/power", {"plan": path}))

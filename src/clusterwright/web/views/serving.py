@@ -19,7 +19,7 @@ from clusterwright.serving.fleet import FleetPlan
 from clusterwright.serving.load_curve import LoadCurve
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.units import format_time
-from clusterwright.web.view import Link, Table, View, address, view_of
+from clusterwright.web.view import Link, Table, View, address, reports, view_of
 
 Said = Mapping[str, str]
 
@@ -32,6 +32,7 @@ def plan(found: Answer, said: Said) -> View:
         pictures=shown.of_plan(made, said),
         links=[
             Link(text="Save this plan", href=address("/plan/serve.save", said)),
+            *reports("/plan/serve", said),
             *(
                 Link(
                     text=f"This deployment in depth{_role(pool.role)}",

@@ -14,7 +14,7 @@ from clusterwright.report.timeline_columns import timeline_words
 from clusterwright.simulation.step import Played
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
-from clusterwright.web.view import Link, View, address, view_of
+from clusterwright.web.view import Link, View, address, reports, view_of
 
 Said = Mapping[str, str]
 
@@ -27,6 +27,7 @@ def plan(found: Answer, said: Said) -> View:
         pictures=shown.of_plan(made, said),
         links=[
             Link(text="Save this plan", href=address("/plan/train.save", said)),
+            *reports("/plan/train", said),
             Link(
                 text="This strategy in depth",
                 href=training_link(made.question, made.best.strategy, said),
