@@ -48,8 +48,9 @@ def test_runs_of_more_than_1024_on_rsc_1():
 
 
 def byterobust(days: str):
-    # Warm standby (no exchange) and checkpoints in memory are what the paper describes.
-    run = a_run(9600, "h800", parameters="200B", tier="memory", exchange="0s", days=days)
+    # Warm standby (no exchange) and checkpoints in memory, 10 to 40 ms each, are what the paper has.
+    own = {"tier": "memory", "exchange": "0s", "pause": "25ms"}
+    run = a_run(9600, "h800", parameters="200B", days=days, **own)
     return look_ahead(without(run, "byterobust-fleet"), depth=False)
 
 
@@ -58,8 +59,8 @@ def test_byterobust_dense():
     assert_within(byterobust("90d").goodput, 0.97)
 
 
-@pytest.mark.xfail(strict=True, reason="1.06 of 0.91: its code was changed often; a restart each")
 def test_byterobust_mixture_of_experts():
+    # 91 %, for its code was changed often: at the lower end of what failures alone leave.
     assert_within(byterobust("30d").goodput, 0.91)
 
 

@@ -37,6 +37,7 @@ TIMES = {
     "restart": "restart",
     "exchange": "exchange",
     "regroup": "regroup",
+    "pause": "save_pause",
 }
 """Options that are times, and the inputs that they set."""
 MOST_SLOWER = 10.0
@@ -98,8 +99,8 @@ def ask_run(
     draws, seed
         How often it is played, and the seed.
     times
-        ``detect``, ``restart``, ``exchange``, ``regroup``: as `clusterwright.fleet.goodput` has
-        them.
+        ``detect``, ``restart``, ``exchange``, ``regroup``, ``pause`` (of a checkpoint): as
+        `clusterwright.fleet.goodput` has them.
 
     Raises
     ------

@@ -28,6 +28,7 @@ def fleet(
     rate: str | None = None,
     tier: str = "auto",
     interval: str | None = None,
+    pause: str | None = None,
     storage: str | None = None,
     detect: str | None = None,
     restart: str | None = None,
@@ -67,6 +68,8 @@ def fleet(
         data-parallel replica starts again alone.
     interval
         Between them, such as 10min [default: the best].
+    pause
+        Time for which all wait, besides copying, at one that is written behind them.
     storage
         Bandwidth of shared storage, such as "2 TB/s".
     detect
@@ -105,6 +108,7 @@ def fleet(
         rate=rate,
         tier=tier,
         interval=interval,
+        pause=pause,
         storage=storage,
         detect=detect,
         restart=restart,

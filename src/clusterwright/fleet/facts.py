@@ -25,6 +25,7 @@ DEFAULTS = {
     "storage_share": "checkpoint-duty",
     "silent_latency": "silent-latency",
     "regroup": "run-regroup",
+    "save_pause": "run-save-pause",
     "step_time": "run-step",
 }
 """Inputs that are defaults of the catalogue, by id."""

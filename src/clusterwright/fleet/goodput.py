@@ -14,7 +14,8 @@ of an accelerator to its host, ``network_bandwidth``: of an accelerator to anoth
 take several at once, and that spoil work for ``silent_latency`` [s] before they are noticed;
 ``storage_share``: of the time that storage may be busy with checkpoints; ``stragglers``: how much
 longer a step takes for the slowest node. [1] ``step_time``: of one step; ``regroup``: in which
-replicas that are whole go on without a broken one. [s]
+replicas that are whole go on without a broken one; ``save_pause``: for which all wait, besides
+copying, when a checkpoint is begun that is then written behind them. [s]
 """
 
 from __future__ import annotations
@@ -80,18 +81,19 @@ def checkpoints(question: RunQuestion, tier: Tier, x: X) -> Checkpoints:
     copy = own / x["host_bandwidth"]
     if tier == "remote-sync":
         return Checkpoints(write, 0.0 * write, write, 1.0, 0.0, 0.0)
+    stop = copy + x["save_pause"]
     if tier == "remote":
-        return Checkpoints(copy, write, write, 1.0, 0.0, 0.0)
+        return Checkpoints(stop, write, write, 1.0, 0.0, 0.0)
     if tier == "local":
         disk = own * question.node_size / x["disk_bandwidth"]
-        return Checkpoints(copy, disk, disk, 1.0 - x["hard_share"], copy, write)
+        return Checkpoints(stop, disk, disk, 1.0 - x["hard_share"], copy, write)
     if tier == "replica":
         # Each replica has all of the state, and holds it at every step.
         fetched = x["checkpoint_bytes"] / question.replica / x["network_bandwidth"]
-        return Checkpoints(0.0 * copy, 0.0 * copy, fetched, 1.0 - x["silent_share"], copy, write)
+        return Checkpoints(0.0 * copy, 0.0 * copy, fetched, 1.0 - x["silent_share"], stop, write)
     sent = copy + own / x["network_bandwidth"]
     kept = 1.0 - x["correlated_share"] - x["silent_share"]
-    return Checkpoints(copy, sent, sent, kept, copy, write)
+    return Checkpoints(stop, sent, sent, kept, copy, write)
 
 
 def restart_time(x: X, load: Floats) -> Floats:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import InputError
-from clusterwright.facts import usual
 from clusterwright.records import Record
 from clusterwright.site.machine import host_size
 from clusterwright.strategy import Strategy
@@ -23,8 +22,7 @@ class TrainingJob(Record, frozen=True, kw_only=True):
     """One training run on its hosts.
 
     ``hosts`` of ``per_host`` accelerators are all that the strategy uses, ``whole``: and nobody
-    else has a part of a host. ``save_pause``: for which the trainer stops even when a checkpoint is
-    written behind its back. [s] ``chunks``: layers of each pipeline chunk in the model's order;
+    else has a part of a host. ``chunks``: layers of each pipeline chunk in the model's order;
     ``head_chunk``: which one holds the loss head.
     """
 
@@ -32,7 +30,6 @@ class TrainingJob(Record, frozen=True, kw_only=True):
     hosts: int
     per_host: int
     whole: bool
-    save_pause: float
     chunks: tuple[int, ...]
     head_chunk: int
 
@@ -95,7 +92,6 @@ def training_job(plan: TrainingPlan, catalogue: Catalogue, *, per_host: int = 0)
         hosts=count // size,
         per_host=size,
         whole=size == host,
-        save_pause=usual(catalogue, "run-save-pause").value,
         chunks=tuple(int(size) for size in sizes),
         head_chunk=int(head),
     )

@@ -22,7 +22,7 @@ def save_interval(job: TrainingJob, *, behind: bool) -> int:
     """Steps between checkpoints of shared storage with which most is done.
 
     The plan's account counts on the best way to keep checkpoints that there is, which may be
-    another host's memory; a launched trainer writes to shared storage, and stops for longer.
+    another host's memory; a launched trainer writes to shared storage.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def save_interval(job: TrainingJob, *, behind: bool) -> int:
     run = msgspec.structs.replace(site.failures, accelerators=job.strategy.accelerators)
     x = likely({**run.inputs, **site.inputs})
     kind = checkpoints(run, "remote" if behind else "remote-sync", x)
-    best = float(best_interval(kind.stall + job.save_pause, failure_rate(run, x)))
+    best = float(best_interval(kind.stall, failure_rate(run, x)))
     busy = float(kind.lag) / x["storage_share"]
     return max(1, math.ceil(max(best, busy) / job.plan.best.step_time))
 

@@ -36,6 +36,7 @@ INPUTS = {
     "step_time": "time of a step",
     "silent_latency": "until silent corruption is noticed",
     "regroup": "until whole replicas go on",
+    "save_pause": "pause of a checkpoint",
 }
 MOST = 6
 

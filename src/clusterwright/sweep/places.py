@@ -35,6 +35,7 @@ FLEET = {
     "restart": TIME,
     "exchange": TIME,
     "regroup": TIME,
+    "pause": TIME,
     "spares": Option("whole"),
     "replica": Option("count"),
     "elastic": Option("flag"),
