@@ -40,6 +40,7 @@ MOST = {
     "--per-rack": 10**6,
     "--seq-len": 10**9,
     "--spares": 10**8,
+    "--tokens": 10**18,
 }
 """More than this nobody has; a slip of the keyboard should not search for hours."""
 
@@ -181,7 +182,12 @@ def make_workload(
     length = _sequence_length(model, sequence_length, assumed)
     if batch_tokens is None and batch_sequences is None:
         wanted = default_batch_tokens(model, length, accelerators)
-        assumed.append(f"batch of {format_count(wanted)} tokens ({wanted // length:,} sequences)")
+        usual = default_batch_tokens(model, length)
+        more = (
+            "" if wanted == usual else ", which feeds more of the accelerators than a power of two"
+        )
+        said = f"{format_count(wanted)} tokens ({wanted // length:,} sequences{more})"
+        assumed.append(f"batch of {said}")
         batch = wanted // length
     else:
         batch = _global_batch(length, batch_tokens, batch_sequences, assumed)

@@ -17,7 +17,6 @@ from clusterwright.simulation.step import Played, simulate
 from clusterwright.site.phases import shares_of
 from clusterwright.site.run import RunAccount, account
 from clusterwright.strategy import Strategy
-from clusterwright.training.columns import columns_of
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.intervals import Intervals
@@ -106,9 +105,8 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
 
 def _alone(evaluator: Evaluator, strategy: Strategy, intervals: Intervals) -> TrainingEstimate:
     """One strategy as whoever estimates it by itself finds it, to the last digit."""
-    cut = evaluator.prepare(columns_of(strategy)[0], every_rank=True)
-    found = estimate_with(evaluator, strategy, intervals=intervals, prepared=cut)
-    return refined(found, pieces_of(evaluator, strategy, cut))
+    found = estimate_with(evaluator, strategy, intervals=intervals, every_rank=True)
+    return refined(found, pieces_of(evaluator, strategy)) if strategy.pp > 1 else found
 
 
 def run_account(
@@ -189,19 +187,20 @@ def _sweep(found: Found, axis: str) -> Sweep:
 
 
 def estimate_question(question: TrainingQuestion, **choices: Any) -> TrainingEstimate:  # noqa: ANN401
-    """Estimate one strategy; ``dp=None`` takes what the other axes leave of the accelerators.
+    """Estimate one strategy as a plan does, its pipeline played out.
+
+    ``dp=None`` takes what the other axes leave of the accelerators.
 
     Raises
     ------
     InputError
         When the sizes do not multiply out; the message shows the arithmetic.
     """
-    return _estimate(evaluator_of(question), question, choices)
+    evaluator = evaluator_of(question)
+    return _alone(evaluator, _strategy(question, choices), question.intervals)
 
 
-def _estimate(
-    evaluator: Evaluator, question: TrainingQuestion, choices: dict[str, Any]
-) -> TrainingEstimate:
+def _strategy(question: TrainingQuestion, choices: dict[str, Any]) -> Strategy:
     if choices.get("dp") is None:
         choices["dp"] = _remaining_dp(question, choices)
     framework = question.software
@@ -209,8 +208,7 @@ def _estimate(
         name: getattr(framework, name)
         for name in ("overlap_tp", "overlap_dp", "overlap_ep", "overlap_pp")
     }
-    strategy = Strategy(**{**overlaps, **choices})
-    return estimate_with(evaluator, strategy, intervals=question.intervals, every_rank=True)
+    return Strategy(**{**overlaps, **choices})
 
 
 def simulate_training(
@@ -246,7 +244,8 @@ def simulate_training(
         When the sizes do not multiply out, or the schedule does not fit them.
     """
     evaluator = evaluator_of(question)
-    estimate = _estimate(evaluator, question, choices)
+    strategy = _strategy(question, choices)
+    estimate = estimate_with(evaluator, strategy, intervals=question.intervals, every_rank=True)
     return simulate(
         estimate,
         pieces_of(evaluator, estimate.strategy),

@@ -49,6 +49,20 @@ class Limits(Record, frozen=True, kw_only=True):
         """Whether there is one."""
         return (self.budget, self.deadline, self.power) != (None, None, None)
 
+    def in_words(self) -> str:
+        """All of them, and how sure they must be kept.
+
+        >>> Limits(budget=1e7, deadline=86400.0 * 60).in_words()
+        'done within 60 days, for at most $10M, as is likely'
+        """
+        words = [
+            f"done within {format_time(self.deadline)}" if self.deadline else "",
+            f"for at most {format_quantity(self.budget, 'USD')}" if self.budget else "",
+            f"with at most {format_quantity(self.power, 'W')}" if self.power else "",
+            "in nine runs of ten" if self.sure else "as is likely",
+        ]
+        return ", ".join(filter(None, words))
+
 
 class Tried(Record, frozen=True, kw_only=True):
     """A number of accelerators, what a run on them takes, and the limit that it breaks, if any."""
@@ -116,7 +130,11 @@ def plan_within(
     place = _place(len(sizes), limits, at)
     if at(place).breaks:
         raise InfeasibleError(_refusal(at(place), limits, question))
-    plan = plan_training(_resized(question, sizes[place]), catalogue_hash=catalogue_hash)
+    size, most = sizes[place], question.cluster.count
+    taken = f"{size:,} accelerators of up to {most:,}: {limits.in_words()}"
+    chosen = _resized(question, size)
+    chosen = msgspec.structs.replace(chosen, assumed=(taken, *chosen.assumed))
+    plan = plan_training(chosen, catalogue_hash=catalogue_hash)
     shown = tuple(tried[size] for size in sorted(tried))
     return LimitedPlan(limits=limits, plan=plan, tried=shown)
 
@@ -201,7 +219,14 @@ def _resized(question: TrainingQuestion, size: int) -> TrainingQuestion:
     cluster = question.cluster
     if size == cluster.count:
         return question
-    part = msgspec.structs.replace(cluster, count=size, levels=cut_levels(cluster.levels, size))
+    part = msgspec.structs.replace(
+        cluster,
+        # A machine that is called by its number is another one.
+        id=cluster.id.replace(f"{cluster.count}x", f"{size}x"),
+        name=cluster.name.replace(f"{cluster.count:,} x", f"{size:,} x"),
+        count=size,
+        levels=cut_levels(cluster.levels, size),
+    )
     return msgspec.structs.replace(question, cluster=part)
 
 

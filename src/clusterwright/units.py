@@ -357,8 +357,10 @@ def _format_money(value: float, dimension: str, digits: int) -> str:
 def format_time(value: float, *, digits: int = 3) -> str:
     """Write a time in the unit people would use. ``value`` in [s].
 
-    >>> format_time(0.012), format_time(278_000.0)
-    ('12.0 ms', '3.2 days')
+    From two minutes on a digit less will do, but never less than the whole unit.
+
+    >>> format_time(0.012), format_time(278_000.0), format_time(12_532_000.0)
+    ('12.0 ms', '3.2 days', '145 days')
     """
     if not math.isfinite(value) or value == 0:
         return f"{value:g} s"
@@ -370,10 +372,15 @@ def format_time(value: float, *, digits: int = 3) -> str:
     long = max(digits - 1, 1)
     for limit, unit, name in ((2 * _HOUR, 60.0, "min"), (2 * _DAY, _HOUR, "h")):
         if abs(value) < limit:
-            return f"{_fixed(value / unit, long)} {name}"
+            return f"{_whole(value / unit, long)} {name}"
     if abs(value) < 2 * _YEAR:
-        return f"{_fixed(value / _DAY, long)} days"
-    return f"{_fixed(value / _YEAR, long)} years"
+        return f"{_whole(value / _DAY, long)} days"
+    return f"{_whole(value / _YEAR, long)} years"
+
+
+def _whole(value: float, digits: int) -> str:
+    """Write ``digits`` significant digits, or all before the point."""
+    return _fixed(value, max(digits, math.floor(math.log10(abs(value))) + 1))
 
 
 def _fixed(value: float, digits: int) -> str:

@@ -16,6 +16,7 @@ TIERS = {
     "replica": "other replicas",
 }
 """Where checkpoints go, in few words."""
+NEARLY_ALL = 0.985
 
 
 def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]:
@@ -29,10 +30,7 @@ def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]
         ]
     kept = f"checkpoints to {TIERS[account.tier]} every {format_time(account.interval)}"
     lines = [
-        (
-            f"  wall clock   {_times(account.wall)}: goodput {goodput.middle:.0%} "
-            f"({goodput.low:.0%} to {goodput.high:.0%})"
-        ),
+        (f"  wall clock   {_times(account.wall)}: goodput {_shares(goodput)}"),
         f"               a failure every {format_time(account.between.middle)}, {kept}",
         (
             f"  energy       {_spread(account.energy, 'J')}, {_short(account.power, 'W')} on "
@@ -60,7 +58,7 @@ def service_lines(account: ServiceAccount) -> list[str]:
     """The account of a service, after what it takes."""
     lines = [
         (
-            f"  with a site  {_spread(account.power, 'W')}, "
+            f"  power        {_spread(account.power, 'W')} with its site, "
             f"{account.energy.middle:.3g} J ({account.energy.low:.3g} to "
             f"{account.energy.high:.3g}) a token out"
         ),
@@ -68,14 +66,20 @@ def service_lines(account: ServiceAccount) -> list[str]:
     ]
     if account.cost is not None and account.year is not None:
         lines.append(
-            f"  owned        {_dollars(account.cost)} a million tokens out, "
+            f"  owned        {_dollars(account.cost, ' a million tokens out')}, "
             f"{_spread(account.year, 'USD')} a year"
         )
     return lines
 
 
-def _dollars(one: Interval) -> str:
-    return f"${one.middle:.3g} ({one.low:.3g} to {one.high:.3g})"
+def _dollars(one: Interval, per: str) -> str:
+    return f"${one.middle:.3g}{per} ({one.low:.3g} to {one.high:.3g})"
+
+
+def _shares(one: Interval) -> str:
+    """Whole per cents, but where little is missing: there a tenth tells one run from another."""
+    places = 1 if one.middle > NEARLY_ALL else 0
+    return f"{one.middle:.{places}%} ({one.low:.{places}%} to {one.high:.{places}%})"
 
 
 def _times(one: Interval) -> str:

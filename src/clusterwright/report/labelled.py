@@ -19,7 +19,10 @@ LONGEST = 36
 """Letters of a figure, at most; what is longer is a sentence."""
 ASSUMED = "assumed"
 """What stands in for what nobody said is no figure."""
-WHOLE = ("strategy", "replicas", "schedule")
+WHOLE = (
+    *("strategy", "replicas", "schedule"),
+    *("first token", "each token", "gaps", "whole answer"),
+)
 """Labels of texts that are one thing, however many commas they have."""
 _LINE = re.compile(rf"  (?=\S)(.{{{COLUMN - 3}}}) (\S.*)")
 _GAP = re.compile(r"\S {2,}(?=\S)")

@@ -40,12 +40,5 @@ def _row(tried: Tried) -> list[str]:
 
 
 def _limits(found: LimitedPlan) -> str:
-    limits = found.limits
-    words = [
-        f"done within {format_time(limits.deadline)}" if limits.deadline else "",
-        f"for at most {format_quantity(limits.budget, 'USD')}" if limits.budget else "",
-        f"with at most {format_quantity(limits.power, 'W')}" if limits.power else "",
-    ]
-    sure = "in nine runs of ten" if limits.sure else "as is likely"
     count = found.plan.question.cluster.count
-    return f"{', '.join(word for word in words if word)}, {sure}: {count:,} accelerators"
+    return f"{found.limits.in_words()}: {count:,} accelerators"

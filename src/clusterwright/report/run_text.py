@@ -78,14 +78,15 @@ def _counts(one: Interval) -> str:
 def _headline(outlook: RunOutlook) -> list[str]:
     question, chosen = outlook.question, outlook.chosen
     span = "wall clock" if question.work else "watched"
+    lasts = format_time(outlook.duration.middle)
+    if question.work:
+        lasts = f"{_times(outlook.duration)} if it takes {format_time(question.work)} undisturbed"
     lines = [
         (
             f"  goodput      {_percent(outlook.goodput)}; "
             f"{outlook.lost[0].share:.1%} with every input at its likely value"
         ),
-        f"  {span:<12} {_times(outlook.duration)}"
-        if question.work
-        else f"  {span:<12} {format_time(outlook.duration.middle)}",
+        f"  {span:<12} {lasts}",
         (
             f"  failures     {_counts(outlook.interruptions)} unexpected, one every "
             f"{format_time(outlook.between.middle)}"

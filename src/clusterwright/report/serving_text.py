@@ -100,9 +100,9 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion | None = No
     lines += _load(found)
     memory = found.memory
     lines.append(
-        f"  memory       weights {memory.weights / 2**30:.1f}, cache "
-        f"{memory.cache / 2**30:.1f} GiB an accelerator: {format_count(memory.cache_tokens)} "
-        f"tokens a replica"
+        f"  memory       {memory.weights / 2**30:.1f} GiB of weights, "
+        f"{memory.cache / 2**30:.1f} GiB of cache an accelerator; "
+        f"{format_count(memory.cache_tokens)} tokens a replica"
     )
     if found.reused > 0.0:
         lines.append(f"  reused       {found.reused:.0%} of prompts' tokens were in a cache")
@@ -142,7 +142,7 @@ def _sureness(found: ServingEstimate) -> list[str]:
         f"{words.get(one.sort, 'each token')} x {one.low:.2f} to {one.high:.2f}"
         for one in found.intervals
     ]
-    return [f"  how sure     80 % of runs alike: {', '.join(parts)}"] if parts else []
+    return [f"  how sure     {', '.join(parts)} in 80 % of runs alike"] if parts else []
 
 
 def _room(plan: ServingPlan) -> list[str]:
@@ -162,7 +162,7 @@ def _room(plan: ServingPlan) -> list[str]:
 def latency_words(one: Latency) -> str:
     """Percentiles of a latency, in words."""
     parts = ((name, getattr(one, name)) for name in ("p50", "p90", "p99"))
-    return "  ".join(f"{name} {format_time(value)}" for name, value in parts)
+    return ", ".join(f"{name} {format_time(value)}" for name, value in parts)
 
 
 def _parts(found: ServingEstimate) -> list[str]:

@@ -81,6 +81,7 @@ def headline_lines(estimate: TrainingEstimate) -> list[str]:
             f"(80 % interval {format_time(low)} to {format_time(high)})"
         ),
         *_likeness(estimate.likeness),
+        *_pipeline_lines(estimate),
         (
             f"  throughput   {format_count(estimate.tokens_per_second)} tokens/s, "
             f"{estimate.tokens_per_second / estimate.accelerators:,.0f} per accelerator"
@@ -112,8 +113,8 @@ def _pipeline_lines(estimate: TrainingEstimate) -> list[str]:
         return []
     closed = estimate.closed_form_time
     if closed is None:
-        return ["  pipeline     by closed form: too long to play out here (see simulate train)"]
-    return [f"  pipeline     played out; by closed form the step takes {format_time(closed)}"]
+        return ["               by closed form: too long to play out here (see simulate train)"]
+    return [f"               its pipeline played out; by closed form {format_time(closed)}"]
 
 
 def _broken_lines(estimate: TrainingEstimate) -> list[str]:
@@ -129,7 +130,7 @@ def _idle_lines(question: TrainingQuestion, estimate: TrainingEstimate) -> list[
     if used == count:
         return []
     strategy, batch = estimate.strategy, question.workload.global_batch
-    said = f"  accelerators {used:,} of {count:,} used, {count - used:,} idle"
+    said = f"  accelerators {used:,} of {count:,} used, {count - used:,} idle and in no figure here"
     cut = strategy.tp * strategy.cp * strategy.pp
     step = count // cut * strategy.micro_batch
     if count % cut == 0 and question.objective == "time":
@@ -209,7 +210,6 @@ def decision_lines(plan: TrainingPlan) -> list[str]:
     """What a person decides on: the strategy, what it does, what the whole run takes."""
     return [
         *headline_lines(plan.best),
-        *_pipeline_lines(plan.best),
         *_idle_lines(plan.question, plan.best),
         *_totals_lines(plan),
         *(account_lines(plan.account, plan.question.site) if plan.account else ()),

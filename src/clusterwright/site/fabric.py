@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import msgspec
 
@@ -161,7 +162,7 @@ def _wired(fabric: Fabric, box: Switch, place: _Place, options: NetworkOptions) 
         return msgspec.structs.replace(fabric, pair_links=links)
     rails = place.rails(options.rails, fabric.endpoints)
     published = None if options.switch else place.published_tiers()
-    tiers = _tiers(fabric, rails, options.tiers, published)
+    tiers = _tiers(fabric, rails, options.tiers, published, below=place.below())
     if options.rails is None and tiers == 1:
         # Rails that are small share a switch.
         rails = math.ceil(rails / max(1, fabric.radix // math.ceil(fabric.endpoints / rails)))
@@ -244,6 +245,12 @@ class _Place:
         found = [one / other for one, other in zip(self.outside, self.outside[1:], strict=False)]
         return [ratio for ratio in found if ratio != 1.0]
 
+    def below(self) -> int:
+        """Accelerators below the topmost tapering; 0: there is none, or it is at the leaves."""
+        levels = [level for level in self.cluster.levels if level.size > self.size]
+        tapered = (one.size for one, up in pairwise(levels) if one.bandwidth != up.bandwidth)
+        return max(tapered, default=0)
+
     def tapering(self) -> float:
         """What the ports carry, over the last level."""
         return self.outside[0] / self.outside[-1]
@@ -291,11 +298,16 @@ def _check(number: int, what: str, most: int, why: str = "") -> None:
         raise InputError(f"--{what} is {number:,}, but must be 1 to {most:,}{words}")
 
 
-def _tiers(fabric: Fabric, rails: int, asked: int | None, published: int | None) -> int:
+def _tiers(
+    fabric: Fabric, rails: int, asked: int | None, published: int | None, *, below: int
+) -> int:
     each = math.ceil(fabric.endpoints / rails)
     fewest = max(1, int(fewest_tiers(each, fabric.radix)))
     if asked is None:
-        return max(fewest, published or 1)
+        # What lies below a tapering has tiers of its own, and the thinner links are one more.
+        share = math.ceil(each * below / fabric.accelerators)
+        inner = 1 + int(fewest_tiers(share, fabric.radix)) if below else 1
+        return max(fewest, published or 1, inner)
     if asked < fewest:
         reach = clos_capacity(fabric.radix, asked)
         raise InputError(

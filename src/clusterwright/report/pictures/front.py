@@ -204,12 +204,14 @@ def _sentence(plan: TrainingPlan, rows: Iterable[Row]) -> str:
         f"{count} strategies to pick from; the best takes {format_time(best.step_time)} a step and "
         f"{gigabytes(best.memory_bytes)} GiB"
     )
-    if leanest is None:
+    if leanest is not None:
+        said += (
+            f", the leanest of the front {format_time(leanest.step_time)} and "
+            f"{gigabytes(leanest.memory_bytes)} GiB"
+        )
+    if best.closed_form_time is None:
         return f"{said}."
-    return (
-        f"{said}, the leanest of the front {format_time(leanest.step_time)} and "
-        f"{gigabytes(leanest.memory_bytes)} GiB."
-    )
+    return f"{said}. The pipelines of the best and the runners-up are played out, others are not."
 
 
 def serving_front(plan: ServingPlan, *, asked: Asked | None = None) -> Spec | None:

@@ -54,8 +54,12 @@ export function formatTime(value, digits = 3) {
     if (Number(Math.abs(value).toPrecision(digits)) < limit) return `${fixed(value / unit, digits)} ${name}`;
   }
   if (Math.abs(value) < 120) return `${fixed(value, digits)} s`;
-  if (Math.abs(value) < 7200) return `${fixed(value / 60, digits - 1)} min`;
-  return `${fixed(value / 3600, digits - 1)} h`;
+  if (Math.abs(value) < 7200) return `${whole(value / 60, digits - 1)} min`;
+  return `${whole(value / 3600, digits - 1)} h`;
+}
+
+function whole(value, digits) {
+  return fixed(value, Math.max(digits, Math.floor(Math.log10(Math.abs(value))) + 1));
 }
 
 function fixed(value, digits) {
