@@ -16,7 +16,8 @@ from clusterwright.engines.schedule import BOTH
 from clusterwright.errors import InputError
 from clusterwright.planner import simulate_training
 from clusterwright.report import timeline_columns as module
-from clusterwright.report.timeline_columns import FULL, timeline_columns
+from clusterwright.report.timeline_columns import DRAWN, FULL, timeline_columns
+from clusterwright.units import format_time
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +112,9 @@ def test_the_words_say_how_many_how_long_and_who_works_most(played):
     assert f"{len(line.schedule):,} operations" in words
     assert f"{line.busy.max() / line.makespan:.1%}" in words
     assert ("Rank " in words) == (line.schedule.num_ranks > 1)
+    missing = played.report.step_time - played.end_time
+    said = f"The step has {format_time(missing)} more, which is not drawn"
+    assert (said in words) == (missing > DRAWN * played.report.step_time)
 
 
 def test_a_hundred_thousand_even_operations_take_little(question):

@@ -28,6 +28,9 @@ MOST_SENT = 1_000_000
 FINEST = 1e-9
 """A shorter wait is what rounding left of a difference, and none. [s]"""
 
+DRAWN = 1e-3
+"""Share of a step's time below which it does not matter that it is not drawn."""
+
 FULL = 65_535
 """What the most memory that any rank keeps is in a column of memory."""
 
@@ -112,7 +115,10 @@ def timeline_words(played: Played) -> str:
             f"Rank {most} works longest, {shares[most]:.1%} of the pipeline's time, "
             f"rank {least} shortest, {shares[least]:.1%}; the rest is waiting."
         )
-    name = line.schedule.name
+    name, step = line.schedule.name, played.report.step_time
+    if step - played.end_time > DRAWN * step:
+        work += f" The step has {format_time(step - played.end_time)} more, which is not drawn: "
+        work += "all wait for the slowest node."
     return (
         f"{name[:1].upper()}{name[1:]} on {ranks:,} pipeline rank{'s' if ranks > 1 else ''}: "
         f"{len(line.schedule):,} operations in {format_time(line.makespan)}, then {TAIL_NAME} "

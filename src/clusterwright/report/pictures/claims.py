@@ -33,7 +33,7 @@ def claims(found: Sequence[Checked]) -> Spec | None:
     x = {
         "type": "quantitative",
         "scale": {"type": "log", "domain": [1 / FARTHEST, FARTHEST], "clamp": True},
-        "title": "ours over what was said [1]",
+        "title": f"ours over what was said [1]; beyond {FARTHEST:g}× at the edge",
         "axis": {
             "values": [0.1, 0.2, 0.5, 1, 2, 5, 10],
             "format": "~g",
