@@ -9,7 +9,12 @@ from clusterwright.model.parameters import count_parameters
 from clusterwright.report.account_text import account_lines
 from clusterwright.report.folding import fold
 from clusterwright.strategy import Strategy
-from clusterwright.training.estimate import RESIDENT, StageMemory, TrainingEstimate
+from clusterwright.training.estimate import (
+    ACTIVATIONS,
+    RESIDENT,
+    StageMemory,
+    TrainingEstimate,
+)
 from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.training.rules import RULES
@@ -170,11 +175,20 @@ def memory_lines(stages: Sequence[StageMemory], limit: float) -> list[str]:
     names = [name for name in stages[0].parts if any(s.parts[name] >= 2**20 for s in stages)]
     names.sort(key=lambda name: RESIDENT.index(name) if name in RESIDENT else len(RESIDENT))
     header = ["Memory, GiB", *[f"stage {stage.rank}" for stage in stages]]
-    rows = [[name, *[gigabytes(stage.parts[name]) for stage in stages]] for name in names]
+    rows = [[_kept(name), *[gigabytes(one.parts[name]) for one in stages]] for name in names]
     rows.append(["total", *[gigabytes(stage.total) for stage in stages]])
     rows.append(["limit", *[gigabytes(limit) for _ in stages]])
     title, *body = aligned(header, rows, indent="  ")
     return [title.replace(f"  {header[0]}", f"{header[0]}  ", 1), *body]
+
+
+def _kept(name: str) -> str:
+    """A part's name; that of activations by the part of a layer that keeps them says so.
+
+    >>> _kept("experts"), _kept("weights")
+    ('experts activations', 'weights')
+    """
+    return f"{name} activations" if name in ACTIVATIONS and name != "layer inputs" else name
 
 
 def estimate_text(question: TrainingQuestion, estimate: TrainingEstimate) -> str:
