@@ -43,16 +43,17 @@ PART = re.compile(
 WIDTH = 96
 FORMULAS = ROOT / "src" / "clusterwright" / "formulas"
 MODULES = (
-    "asking", "asking_account", "asking_build", "asking_run", "asking_service", "asking_site",
-    "asking_sites", "buildout.plan", "catalogue.store", "claims.checking", "claims.given",
-    "claims.models", "claims.records", "communication", "engines.bidirectional",
+    "asking", "asking_account", "asking_build", "asking_run", "asking_service", "asking_serving",
+    "asking_site", "asking_sites", "buildout.plan", "catalogue.store", "claims.checking",
+    "claims.given", "claims.models", "claims.records", "communication", "engines.bidirectional",
     "engines.controllable", "engines.costs", "engines.executor", "engines.failures",
     "engines.orders", "engines.power_trace", "engines.requests.simulator", "engines.schedule",
     "engines.torch_table", "errors", "facts", "fleet.outlook", "fleet.records", "hardware",
     "inference", "kernels.kinds", "kernels.library", "launch.api", "launch.folder",
     "launch.records", "links", "model.config",
     "model.parameters", "observe.api", "observe.findings", "observe.records", "planner",
-    "planner_build", "planner_limits", "planner_power", "planner_scorecard", "planner_sites",
+    "planner_build", "planner_limits", "planner_power", "planner_scorecard",
+    "planner_serving", "planner_sites",
     "report.notebook", "report.paper.api",
     "saved_plans", "scorecard.records", "serving.server", "simulation.inputs",
     "simulation.refining",

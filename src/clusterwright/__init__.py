@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clusterwright.asking import ask_training
     from clusterwright.asking_account import with_account
+    from clusterwright.asking_build import ask_build
     from clusterwright.asking_prices import SiteOptions
     from clusterwright.asking_run import ask_run
+    from clusterwright.asking_service import with_service_account
+    from clusterwright.asking_serving import ask_serving
     from clusterwright.asking_site import ask_site
     from clusterwright.catalogue.store import Catalogue
     from clusterwright.errors import ClusterwrightError, InfeasibleError, InputError
@@ -37,13 +40,16 @@ if TYPE_CHECKING:
         replay_plan,
         simulate_training,
     )
+    from clusterwright.planner_build import plan_build
     from clusterwright.planner_limits import plan_within
     from clusterwright.planner_scorecard import score
+    from clusterwright.planner_serving import plan_serving
     from clusterwright.report.notebook import notebook_html
     from clusterwright.report.paper.api import report_plan, write_report
     from clusterwright.saved_plans import load_any_plan
     from clusterwright.saving import save_plan
     from clusterwright.scorecard.records import Scorecard
+    from clusterwright.serving.plan import ServingPlan
     from clusterwright.simulation.step import TrainingSimulation
     from clusterwright.site.outlook import look_at_site
     from clusterwright.software import Software
@@ -69,6 +75,7 @@ __all__ = [
     "RunOutlook",
     "RunQuestion",
     "Scorecard",
+    "ServingPlan",
     "SiteOptions",
     "Software",
     "Strategy",
@@ -78,7 +85,9 @@ __all__ = [
     "TrainingSimulation",
     "TrainingWorkload",
     "__version__",
+    "ask_build",
     "ask_run",
+    "ask_serving",
     "ask_site",
     "ask_training",
     "diagnose",
@@ -91,6 +100,8 @@ __all__ = [
     "look_ahead",
     "look_at_site",
     "notebook_html",
+    "plan_build",
+    "plan_serving",
     "plan_training",
     "plan_within",
     "read_study",
@@ -101,6 +112,7 @@ __all__ = [
     "simulate_training",
     "validate",
     "with_account",
+    "with_service_account",
     "write_launch",
     "write_report",
 ]
@@ -117,6 +129,7 @@ _HOME = {
     "RunOutlook": "clusterwright.fleet.records",
     "RunQuestion": "clusterwright.fleet.records",
     "Scorecard": "clusterwright.scorecard.records",
+    "ServingPlan": "clusterwright.serving.plan",
     "SiteOptions": "clusterwright.asking_prices",
     "Software": "clusterwright.software",
     "Strategy": "clusterwright.strategy",
@@ -125,7 +138,9 @@ _HOME = {
     "TrainingQuestion": "clusterwright.training.plan",
     "TrainingSimulation": "clusterwright.simulation.step",
     "TrainingWorkload": "clusterwright.workload",
+    "ask_build": "clusterwright.asking_build",
     "ask_run": "clusterwright.asking_run",
+    "ask_serving": "clusterwright.asking_serving",
     "ask_site": "clusterwright.asking_site",
     "ask_training": "clusterwright.asking",
     "diagnose": "clusterwright.observe.api",
@@ -138,6 +153,8 @@ _HOME = {
     "look_ahead": "clusterwright.fleet.outlook",
     "look_at_site": "clusterwright.site.outlook",
     "notebook_html": "clusterwright.report.notebook",
+    "plan_build": "clusterwright.planner_build",
+    "plan_serving": "clusterwright.planner_serving",
     "plan_training": "clusterwright.planner",
     "plan_within": "clusterwright.planner_limits",
     "read_study": "clusterwright.sweep.study",
@@ -148,6 +165,7 @@ _HOME = {
     "simulate_training": "clusterwright.planner",
     "validate": "clusterwright.validation.api",
     "with_account": "clusterwright.asking_account",
+    "with_service_account": "clusterwright.asking_service",
     "write_launch": "clusterwright.launch.folder",
     "write_report": "clusterwright.report.paper.api",
 }
