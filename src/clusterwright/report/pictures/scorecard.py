@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
-from clusterwright.report.scorecard_text import ratio_words
+from clusterwright.report.scorecard_text import ratio_words, score_words
 from clusterwright.scorecard.records import (
     ChipScore,
     OperatorResult,
@@ -34,13 +34,7 @@ def scorecard(card: Scorecard) -> Spec | None:
     card
         A scorecard; its first accelerator is the baseline.
     """
-    rows = [
-        _row(
-            chip.id, layer, _score(chip, layer).score, f"rests on {_score(chip, layer).covered:.0%}"
-        )
-        for chip in card.chips[1:]
-        for layer in LAYERS
-    ]
+    rows = [_layer_row(chip, layer) for chip in card.chips[1:] for layer in LAYERS]
     return _drawn(rows, card, "chip", "layer", LAYERS, what="score")
 
 
@@ -75,6 +69,13 @@ def _parts(
     if layer == "performance":
         return chip.operators
     return chip.scenarios if layer == "scenario" else chip.parts
+
+
+def _layer_row(chip: ChipScore, layer: Layer) -> Row:
+    """A score; where it rests on a part of the weights, its figure says so."""
+    found = _score(chip, layer)
+    row = _row(chip.id, layer, found.score, f"rests on {found.covered:.0%} of the weights")
+    return {**row, "words": score_words(found)}
 
 
 def _row(chip: str, layer: str, ratio: float | None, why: str) -> Row:
