@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from clusterwright.buildout.plan import BuildPlan
@@ -11,10 +11,11 @@ from clusterwright.engines.power_trace import Trace
 from clusterwright.fleet.records import RunOutlook
 from clusterwright.report.pictures import buildout, goodput, money, ramping
 from clusterwright.report.pictures import power as pictures
-from clusterwright.report.shown.picture import drawn
+from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.site.outlook import SiteOutlook
 from clusterwright.site.trace import PowerReport
 from clusterwright.web.view import Link, View, address, view_of
+from clusterwright.web.views.onward import building
 
 Said = Mapping[str, str]
 
@@ -49,7 +50,7 @@ def site(found: Answer, said: Said) -> View:
         ],
         links=[
             Link(text="What failures leave of a long run on it", href=address("/fleet", machine)),
-            Link(text="How long it takes to build", href=address("/build", _built(said))),
+            *building(made.question.machine),
         ],
     )
 
@@ -82,12 +83,14 @@ def build(found: Answer, said: Said) -> View:
             *drawn("Accelerators that are up", ramping.online(made)),
             *drawn("Power that is there", ramping.power(made)),
             *drawn("A run that grows with it", ramping.growing(made)),
+            *(_enlarged(made.then) if made.then is not None else ()),
         ],
         links=[link],
     )
 
 
-def _built(said: Said) -> dict[str, str | None]:
-    """The cluster as ``build`` is asked for it: by name, or a number of a kind."""
-    count, kind = said.get("accelerators"), said.get("accelerator")
-    return {"cluster": f"{count}x{kind}" if kind else said.get("target")}
+def _enlarged(made: BuildPlan) -> Iterator[Picture]:
+    """The build that follows, counted from its own start."""
+    more = f"The enlargement by {made.question.accelerators:,}"
+    yield from drawn(f"{more}: tasks, from its own start", buildout.tasks(made))
+    yield from drawn(f"{more}: accelerators that are up", ramping.online(made))
