@@ -13,7 +13,7 @@ from clusterwright.report.pictures.accuracy import INSIDE, OUTSIDE, accuracy
 from clusterwright.report.pictures.chips import chips
 from clusterwright.report.pictures.claims import claims
 from clusterwright.report.pictures.fleets import WAYS, fleet
-from clusterwright.report.pictures.scorecard import LAYERS, scorecard, scorecard_layer
+from clusterwright.report.pictures.scorecard import LAYERS, partial, scorecard, scorecard_layer
 from clusterwright.report.pictures.theme import MOST_ROWS
 from clusterwright.scorecard.records import (
     ChipScore,
@@ -136,7 +136,9 @@ def test_what_is_blank_in_a_scorecard_keeps_its_row_and_its_reason():
 def test_a_score_that_rests_on_a_part_of_the_weights_says_so():
     [part] = rows_of(scorecard(card(2.0)), layer="performance")
     [whole] = rows_of(scorecard(card(2.0)), layer="scenario")
-    assert (part["words"], whole["words"]) == ("2.00 (of 50%)", "2.00")
+    assert (part["words"], whole["words"]) == ("2.00*", "2.00")
+    assert partial(card(2.0)) == "* rests on a part of the weights: chip-0 performance on 50%"
+    assert partial(card()) == ""
 
 
 def test_a_fleet_is_drawn_as_counted_and_in_the_baselines():

@@ -66,16 +66,14 @@ def _summary(chips: Sequence[ChipScore]) -> list[str]:
     """The three scores of each chip."""
     rows = []
     for chip in chips:
-        cells = [
-            score_words(layer) for layer in (chip.performance, chip.scenario, chip.comprehensive)
-        ]
+        cells = [_score(layer) for layer in (chip.performance, chip.scenario, chip.comprehensive)]
         rows.append([chip.id, *cells, bar(chip.comprehensive.score)])
     return aligned(
         ("accelerator", "performance", "scenario", "comprehensive", ""), rows, align="lrrrl"
     )
 
 
-def score_words(layer: Layer) -> str:
+def _score(layer: Layer) -> str:
     """A score, with the share of the weight that it rests on where that is not all."""
     if layer.score is None or layer.covered > 1.0 - 1e-9:
         return ratio_words(layer.score)

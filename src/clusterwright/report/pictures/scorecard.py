@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from clusterwright.report.pictures.layers import tooltip
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
-from clusterwright.report.scorecard_text import ratio_words, score_words
+from clusterwright.report.scorecard_text import ratio_words
 from clusterwright.scorecard.records import (
     ChipScore,
     OperatorResult,
@@ -23,6 +23,10 @@ WIDE: Final = 13
 """Letters of a name of which a phone has no two beside each other."""
 ROOM: Final = 1.35
 """Factor left free beyond the outermost ratio, for its figure."""
+PARTIAL: Final = "*"
+"""Behind a score that rests on a part of the weights."""
+WHOLE: Final = 1.0 - 1e-9
+"""Share of the weights from which on it is all of them. [1]"""
 TIMES: Final = {"labelExpr": "datum.label + '×'", "format": "~g"}
 
 
@@ -71,11 +75,26 @@ def _parts(
     return chip.scenarios if layer == "scenario" else chip.parts
 
 
+def partial(card: Scorecard) -> str:
+    """Say which scores rest on a part of the weights; "" where none does."""
+    parts = [
+        f"{chip.id} {layer} on {_score(chip, layer).covered:.0%}"
+        for chip in card.chips[1:]
+        for layer in LAYERS
+        if _in_part(_score(chip, layer))
+    ]
+    return f"{PARTIAL} rests on a part of the weights: {', '.join(parts)}" if parts else ""
+
+
+def _in_part(found: Score) -> bool:
+    return found.score is not None and found.covered < WHOLE
+
+
 def _layer_row(chip: ChipScore, layer: Layer) -> Row:
-    """A score; where it rests on a part of the weights, its figure says so."""
+    """A score; where it rests on a part of the weights, its figure has a mark."""
     found = _score(chip, layer)
     row = _row(chip.id, layer, found.score, f"rests on {found.covered:.0%} of the weights")
-    return {**row, "words": score_words(found)}
+    return {**row, "words": row["words"] + (PARTIAL if _in_part(found) else "")}
 
 
 def _row(chip: str, layer: str, ratio: float | None, why: str) -> Row:
