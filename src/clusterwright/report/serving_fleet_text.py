@@ -53,14 +53,15 @@ def _totals(plan: FleetPlan) -> list[str]:
     lines = [
         f"  accelerators {plan.accelerators:,}",
         f"  replicas     {up:,}" + (f" (and {spare:,} spare)" if spare else ""),
-        f"  used         {plan.used:.0%} of what it is sized for, on average",
+        f"  used         {plan.used:.0%} (of what it is sized for, on average)",
     ]
     if plan.power is not None:
         watts, joules = plan.power, plan.power * YEAR
-        lines.append(f"  power        {format_quantity(watts, 'W')} of accelerators, at most")
-        lines.append(f"  energy       {format_quantity(joules, 'J')} a year, at that power")
+        lines.append(f"  power        {format_quantity(watts, 'W')} (of accelerators, at most)")
+        lines.append(f"  energy       {format_quantity(joules, 'J')} a year (at that power)")
     if plan.cost is not None:
-        lines.append(f"  cost         ${plan.cost:,.0f} an hour")
+        year = format_quantity(plan.cost * YEAR / 3600.0, "USD")
+        lines.append(f"  cost         ${plan.cost:,.0f} an hour ({year} a year)")
     return lines
 
 

@@ -183,6 +183,7 @@ PAGES = (
                     "rate": "2000/s",
                     "regions": "3",
                     "lose-region": "true",
+                    "price": "$2.10",
                 },
             ),
         ),

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from clusterwright.asking_build import ask_build
 from clusterwright.buildout.plan import BuildPlan
 from clusterwright.cli.answers import Answer
 from clusterwright.engines.power_trace import Trace
+from clusterwright.errors import ClusterwrightError
+from clusterwright.facts import shipped
 from clusterwright.fleet.records import RunOutlook
 from clusterwright.report.pictures import buildout, goodput, money, ramping
 from clusterwright.report.pictures import power as pictures
 from clusterwright.report.shown.picture import Picture, drawn
+from clusterwright.site.machine import Machine
 from clusterwright.site.outlook import SiteOutlook
 from clusterwright.site.trace import PowerReport
 from clusterwright.web.view import Link, View, address, view_of
-from clusterwright.web.views.onward import building
 
 Said = Mapping[str, str]
 
@@ -50,9 +53,24 @@ def site(found: Answer, said: Said) -> View:
         ],
         links=[
             Link(text="What failures leave of a long run on it", href=address("/fleet", machine)),
-            *building(made.question.machine),
+            *_building(made.question.machine),
         ],
     )
+
+
+def _building(machine: Machine) -> Iterator[Link]:
+    """How long a site's machine takes to build, where a build of it can be asked for."""
+    if machine.parts or machine.handheld:
+        return
+    cluster = machine.cluster
+    known = shipped().entries("clusters").get(cluster.id)
+    whole = known is not None and shipped().cluster(cluster.id).count == cluster.count
+    name = cluster.id if whole else f"{cluster.count}x{cluster.accelerator.id}"
+    try:
+        ask_build(name)
+    except ClusterwrightError:
+        return  # what nobody published of such a machine cannot be asked here either
+    yield Link(text="How long it takes to build", href=address("/build", {"cluster": name}))
 
 
 def power(found: Answer, said: Said) -> View:

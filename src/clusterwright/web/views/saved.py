@@ -10,7 +10,6 @@ from typing import cast
 import msgspec
 
 from clusterwright.cli.answers import Answer
-from clusterwright.errors import ClusterwrightError
 from clusterwright.launch.api import SERVERS, TRAINERS, launch_plan
 from clusterwright.launch.records import Launch
 from clusterwright.report.pictures.sensitivity import shares, tornado
@@ -21,7 +20,7 @@ from clusterwright.saved_plans import Plan
 from clusterwright.sweep.study import Study
 from clusterwright.sweep.summing import Moved, Summary
 from clusterwright.training.plan import TrainingPlan
-from clusterwright.web.folder import Listing, SavedPlan, SavedStudy, made_by
+from clusterwright.web.folder import BROKEN, Listing, SavedPlan, SavedStudy, made_by
 from clusterwright.web.view import Link, Table, Text, View, address, reports, view_of
 
 Said = Mapping[str, str]
@@ -123,11 +122,12 @@ def _from_plan(path: str, made: Plan) -> Iterator[Link]:
 
 def tool_for(made: Plan) -> str:
     """A tool that a plan can be launched on: its own if that one can, "" if none can."""
-    training_plan = isinstance(made, TrainingPlan)
-    own = made.question.software.id if isinstance(made, TrainingPlan) else made.question.engine.id
-    tools = sorted(TRAINERS if training_plan else SERVERS, key=lambda tool: not alike(tool, own))
-    for tool in tools:
-        with suppress(ClusterwrightError):
+    if isinstance(made, TrainingPlan):
+        tools, own = TRAINERS, made.question.software.id
+    else:
+        tools, own = SERVERS, made.question.engine.id
+    for tool in sorted(tools, key=lambda tool: not alike(tool, own)):
+        with suppress(*BROKEN):  # a plan that was edited is still shown
             launch_plan(made, to=tool)
             return tool
     return ""

@@ -42,7 +42,7 @@ def plan(found: Answer, said: Said) -> View:
             Link(text="Save this plan", href=address("/plan/serve.save", said)),
             *reports("/plan/serve", said),
             *_deeper(made, said),
-            *_elsewhere(said),
+            *_elsewhere(made, said),
         ],
     )
 
@@ -62,14 +62,14 @@ def _deeper(made: ServingPlan, said: Said) -> Iterator[Link]:
     yield Link(text=text, href=href)
 
 
-def _elsewhere(said: Said) -> Iterator[Link]:
-    """The same promise on other accelerators beside the one that was named."""
-    if not said.get("accelerator"):
+def _elsewhere(made: ServingPlan, said: Said) -> Iterator[Link]:
+    """The same promise on other accelerators beside the plan's."""
+    if said.get("device"):
         return
-    named = shipped().entry("accelerators", said["accelerator"]).id
-    others = [one for one in BESIDE if shipped().entry("accelerators", one).id != named]
-    asked = asked_too("/compare/serve", said, but=("accelerator", "cluster", "device"))
-    machines = " ".join([said["accelerator"], *others[:SIDE_BY_SIDE]])
+    own = made.question.cluster.accelerator.id
+    others = [one for one in BESIDE if shipped().entry("accelerators", one).id != own]
+    asked = asked_too("/compare/serve", said, but=("accelerator", "cluster"))
+    machines = " ".join([said.get("accelerator") or own, *others[:SIDE_BY_SIDE]])
     href = address("/compare/serve", {**asked, "machines": machines})
     yield Link(text="The same on other machines", href=href)
 

@@ -18,6 +18,7 @@ from clusterwright.web.view import Link, View, address, reports, view_of
 from clusterwright.web.views.onward import asked_too, machine_asked
 
 Said = Mapping[str, str]
+DAY = 86_400.0
 
 
 def plan(found: Answer, said: Said) -> View:
@@ -84,13 +85,10 @@ def simulation(found: Answer, said: Said) -> View:
     return view_of(found, pictures=[timeline], links=[link])
 
 
-DAY = 86_400.0
-
-
 def _beyond(made: TrainingPlan, said: Said) -> Iterator[Link]:
     """What a plan leads to: failures over its whole length, and its site."""
     used = made.best.accelerators
-    run = {**machine_asked("/fleet", said, used), "model": said.get("model")}
+    run = {**machine_asked("/fleet", said, used), "rate": said.get("failure-rate")}
     if made.totals is not None:
         run["work"] = f"{made.totals.duration / DAY:.4g}d"
     yield Link(text="What failures leave of a long run", href=address("/fleet", run))
