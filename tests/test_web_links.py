@@ -24,7 +24,12 @@ CHAT = ("plan", "serve", "--accelerator=h100", "--rate=20/s", "--input=1000", "-
         "--ttft=1s", "--tpot=50ms")  # fmt: skip
 FORMS = (*FILES, "json", "columns")
 EXAMPLES = [address(page.path, example.query) for page in PAGES for example in page.examples]
-SAVED = (*web_cases.OTHERS, "/saved/plan?plan=chat.json", "/site?target=small.json")
+SITES = [
+    f"/site?target={name}"
+    for name in ("colossus1-d", "8000xh100,2000xb200", "8000xh100", "metavertu", "small.json")
+]
+"""Machines of several kinds, of none that has a name, of a person, and of a plan."""
+SAVED = (*web_cases.OTHERS, "/saved/plan?plan=chat.json", *SITES)
 HREF = re.compile(r'\bhref="(/[^"]*)"|"href":("/[^"]*")')
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import cast
 
 from clusterwright.asking_build import ask_build
@@ -42,7 +43,6 @@ def run(found: Answer, said: Said) -> View:
 def site(found: Answer, said: Said) -> View:
     """What a building draws, costs and emits."""
     made = cast("SiteOutlook", found.value)
-    machine = {name: said.get(name) for name in ("target", "accelerator", "accelerators")}
     return view_of(
         found,
         pictures=[
@@ -51,11 +51,24 @@ def site(found: Answer, said: Said) -> View:
             *drawn("Carbon of a year", money.carbon(made)),
             *drawn("Year by year", money.years(made)),
         ],
-        links=[
-            Link(text="What failures leave of a long run on it", href=address("/fleet", machine)),
-            *_building(made.question.machine),
-        ],
+        links=[*_failing(made.question.machine, said), *_building(made.question.machine)],
     )
+
+
+def _failing(machine: Machine, said: Said) -> Iterator[Link]:
+    """What failures leave of a long run on a site's machine, where one can run on all of it."""
+    if machine.parts or machine.handheld:
+        return
+    cluster = machine.cluster
+    asked: dict[str, object] = {
+        "accelerator": cluster.accelerator.id,
+        "accelerators": cluster.count,
+    }
+    if cluster.id in shipped().entries("clusters"):
+        asked = {"target": cluster.id, "accelerators": cluster.count}
+    if Path(said.get("target", "")).is_file():
+        asked = {"target": said["target"]}
+    yield Link(text="What failures leave of a long run on it", href=address("/fleet", asked))
 
 
 def _building(machine: Machine) -> Iterator[Link]:
@@ -63,8 +76,8 @@ def _building(machine: Machine) -> Iterator[Link]:
     if machine.parts or machine.handheld:
         return
     cluster = machine.cluster
-    known = shipped().entries("clusters").get(cluster.id)
-    whole = known is not None and shipped().cluster(cluster.id).count == cluster.count
+    known = cluster.id in shipped().entries("clusters")
+    whole = known and shipped().cluster(cluster.id).count == cluster.count
     name = cluster.id if whole else f"{cluster.count}x{cluster.accelerator.id}"
     try:
         ask_build(name)
