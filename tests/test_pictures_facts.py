@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from pictured import check, rows_of
 
@@ -11,10 +12,13 @@ from clusterwright.facts import shipped
 from clusterwright.report.pictures.accuracy import INSIDE, OUTSIDE, accuracy
 from clusterwright.report.pictures.chips import chips
 from clusterwright.report.pictures.claims import claims
-from clusterwright.report.pictures.scorecard import LAYERS, scorecard, scorecard_layer
+from clusterwright.report.pictures.fleets import WAYS, fleet
+from clusterwright.report.pictures.scorecard import LAYERS, partial, scorecard, scorecard_layer
 from clusterwright.report.pictures.theme import MOST_ROWS
 from clusterwright.scorecard.records import (
     ChipScore,
+    Equivalents,
+    FleetPart,
     Layer,
     OperatorResult,
     Part,
@@ -127,6 +131,32 @@ def test_what_is_blank_in_a_scorecard_keeps_its_row_and_its_reason():
     [row] = rows_of(scorecard_layer(card(2.0), "performance"), layer="stream")
     assert (row["words"], row["why"]) == ("-", "nobody published it")
     assert "ratio" not in row
+
+
+def test_a_score_that_rests_on_a_part_of_the_weights_says_so():
+    [part] = rows_of(scorecard(card(2.0)), layer="performance")
+    [whole] = rows_of(scorecard(card(2.0)), layer="scenario")
+    assert (part["words"], whole["words"]) == ("2.00*", "2.00")
+    assert partial(card(2.0)) == "* rests on a part of the weights: chip-0 performance on 50%"
+    assert partial(card()) == ""
+
+
+def test_a_fleet_is_drawn_as_counted_and_in_the_baselines():
+    parts = (
+        FleetPart(count=100.0, accelerator="base", by_peak=1.0, by_work=1.0),
+        FleetPart(count=50.0, accelerator="other", by_peak=2.0, by_work=3.0),
+    )
+    made = Equivalents(
+        name="both", count=150.0, parts=parts, by_peak=200.0, by_work=250.0, by_scenario={}
+    )
+    spec = fleet(made, "base")
+    ends = {way: max(row["to"] for row in rows_of(spec, way=way)) for way in WAYS.values()}
+    assert list(ends.values()) == [150.0, 200.0, 250.0]
+    check(spec)
+    alike = msgspec.structs.replace(made, by_peak=150.0, by_work=150.0)
+    assert fleet(alike, "base") is None
+    unknown = fleet(msgspec.structs.replace(made, by_work=None), "base")
+    assert not rows_of(unknown, way=WAYS["by_work"])
 
 
 def test_a_scorecard_of_the_baseline_alone_is_no_picture():

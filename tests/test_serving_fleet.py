@@ -110,7 +110,7 @@ def test_both_ways_are_compared(capsys):
                "--regions", "2", "--peak", "1.5", "--price", "$2"]  # fmt: skip
     assert main(command) == 0
     text = capsys.readouterr().out
-    for words in ("By the model:", "By the measured rate: 150 accelerators", "times what the"):
+    for words in ("By the model\n", "By the measured rate\n  accelerators 150\n", "times what the"):
         assert words in text
     assert main([*command, "--json"]) == 0
     assert '"way":"model"' in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -139,6 +140,20 @@ def test_no_field_names_a_file_outside_the_folder(value):
             query: Query = ((name, value),)
             with pytest.raises(InputError, match="must lie in the folder"):
                 words_of(form, query)
+
+
+def test_links_of_a_plan_keep_its_machine_its_length_and_its_place():
+    query = {"model": "llama-3.1-8b", "cluster": "meta-24k", "accelerators": "64",
+             "tokens": "1T", "region": "sweden", "failure-rate": "3.8e-3/d"}  # fmt: skip
+    days = ask(words_for(BY_PATH["/plan/train"], query)).value.totals.duration / 86_400.0
+    shown = html.unescape(answer(asked("/plan/train", query)).body.decode())
+    links = {one.path: dict(parse_qsl(one.query))
+             for one in map(urlsplit, re.findall(r'href="(/[^"]*)"', shown))}  # fmt: skip
+    machine = {"target": "meta-24k", "accelerators": "64"}
+    assert links["/site"] == {**machine, "region": "sweden"}
+    run = links["/fleet"]
+    assert float(run.pop("work").removesuffix("d")) == pytest.approx(days, rel=1e-3)
+    assert run == {**machine, "model": "llama-3.1-8b", "rate": "3.8e-3/d"}
 
 
 def test_there_is_no_page_elsewhere():

@@ -89,6 +89,25 @@ def test_a_page_is_quiet_accessible_and_fits_its_width(browser, server, address,
     watched.close()
 
 
+def test_every_group_of_pages_is_in_sight_on_a_phone(browser, server):
+    watched = Watched(browser, server, width=390)
+    links = watched.open("/site").locator(".top nav a, .second a")
+    boxes = [links.nth(place).bounding_box() for place in range(links.count())]
+    assert len(boxes) > 5
+    assert max(box["x"] + box["width"] for box in boxes) <= 390
+    watched.close()
+
+
+def test_on_paper_a_page_has_its_question_and_nothing_to_click(watched):
+    page = watched.open(example_of(PLAN))
+    page.emulate_media(media="print")
+    for part in (".top", ".second", ".asking", ".examples", ".next", ".same", ".end"):
+        expect(page.locator(part).first).to_be_hidden()
+    asked, made_by = page.locator(".printed").all_inner_texts()
+    assert asked.startswith("Asked: clusterwright plan train llama-3.1-405b --cluster meta-24k")
+    assert made_by.endswith(example_of(PLAN))
+
+
 def test_changing_a_field_changes_the_answer_and_the_address(watched):
     page = watched.open(example_of(PLAN))
     title = page.locator("#answer h2")

@@ -370,6 +370,7 @@ def test_what_rests_on_a_file_is_asked_anew(served):
 
 def test_fields_that_name_files_offer_those_of_the_folder(served):
     assert names_in(served, "training files") == ["small.json"]
+    assert names_in(served, "serving files") == ["below/chat.json"]
     assert set(names_in(served, "plan files")) == {"small.json", "below/chat.json"}
     assert names_in(served, "study files") == ["prices.sqlite"]
     page = text("/launch")

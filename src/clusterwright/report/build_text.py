@@ -72,7 +72,25 @@ def _dates(plan: BuildPlan) -> list[str]:
         f"  of all       {failed.low:.0%} to {failed.high:.0%} fail in their burn-in and come when "
         f"they are replaced"
     )
+    if plan.then is not None:
+        lines += _then(plan, plan.then)
     return ["When", *lines]
+
+
+def _then(plan: BuildPlan, then: BuildPlan) -> list[str]:
+    """When the enlargement is accepted, counted as the first build is."""
+    question = plan.question
+    low, middle, high = (
+        _when(question, plan.likely + time)
+        for time in (then.finish.low, then.finish.middle, then.finish.high)
+    )
+    count = question.accelerators + then.question.accelerators
+    words = (
+        f"  then         {middle}: {count:,} accepted, those after the first "
+        f"{question.accelerators:,} begun on {_when(question, plan.likely)} "
+        f"(80 % of draws: {low} to {high})"
+    )
+    return fold(words, 15)
 
 
 def _date_line(question: BuildQuestion, name: str, found: Interval) -> str:

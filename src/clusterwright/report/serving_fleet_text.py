@@ -10,6 +10,7 @@ from clusterwright.report.deployment_text import pools_words
 from clusterwright.report.folding import fold
 from clusterwright.report.serving_text import latency_words, question_lines
 from clusterwright.serving.fleet import FleetPlan, FleetQuestion
+from clusterwright.site.money import YEAR
 from clusterwright.units import format_count, format_quantity
 
 WAYS = {"model": "By the model", "measured": "By the measured rate"}
@@ -20,7 +21,7 @@ def fleet_text(plans: Sequence[FleetPlan]) -> str:
     """One or two ways to the size of the same service."""
     lines = [_asked(plans[0].question)]
     for plan in plans:
-        lines += ["", f"{WAYS[plan.way]}: {plan.accelerators:,} accelerators", *_plan(plan)]
+        lines += ["", WAYS[plan.way], *_totals(plan), "", *_regions(plan), *_largest(plan)]
     ratio = both_ways(plans)
     if ratio is not None:
         lines += ["", f"The model needs {ratio:.2f} times what the measured rate does."]
@@ -46,20 +47,37 @@ def _asked(question: FleetQuestion) -> str:
     return "\n".join(fold(", ".join(words), 0))
 
 
-def _plan(plan: FleetPlan) -> list[str]:
-    lines = _regions(plan)
-    lines.append(f"  used         {plan.used:.0%} of what it is sized for, on average")
+def _totals(plan: FleetPlan) -> list[str]:
+    """What all regions take together."""
+    up, spare = (sum(getattr(one, name) for one in plan.regions) for name in ("replicas", "spare"))
+    lines = [
+        f"  accelerators {plan.accelerators:,}",
+        f"  replicas     {up:,}" + (f" (and {spare:,} spare)" if spare else ""),
+        f"  used         {plan.used:.0%} (of what it is sized for, on average)",
+    ]
     if plan.power is not None:
-        lines.append(f"  power        {format_quantity(plan.power, 'W')} of accelerators, at most")
+        watts, joules = plan.power, plan.power * YEAR
+        lines.append(f"  power        {format_quantity(watts, 'W')} (of accelerators, at most)")
+        lines.append(f"  energy       {format_quantity(joules, 'J')} a year (at that power)")
     if plan.cost is not None:
-        lines.append(f"  cost         ${plan.cost:,.0f} an hour")
-    if plan.largest is not None:
-        best = plan.largest.best
-        lines += ["", "The largest region's replicas", *question_lines(plan.largest.question)]
-        lines.append(f"  {pools_words(best.pools)}")
-        lines.append(f"  first token  {latency_words(best.ttft)}")
-        lines.append(f"  each token   {latency_words(best.tpot)}")
+        year = format_quantity(plan.cost * YEAR / 3600.0, "USD")
+        lines.append(f"  cost         ${plan.cost:,.0f} an hour ({year} a year)")
     return lines
+
+
+def _largest(plan: FleetPlan) -> list[str]:
+    """The replicas by which all are cut."""
+    if plan.largest is None:
+        return []
+    best = plan.largest.best
+    return [
+        "",
+        "The largest region's replicas",
+        *question_lines(plan.largest.question),
+        f"  {pools_words(best.pools)}",
+        f"  first token  {latency_words(best.ttft)}",
+        f"  each token   {latency_words(best.tpot)}",
+    ]
 
 
 def _regions(plan: FleetPlan) -> list[str]:

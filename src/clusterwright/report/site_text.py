@@ -21,12 +21,12 @@ def site_text(outlook: SiteOutlook) -> str:
     """What a site takes."""
     blocks = [
         _title(outlook),
+        [*_whole(outlook), *_hour(outlook)],
         _power(outlook),
         _year(outlook),
         [*_network(outlook.question.network), *_racks(outlook)],
         _money(outlook),
         _years(outlook.years),
-        _hour(outlook),
         _moved("What moves the cost of an hour", outlook.swings, outlook.influences, outlook),
         _moved("What moves the carbon", outlook.carbon_swings, (), outlook),
     ]
@@ -42,12 +42,6 @@ def _title(outlook: SiteOutlook) -> list[str]:
             f"{_counted(machine.nodes, 'node')}, {_where(question.region)}"
         )
     ]
-    if question.cap is not None:
-        speed = question.inputs["speed"].value
-        shown = format_quantity(question.cap, "W")
-        lines.append(
-            f"  power cap    {shown} an accelerator, which leaves {speed:.1%} of the speed"
-        )
     if question.assumed:
         lines += fold(f"  assumed      {'; '.join(question.assumed)}", 15)
     return lines
@@ -60,6 +54,45 @@ def _counted(number: int, what: str) -> str:
 def _where(region: str) -> str:
     """A place after its preposition."""
     return "anywhere in the world" if region == "World" else f"in {region}"
+
+
+def _whole(outlook: SiteOutlook) -> list[str]:
+    """What a person decides on: power, money, carbon, each with its interval."""
+    found, question = outlook.likely, outlook.question
+    lines = []
+    if question.cap is not None:
+        speed = question.inputs["speed"].value
+        cap = format_quantity(question.cap, "W")
+        lines.append(f"  power cap    {cap} an accelerator, which leaves {speed:.1%} of the speed")
+    lines += [
+        _line(outlook, "nameplate", "W", "nameplate", "all at full load"),
+        _line(outlook, "expected", "W", "expected", "on average over a year"),
+        f"  PUE          {_overhead(outlook)}",
+    ]
+    if "cost" in found:
+        lines += [
+            _line(outlook, "capex", "USD", "capital", "to buy and to build it"),
+            _line(outlook, "cost", "USD", "money a year", "capital written off and all that runs"),
+        ]
+    elif found["bill"]:
+        lines.append(_line(outlook, "bill", "USD", "power bill", "of a year's energy"))
+    if found["carbon"]:
+        lines.append(_line(outlook, "carbon", "kg", "carbon", "of a year's energy, by location"))
+    return lines
+
+
+def _line(outlook: SiteOutlook, name: str, dimension: str, label: str, meaning: str) -> str:
+    """A labelled figure with its interval."""
+    likely = format_quantity(outlook.likely[name], dimension)
+    return f"  {label:<12} {likely} (80 %: {_spread(outlook, name, dimension)}; {meaning})"
+
+
+def _overhead(outlook: SiteOutlook) -> str:
+    """The PUE, its interval where it has one, and the way of cooling."""
+    one, cooling = outlook.results["pue"], outlook.question.cooling
+    spread = f"80 %: {one.low:.2f} to {one.high:.2f}" if one.low < one.high else ""
+    beside = "; ".join(filter(None, (spread, cooling.name.lower() if cooling else "")))
+    return f"{outlook.likely['pue']:.2f}" + (f" ({beside})" if beside else "")
 
 
 def _spread(outlook: SiteOutlook, name: str, dimension: str) -> str:
@@ -86,13 +119,7 @@ def _power(outlook: SiteOutlook) -> list[str]:
         ]
         for name, meaning in meanings.items()
     ]
-    lines = aligned(("  power of the site", "likely", "80 %", "each", ""), rows, align="lrrrl")
-    pue = outlook.results["pue"]
-    network = format_quantity(outlook.likely["network_watts"], "W")
-    words = f"  PUE {outlook.likely['pue']:.2f} ({pue.low:.2f} to {pue.high:.2f})"
-    if outlook.question.cooling is not None:
-        words += f", {outlook.question.cooling.name.lower()}"
-    return [*lines, f"{words}; network {network}"]
+    return aligned(("  power of the site", "likely", "80 %", "each", ""), rows, align="lrrrl")
 
 
 def _year(outlook: SiteOutlook) -> list[str]:
@@ -168,7 +195,6 @@ def _money(outlook: SiteOutlook) -> list[str]:
         if found[f"{part}_cost"] > 0.0
     ]
     rows.append(["  all", _dollars(found["capex"]), _dollars(found["cost"]), "100%"])
-    rows.append(["  80 %", _spread(outlook, "capex", "USD"), _spread(outlook, "cost", "USD"), ""])
     header = ("  money", "bought for", "a year", "share")
     return aligned(header, rows, align="lrrr")
 

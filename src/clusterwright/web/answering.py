@@ -116,7 +116,7 @@ def _shown(task: Task, page: Page, words: Sequence[str], found: Answer | None) -
 def _lasts(task: Task) -> bool:
     """Whether an answer rests on no file, which may be another by the next time."""
     page = BY_PATH.get(task.path)
-    if page is None or page.group == SAVED or page.files:
+    if page is None or page.group == SAVED or (page.files and task.form == "page"):
         return False
     return not _files_named(task.query)
 

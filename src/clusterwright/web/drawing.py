@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from clusterwright import __version__
 from clusterwright.cli.answers import as_json
 from clusterwright.web.names import names_of
 from clusterwright.web.page import Page
@@ -34,7 +35,12 @@ def environment() -> Environment:
     )
     made.filters["data"] = data
     made.globals.update(
-        address=address, names_of=names_of, files_of=files_of, pages=PAGES, groups=GROUPS
+        address=address,
+        names_of=names_of,
+        files_of=files_of,
+        pages=PAGES,
+        groups=GROUPS,
+        version=__version__,
     )
     return made
 

@@ -117,15 +117,11 @@ def listed(folder: Path) -> Listing:
 
 
 def names_in(folder: Path, kind: str) -> list[str]:
-    """Paths of the newest files of a kind: ``training``, ``study``, or any plan."""
+    """Paths of the newest files of a kind: ``training``, ``serving``, ``study``, or any plan."""
     listing = listed(folder)
     if kind.startswith("study"):
         return [one.path for one in listing.studies]
-    return [
-        one.path
-        for one in listing.plans
-        if one.kind == "training" or not kind.startswith("training")
-    ]
+    return [one.path for one in listing.plans if kind.startswith((one.kind, "plan"))]
 
 
 def made_by(version: str, catalogue: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusterwright.web.page import Example, Page
-from clusterwright.web.pages_saved import ACCURACY, LOAD_CURVE, POWER, SAVED
+from clusterwright.web.pages_saved import ACCURACY, LOAD_CURVE, POWER, SAVED, SERVING
 
 META = {"model": "llama-3.1-405b", "cluster": "meta-24k"}
 META_RUN = {**META, "accelerators": "16384", "tokens": "15.6T"}
@@ -106,6 +106,7 @@ PAGES = (
         about="Latencies, rates and the parts of a step of one given deployment.",
         view="serving:estimate",
         open=("model", "accelerator", "rate", "input", "output", "ttft", "tpot", "tp", "replicas"),
+        files={"plan": SERVING},
         examples=(
             Example(
                 title="Llama 3.1 70B, tp 8",
@@ -182,6 +183,7 @@ PAGES = (
                     "rate": "2000/s",
                     "regions": "3",
                     "lose-region": "true",
+                    "price": "$2.10",
                 },
             ),
         ),
@@ -224,7 +226,7 @@ PAGES = (
         title="A build-out",
         about="How long a cluster takes to build: the longest path, accelerators month by month.",
         view="places:build",
-        open=("cluster", "path", "bridge", "start", "then"),
+        open=("cluster", "path", "bridge", "from", "start", "shifts", "then"),
         examples=(
             Example(
                 title="Colossus, 122 days and twice as many",
@@ -232,6 +234,8 @@ PAGES = (
                     "cluster": "colossus1-b",
                     "path": "retrofit",
                     "bridge": "turbines,batteries",
+                    "from": "construction",
+                    "shifts": "3",
                     "then": "200000",
                 },
             ),
@@ -250,7 +254,9 @@ PAGES = (
                 title="Five accelerators of four vendors",
                 query={"names": "h100 b200 mi355x ascend-910b2 tpu-v5p"},
             ),
-            Example(title="Meta's fleet of 2024 in H100s", query={"names": "350000xh100"}),
+            Example(
+                title="Colossus 1 of 2025, three kinds, in H100s", query={"names": "colossus1-d"}
+            ),
         ),
     ),
     Page(

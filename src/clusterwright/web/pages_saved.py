@@ -6,7 +6,8 @@ from clusterwright.web.forms import Field
 from clusterwright.web.page import Example, Page
 
 GROUP = "Saved"
-PLANS, TRAINING, STUDIES = "plan files", "training files", "study files"
+PLANS, STUDIES = "plan files", "study files"
+TRAINING, SERVING = "training files", "serving files"
 """Kinds of files that a field may name."""
 ONE_PLAN = Field(name="plan", option="", help="A plan of this folder.", required=True, names=PLANS)
 ONE_STUDY = Field(

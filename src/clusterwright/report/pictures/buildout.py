@@ -33,7 +33,8 @@ def tasks(plan: BuildPlan) -> Spec | None:
     drawn = [task for task in plan.tasks if not task.done and task.end > task.begin][:MOST_TASKS]
     if not drawn:
         return None
-    clock = Clock(plan.question, max(plan.finish.high, plan.likely))
+    ends = [end for task in drawn for end in (task.end, task.ends.high)]
+    clock = Clock(plan.question, max(plan.finish.high, plan.likely, *ends))
     values = [_task(task, clock) for task in drawn]
     path = [row for row in values if row["path"]]
     others = [row for row in values if not row["path"]]

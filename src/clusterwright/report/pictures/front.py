@@ -105,8 +105,8 @@ def _points(plan: TrainingPlan, against: Against, asked: Asked | None) -> list[R
         rows.setdefault(
             point.strategy, row(kind, point.strategy, point.step_time, point.memory_bytes)
         )
-    # The best is drawn last, on top of what lies near it.
-    return list(rows.values())[::-1]
+    # The fastest are drawn last and the best after all, on top of what lies near it.
+    return sorted(rows.values(), key=lambda found: (found["kind"] == BEST, -found["time"]))
 
 
 def _stairs(rows: Sequence[Row]) -> Row:
@@ -227,7 +227,7 @@ def serving_front(plan: ServingPlan, *, asked: Asked | None = None) -> Spec | No
     if not plan.front:
         return None
     points = sorted(plan.front, key=lambda point: point.user_rate)
-    rows = [_serving_row(point, asked) for point in points]
+    rows = [_serving_row(point, plan.question.workload.output, asked) for point in points]
     cuts = list(dict.fromkeys(row["cut"] for row in rows))
     promise = plan.question.workload.tpot
     layers = [_replicas(rows, cuts)]
@@ -237,9 +237,11 @@ def serving_front(plan: ServingPlan, *, asked: Asked | None = None) -> Spec | No
     return picture(rows, height=300, description=_serving_sentence(points), layer=layers)
 
 
-def _serving_row(point: ServingPoint, asked: Asked | None) -> Row:
+def _serving_row(point: ServingPoint, output: float, asked: Asked | None) -> Row:
+    """A point, and the page that plays one replica at the point's own load."""
     one = point.deployment
-    linked = {} if asked is None else {"href": serving_link(one, 1, asked)}
+    rate = point.accelerator_rate * one.accelerators / output
+    linked = {} if asked is None else {"href": serving_link(one, 1, asked, rate=rate)}
     return {
         "x": point.user_rate,
         "y": point.accelerator_rate,

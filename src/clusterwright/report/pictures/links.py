@@ -8,6 +8,7 @@ file or a catalogue of one's own stays what it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Final
 from urllib.parse import urlencode
 
@@ -87,14 +88,28 @@ def strategy_options(strategy: Strategy) -> dict[str, str]:
     return words
 
 
-def serving_link(deployment: Deployment, replicas: int, asked: Asked) -> str:
-    """Return the page that estimates so many replicas of a deployment, under the load asked for."""
+def serving_link(
+    deployment: Deployment, replicas: int, asked: Asked, *, rate: float | None = None
+) -> str:
+    """Return the page that estimates so many replicas of a deployment.
+
+    Parameters
+    ----------
+    deployment, replicas
+        What to estimate.
+    asked
+        The query of the page.
+    rate
+        Requests a second of all replicas [1/s]; None: the load that the page was asked about.
+    """
     axes = ("tp", "pp", "dp", "ep", "cp")
     cut = {axis: str(size) for axis in axes if (size := getattr(deployment, axis)) > 1}
     formats = {"weights": deployment.weights, "cache": deployment.cache}
-    return _joined(
-        SERVE, {**_kept(asked, SERVING_OPTIONS), **formats, **cut, "replicas": str(replicas)}
-    )
+    kept = _kept(asked, SERVING_OPTIONS)
+    if rate is not None:
+        kept.pop("users", None)
+        kept["rate"] = f"{Decimal(f'{rate:.4g}'):f}/s"
+    return _joined(SERVE, {**kept, **formats, **cut, "replicas": str(replicas)})
 
 
 def _question_words(question: TrainingQuestion) -> dict[str, str | Sequence[str]]:

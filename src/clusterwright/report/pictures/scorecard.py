@@ -23,6 +23,10 @@ WIDE: Final = 13
 """Letters of a name of which a phone has no two beside each other."""
 ROOM: Final = 1.35
 """Factor left free beyond the outermost ratio, for its figure."""
+PARTIAL: Final = "*"
+"""Behind a score that rests on a part of the weights."""
+WHOLE: Final = 1.0 - 1e-9
+"""Share of the weights from which on it is all of them. [1]"""
 TIMES: Final = {"labelExpr": "datum.label + '×'", "format": "~g"}
 
 
@@ -34,13 +38,7 @@ def scorecard(card: Scorecard) -> Spec | None:
     card
         A scorecard; its first accelerator is the baseline.
     """
-    rows = [
-        _row(
-            chip.id, layer, _score(chip, layer).score, f"rests on {_score(chip, layer).covered:.0%}"
-        )
-        for chip in card.chips[1:]
-        for layer in LAYERS
-    ]
+    rows = [_layer_row(chip, layer) for chip in card.chips[1:] for layer in LAYERS]
     return _drawn(rows, card, "chip", "layer", LAYERS, what="score")
 
 
@@ -75,6 +73,28 @@ def _parts(
     if layer == "performance":
         return chip.operators
     return chip.scenarios if layer == "scenario" else chip.parts
+
+
+def partial(card: Scorecard) -> str:
+    """Say which scores rest on a part of the weights; "" where none does."""
+    parts = [
+        f"{chip.id} {layer} on {_score(chip, layer).covered:.0%}"
+        for chip in card.chips[1:]
+        for layer in LAYERS
+        if _in_part(_score(chip, layer))
+    ]
+    return f"{PARTIAL} rests on a part of the weights: {', '.join(parts)}" if parts else ""
+
+
+def _in_part(found: Score) -> bool:
+    return found.score is not None and found.covered < WHOLE
+
+
+def _layer_row(chip: ChipScore, layer: Layer) -> Row:
+    """A score; where it rests on a part of the weights, its figure has a mark."""
+    found = _score(chip, layer)
+    row = _row(chip.id, layer, found.score, f"rests on {found.covered:.0%} of the weights")
+    return {**row, "words": row["words"] + (PARTIAL if _in_part(found) else "")}
 
 
 def _row(chip: str, layer: str, ratio: float | None, why: str) -> Row:

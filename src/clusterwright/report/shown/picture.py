@@ -30,9 +30,9 @@ class Picture(Record, frozen=True, kw_only=True):
 
     @property
     def links(self) -> list[tuple[str, str]]:
-        """Where its points lead, in words, for those who do not point."""
+        """Where its points lead, in words, for those who do not point; the last drawn first."""
         rows = self.spec["data"].get("values", ()) if self.spec and "data" in self.spec else ()
-        return [(_named(row), row["href"]) for row in rows if "href" in row]
+        return [(_named(row), row["href"]) for row in rows[::-1] if "href" in row]
 
 
 def drawn(title: str, spec: dict[str, Any] | None, note: str = "") -> Iterator[Picture]:

@@ -28,7 +28,7 @@ def published(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views
         title=f"{total.ok:,} published runs, predicted from their configuration alone",
         about=(
             f"as of {made.date}: version {made.version}, catalogue {made.catalogue[:12]}",
-            "how it is measured, and what is not explained: the documentation's page on accuracy",
+            "how it is measured, what is not explained: docs/explanation/accuracy.md of the source",
         ),
         figures=_figures(total, [bool(one.inside) for one in chosen if one.inside is not None]),
         words="",

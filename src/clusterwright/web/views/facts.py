@@ -10,7 +10,8 @@ from clusterwright.cli.answers import Answer
 from clusterwright.facts import shipped
 from clusterwright.report.pictures.chips import chips
 from clusterwright.report.pictures.claims import claims
-from clusterwright.report.pictures.scorecard import scorecard
+from clusterwright.report.pictures.fleets import fleet
+from clusterwright.report.pictures.scorecard import partial, scorecard
 from clusterwright.report.shown.picture import Picture, drawn
 from clusterwright.scorecard.records import Scorecard
 from clusterwright.web.view import Link, Table, View, address, view_of
@@ -48,7 +49,10 @@ def _chips() -> Iterator[Picture]:
 def scores(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
     """Accelerators in three layers."""
     card = cast("Scorecard", found.value)
-    return view_of(found, pictures=drawn("Scores, the baseline at 1", scorecard(card)))
+    pictures = list(drawn("Scores, the baseline at 1", scorecard(card), partial(card)))
+    for one in card.fleets:
+        pictures += drawn(f"{one.name}, counted in {card.baseline}", fleet(one, card.baseline))
+    return view_of(found, pictures=pictures)
 
 
 def checks(found: Answer, said: Said) -> View:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import cast
 
+from clusterwright.asking_build import ask_build
 from clusterwright.buildout.plan import BuildPlan
 from clusterwright.cli.answers import Answer
 from clusterwright.engines.power_trace import Trace
+from clusterwright.errors import ClusterwrightError
+from clusterwright.facts import shipped
 from clusterwright.fleet.records import RunOutlook
 from clusterwright.report.pictures import buildout, goodput, money, ramping
 from clusterwright.report.pictures import power as pictures
-from clusterwright.report.shown.picture import drawn
+from clusterwright.report.shown.picture import Picture, drawn
+from clusterwright.site.machine import Machine
 from clusterwright.site.outlook import SiteOutlook
 from clusterwright.site.trace import PowerReport
 from clusterwright.web.view import Link, View, address, view_of
@@ -38,7 +43,6 @@ def run(found: Answer, said: Said) -> View:
 def site(found: Answer, said: Said) -> View:
     """What a building draws, costs and emits."""
     made = cast("SiteOutlook", found.value)
-    machine = {name: said.get(name) for name in ("target", "accelerator", "accelerators")}
     return view_of(
         found,
         pictures=[
@@ -47,11 +51,39 @@ def site(found: Answer, said: Said) -> View:
             *drawn("Carbon of a year", money.carbon(made)),
             *drawn("Year by year", money.years(made)),
         ],
-        links=[
-            Link(text="What failures leave of a long run on it", href=address("/fleet", machine)),
-            Link(text="How long it takes to build", href=address("/build", _built(said))),
-        ],
+        links=[*_failing(made.question.machine, said), *_building(made.question.machine)],
     )
+
+
+def _failing(machine: Machine, said: Said) -> Iterator[Link]:
+    """What failures leave of a long run on a site's machine, where one can run on all of it."""
+    if machine.parts or machine.handheld:
+        return
+    cluster = machine.cluster
+    asked: dict[str, object] = {
+        "accelerator": cluster.accelerator.id,
+        "accelerators": cluster.count,
+    }
+    if cluster.id in shipped().entries("clusters"):
+        asked = {"target": cluster.id, "accelerators": cluster.count}
+    if Path(said.get("target", "")).is_file():
+        asked = {"target": said["target"]}
+    yield Link(text="What failures leave of a long run on it", href=address("/fleet", asked))
+
+
+def _building(machine: Machine) -> Iterator[Link]:
+    """How long a site's machine takes to build, where a build of it can be asked for."""
+    if machine.parts or machine.handheld:
+        return
+    cluster = machine.cluster
+    known = cluster.id in shipped().entries("clusters")
+    whole = known and shipped().cluster(cluster.id).count == cluster.count
+    name = cluster.id if whole else f"{cluster.count}x{cluster.accelerator.id}"
+    try:
+        ask_build(name)
+    except ClusterwrightError:
+        return  # what nobody published of such a machine cannot be asked here either
+    yield Link(text="How long it takes to build", href=address("/build", {"cluster": name}))
 
 
 def power(found: Answer, said: Said) -> View:
@@ -82,12 +114,14 @@ def build(found: Answer, said: Said) -> View:
             *drawn("Accelerators that are up", ramping.online(made)),
             *drawn("Power that is there", ramping.power(made)),
             *drawn("A run that grows with it", ramping.growing(made)),
+            *(_enlarged(made.then) if made.then is not None else ()),
         ],
         links=[link],
     )
 
 
-def _built(said: Said) -> dict[str, str | None]:
-    """The cluster as ``build`` is asked for it: by name, or a number of a kind."""
-    count, kind = said.get("accelerators"), said.get("accelerator")
-    return {"cluster": f"{count}x{kind}" if kind else said.get("target")}
+def _enlarged(made: BuildPlan) -> Iterator[Picture]:
+    """The build that follows, counted from its own start."""
+    more = f"The enlargement by {made.question.accelerators:,}"
+    yield from drawn(f"{more}: tasks, from its own start", buildout.tasks(made))
+    yield from drawn(f"{more}: accelerators that are up", ramping.online(made))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import cast
 
 import msgspec
 
 from clusterwright.cli.answers import Answer
+from clusterwright.launch.api import SERVERS, TRAINERS, launch_plan
 from clusterwright.launch.records import Launch
 from clusterwright.report.pictures.sensitivity import shares, tornado
 from clusterwright.report.shown import serving, training
@@ -18,7 +20,7 @@ from clusterwright.saved_plans import Plan
 from clusterwright.sweep.study import Study
 from clusterwright.sweep.summing import Moved, Summary
 from clusterwright.training.plan import TrainingPlan
-from clusterwright.web.folder import Listing, SavedPlan, SavedStudy, made_by
+from clusterwright.web.folder import BROKEN, Listing, SavedPlan, SavedStudy, made_by
 from clusterwright.web.view import Link, Table, Text, View, address, reports, view_of
 
 Said = Mapping[str, str]
@@ -85,13 +87,12 @@ def _studies(studies: tuple[SavedStudy, ...]) -> Table:
 def plan(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
     """A plan as it was saved, and where it leads."""
     made, path = cast("Plan", found.value), str(found.seen["path"])
-    training_plan = made if isinstance(made, TrainingPlan) else None
     pictures: Iterator[Picture] = (
         training.of_plan(made, None)
         if isinstance(made, TrainingPlan)
         else serving.of_plan(made, None)
     )
-    view = view_of(found, pictures=pictures, links=_from_plan(path, training_plan))
+    view = view_of(found, pictures=pictures, links=_from_plan(path, made))
     return _with(view, about=_origin(made, path), command=f"clusterwright replay {_quoted(path)}")
 
 
@@ -103,16 +104,46 @@ def _origin(made: Plan, path: str) -> str:
     return f"saved in {path} by {by} ({facts}): replay tells what would differ today"
 
 
-def _from_plan(path: str, made: TrainingPlan | None) -> Iterator[Link]:
+def _from_plan(path: str, made: Plan) -> Iterator[Link]:
     """What can be asked of a plan's file."""
-    yield Link(text="Launch it", href=address("/launch", {"plan": path}))
+    tool = tool_for(made)
+    if tool:
+        yield Link(text=f"Launch it on {tool}", href=address("/launch", {"plan": path, "to": tool}))
     yield from reports("/saved/plan", {"plan": path})
-    if made is None:
+    if not isinstance(made, TrainingPlan):
+        played = address("/estimate/serve", {"plan": path})
+        yield Link(text="This deployment in depth", href=played)
         return
     yield Link(text="Its power over time", href=address("/simulate/power", {"plan": path}))
     run = {"target": path, "days": "" if made.question.workload.tokens else "30d"}
     yield Link(text="What failures leave of the run", href=address("/fleet", run))
     yield Link(text="Its site: power, money, carbon", href=address("/site", {"target": path}))
+
+
+def tool_for(made: Plan) -> str:
+    """A tool that a plan can be launched on: its own if that one can, "" if none can."""
+    if isinstance(made, TrainingPlan):
+        tools, own = TRAINERS, made.question.software.id
+    else:
+        tools, own = SERVERS, made.question.engine.id
+    for tool in sorted(tools, key=lambda tool: not alike(tool, own)):
+        with suppress(*BROKEN):  # a plan that was edited is still shown
+            launch_plan(made, to=tool)
+            return tool
+    return ""
+
+
+def alike(tool: str, software: str) -> bool:
+    """Whether a tool of ``launch`` is what the catalogue calls so.
+
+    >>> alike("megatron", "megatron-core"), alike("tensorrt-llm", "trtllm-pytorch-2025")
+    (True, True)
+    """
+    return software.startswith(OTHERWISE.get(tool, tool))
+
+
+OTHERWISE = {"tensorrt-llm": "trtllm", "megatron": "megatron-core", "llama.cpp": "llama-cpp"}
+"""Tools whose software the catalogue calls otherwise."""
 
 
 def study(found: Answer, said: Said) -> View:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from clusterwright.cli.answers import Answer
+from clusterwright.facts import shipped
 from clusterwright.report.deployment_text import pools_words
 from clusterwright.report.pictures import candidates, regions
 from clusterwright.report.pictures.links import serving_link
@@ -20,8 +21,15 @@ from clusterwright.serving.load_curve import LoadCurve
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.units import format_time
 from clusterwright.web.view import Link, Table, View, address, reports, view_of
+from clusterwright.web.views.onward import asked_too
 
 Said = Mapping[str, str]
+BESIDE = ("h100", "h200", "b200", "mi300x")
+"""Accelerators that another is put beside."""
+SIDE_BY_SIDE = 2
+"""Of them."""
+MOST_PLAYED = 1_000
+"""Replicas that a link has played one by one; of more, a part tells as much."""
 
 
 def plan(found: Answer, said: Said) -> View:
@@ -33,30 +41,56 @@ def plan(found: Answer, said: Said) -> View:
         links=[
             Link(text="Save this plan", href=address("/plan/serve.save", said)),
             *reports("/plan/serve", said),
-            *(
-                Link(
-                    text=f"This deployment in depth{_role(pool.role)}",
-                    href=serving_link(pool.deployment, pool.count, said),
-                )
-                for pool in made.best.pools[:1]
-            ),
-            Link(text="The same on other machines", href=address("/compare/serve", _of_load(said))),
+            *_deeper(made, said),
+            *_elsewhere(made, said),
         ],
     )
+
+
+def _deeper(made: ServingPlan, said: Said) -> Iterator[Link]:
+    """The plan's best in depth; replicas of two kinds can only be played from a saved plan."""
+    if len(made.best.pools) > 1:
+        return
+    pool = made.best.pools[0]
+    if pool.count <= MOST_PLAYED:
+        href = serving_link(pool.deployment, pool.count, said)
+        yield Link(text="This deployment in depth", href=href)
+        return
+    rate = made.question.workload.rate * MOST_PLAYED / pool.count
+    href = serving_link(pool.deployment, MOST_PLAYED, said, rate=rate)
+    text = f"{MOST_PLAYED:,} of its {pool.count:,} replicas in depth, with their part of the load"
+    yield Link(text=text, href=href)
+
+
+def _elsewhere(made: ServingPlan, said: Said) -> Iterator[Link]:
+    """The same promise on other accelerators beside the plan's."""
+    if said.get("device"):
+        return
+    own = made.question.cluster.accelerator.id
+    others = [one for one in BESIDE if shipped().entry("accelerators", one).id != own]
+    asked = asked_too("/compare/serve", said, but=("accelerator", "cluster"))
+    machines = " ".join([said.get("accelerator") or own, *others[:SIDE_BY_SIDE]])
+    href = address("/compare/serve", {**asked, "machines": machines})
+    yield Link(text="The same on other machines", href=href)
 
 
 def estimate(found: Answer, said: Said) -> View:
     """One given deployment in depth."""
     made = cast("ServingEstimate", found.value)
     question = cast("ServingQuestion", found.seen["question"])
-    link = Link(text="The best deployment instead", href=address("/plan/serve", _of_load(said)))
-    view = view_of(found, pictures=shown.of_estimate(question, made), links=[link])
+    links = []
+    if said.get("rate") and not said.get("plan"):  # what a plan is asked for
+        href = address("/plan/serve", asked_too("/plan/serve", said))
+        links.append(Link(text="The best deployment instead", href=href))
+    elif said.get("plan"):
+        links.append(Link(text="The plan", href=address("/saved/plan", {"plan": said["plan"]})))
+    view = view_of(found, pictures=shown.of_estimate(question, made), links=links)
     return msgspec.structs.replace(view, later=tuple(_curve(question, said)))
 
 
 def _curve(question: ServingQuestion, said: Said) -> Iterator[Link]:
     """Where the same deployment is played at other loads, if it has a load to vary."""
-    if question.workload.users or question.device is not None or said.get("requests"):
+    if question.workload.users or question.device is not None or said.get("plan"):
         return
     href = address("/estimate/serve/curve", said)
     yield Link(text="The same deployment from idle to saturation", href=href)
@@ -122,17 +156,3 @@ def fleet(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are
         pictures += drawn("Replicas by region", regions.replicas(made))
         pictures += drawn("What each region serves", regions.rates(made))
     return view_of(found, pictures=pictures)
-
-
-def _role(role: str) -> str:
-    return "" if role == "both" else f", its part for {role}"
-
-
-LOAD = (
-    *("model", "rate", "users", "input", "output", "ttft", "tpot", "percentile", "spread"),
-    *("prefix", "accelerator"),
-)
-
-
-def _of_load(said: Said) -> dict[str, str]:
-    return {name: said[name] for name in LOAD if name in said}

@@ -15,8 +15,10 @@ from clusterwright.simulation.step import Played
 from clusterwright.training.estimate import TrainingEstimate
 from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 from clusterwright.web.view import Link, View, address, reports, view_of
+from clusterwright.web.views.onward import asked_too, machine_asked
 
 Said = Mapping[str, str]
+DAY = 86_400.0
 
 
 def plan(found: Answer, said: Said) -> View:
@@ -32,7 +34,7 @@ def plan(found: Answer, said: Said) -> View:
                 text="This strategy in depth",
                 href=training_link(made.question, made.best.strategy, said),
             ),
-            *_beyond(said),
+            *_beyond(made, said),
         ],
     )
 
@@ -62,7 +64,10 @@ def estimate(found: Answer, said: Said) -> View:
         pictures=shown.of_estimate(question, made),
         links=[
             Link(text="Played out, operation by operation", href=address("/simulate/train", said)),
-            Link(text="The best strategy instead", href=address("/plan/train", _of_job(said))),
+            Link(
+                text="The best strategy instead",
+                href=address("/plan/train", asked_too("/plan/train", said)),
+            ),
         ],
     )
 
@@ -75,26 +80,17 @@ def simulation(found: Answer, said: Said) -> View:
         columns=address("/simulate/train.columns", said),
         note=timeline_words(played),
     )
-    link = Link(text="The estimate of this step", href=address("/estimate/train", said))
+    href = address("/estimate/train", asked_too("/estimate/train", said))
+    link = Link(text="The estimate of this step", href=href)
     return view_of(found, pictures=[timeline], links=[link])
 
 
-JOB = (
-    *("model", "cluster", "accelerator", "accelerators", "software", "tokens", "seq-len"),
-    *("batch-tokens", "batch-sequences", "precision", "optimizer", "optimizer-state", "method"),
-    "lora-rank",
-)
-
-
-def _of_job(said: Said) -> dict[str, str]:
-    """What was said of the job and its machine, and not of how it is cut."""
-    return {name: said[name] for name in JOB if name in said}
-
-
-def _beyond(said: Said) -> Iterator[Link]:
-    """What a plan leads to: failures, the site, other machines."""
-    machine = {"target": said.get("cluster"), "accelerators": said.get("accelerators")}
-    machine["accelerator"] = said.get("accelerator")
-    run = {**machine, "model": said.get("model")}
+def _beyond(made: TrainingPlan, said: Said) -> Iterator[Link]:
+    """What a plan leads to: failures over its whole length, and its site."""
+    used = made.best.accelerators
+    run = {**machine_asked("/fleet", said, used), "rate": said.get("failure-rate")}
+    if made.totals is not None:
+        run["work"] = f"{made.totals.duration / DAY:.4g}d"
     yield Link(text="What failures leave of a long run", href=address("/fleet", run))
-    yield Link(text="Its site: power, money, carbon", href=address("/site", machine))
+    site = machine_asked("/site", said, used)
+    yield Link(text="Its site: power, money, carbon", href=address("/site", site))
