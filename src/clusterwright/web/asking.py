@@ -159,11 +159,15 @@ def command_of(words: Iterable[str]) -> str:
 
     >>> command_of(["plan", "train", "--accelerators=64", "--", "llama-3.1-8b"])
     'clusterwright plan train llama-3.1-8b --accelerators 64'
+    >>> command_of(["plan", "fleet", "--price=$2.10", "--", "llama-3.1-8b"])
+    "clusterwright plan fleet llama-3.1-8b --price '$2.10'"
     """
-    left, _, right = " ".join(shlex.quote(word) for word in words).partition(" -- ")
-    command, *options = left.split(" --")
-    plain = [option.replace("=", " ", 1) for option in options]
-    return " --".join([f"clusterwright {command} {right}".rstrip(), *plain])
+    listed = list(words)
+    end = listed.index("--") if "--" in listed else len(listed)
+    first = next((at for at, word in enumerate(listed[:end]) if word.startswith("--")), end)
+    options = [part for word in listed[first:end] for part in word.split("=", 1)]
+    typed = ["clusterwright", *listed[:first], *listed[end + 1 :], *options]
+    return " ".join(shlex.quote(word) for word in typed)
 
 
 def field_of(form: Form, error: Exception) -> str:
