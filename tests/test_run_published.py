@@ -48,7 +48,7 @@ def test_runs_of_more_than_1024_on_rsc_1():
 
 
 def byterobust(days: str):
-    # Warm standby (no exchange) and checkpoints in memory, 10 to 40 ms each, are what the paper has.
+    # Warm standby (no exchange) and checkpoints in memory of 10 to 40 ms are what the paper has.
     own = {"tier": "memory", "exchange": "0s", "pause": "25ms"}
     run = a_run(9600, "h800", parameters="200B", days=days, **own)
     return look_ahead(without(run, "byterobust-fleet"), depth=False)
