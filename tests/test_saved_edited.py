@@ -201,3 +201,15 @@ def test_saved_plans_are_json_that_others_read(tmp_path):
     save_plan(accounted(), tmp_path / "plan.json")
     found = json.loads((tmp_path / "plan.json").read_text())
     assert found["site"]["assumed"]
+
+
+def test_a_waterfall_of_other_terms_is_no_plan(tmp_path):
+    path = edited("training", tmp_path, ("best/waterfall/0/name", "x"))
+    with pytest.raises(InputError, match="has not the terms that every waterfall has"):
+        load_any_plan(path)
+
+
+def test_a_machine_beyond_any_is_refused_before_it_is_drawn(tmp_path):
+    path = edited("training", tmp_path, ("question/cluster/levels/1/size", 10**15))
+    with pytest.raises(InputError, match="has more than 100,000,000 accelerators"):
+        load_any_plan(path)

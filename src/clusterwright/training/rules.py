@@ -92,7 +92,7 @@ RULES = {
         Rule(
             id="SCH002",
             checks="DualPipe has an even pp, vpp 1, and 2·pp or more micro-batches, an even number",
-            broken="DualPipe with an odd pp, vpp above 1, or micro-batches too few or odd in number",
+            broken="DualPipe with an odd pp, vpp above 1, or micro-batches too few or odd",
             why="it feeds micro-batches from both ends of the pipeline",
             fix="choose an even pp of at least 4, or another schedule",
         ),

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from clusterwright.edited import apart, disordered, emptied, out_of_range, too_low
 from clusterwright.site.run import RunAccount
-from clusterwright.training.estimate import TrainingEstimate
+from clusterwright.training.estimate import MEANINGS, TrainingEstimate
 from clusterwright.training.plan import RunTotals, TrainingPlan, TrainingQuestion
 from clusterwright.training.rules import RULES
 
 SIGNED = frozenset(("time", "slower_by"))
 """A term of a waterfall may take time off, and a runner-up may be quicker, where money decides."""
 AXES = ("tp", "cp", "pp", "vpp", "dp", "ep", "etp", "micro_batch")
+MOST_ACCELERATORS = 10**8
+"""Nobody asks for more."""
 SHORTER = 0.9
 """By which a drawn run may be shorter than the one that it was drawn around. [1]"""
 
@@ -21,6 +23,9 @@ def amiss(plan: TrainingPlan) -> Iterator[str]:
     """Tell what cannot be in a plan, the plainest first."""
     yield from emptied({"question.cluster.levels": plan.question.cluster.levels})
     yield from too_low({f"question.{name}": one for name, one in asked(plan.question).items()})
+    sizes = [level.size for level in plan.question.cluster.levels]
+    if max(plan.question.cluster.count, *sizes) > MOST_ACCELERATORS:
+        yield f"question.cluster has more than {MOST_ACCELERATORS:,} accelerators"
     yield from emptied({"front": plan.front, "sweeps": plan.sweeps})
     estimates = {
         "best": plan.best,
@@ -66,6 +71,8 @@ def asked(question: TrainingQuestion) -> Mapping[str, float]:
 
 def _cut(name: str, one: TrainingEstimate) -> Iterator[str]:
     """What a strategy cannot be."""
+    if {term.name for term in one.waterfall} != MEANINGS.keys():
+        yield f"{name}.waterfall has not the terms that every waterfall has"
     yield from too_low({f"{name}.strategy.{axis}": getattr(one.strategy, axis) for axis in AXES})
     numbers = ("step_time", "accelerators", "tokens_per_step", "memory_limit", "memory_bytes")
     yield from too_low({f"{name}.{number}": getattr(one, number) for number in numbers})
@@ -98,9 +105,8 @@ def _beside(plan: TrainingPlan) -> Iterator[str]:
     for i, sweep in enumerate(plan.sweeps):
         if len(sweep.values) != len(sweep.step_times):
             yield f"sweeps[{i}] has {len(sweep.step_times)} times of {len(sweep.values)} values"
-        yield from too_low(
-            {f"sweeps[{i}].step_times": t for t in sweep.step_times if t is not None}
-        )
+        times = {f"sweeps[{i}].step_times[{j}]": time for j, time in enumerate(sweep.step_times)}
+        yield from too_low({name: time for name, time in times.items() if time is not None})
     site = plan.question.site
     if site is not None:
         for name, one in {**site.failures.inputs, **site.inputs}.items():
