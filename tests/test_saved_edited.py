@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import msgspec
 import pytest
@@ -17,7 +18,11 @@ from clusterwright.planner_serving import replay_serving
 from clusterwright.report.serving_text import plan_text
 from clusterwright.saved_plans import load_any_plan
 from clusterwright.saving import encode_plan, save_plan
-from clusterwright.site.run import SITE_INPUTS
+from clusterwright.site.run import NEVER, SITE_INPUTS
+from clusterwright.sweep.kept import with_interval
+from clusterwright.uncertain import Interval
+from clusterwright.web.answering import answer
+from clusterwright.web.wire import Task
 
 
 def accounted():
@@ -213,3 +218,31 @@ def test_a_machine_beyond_any_is_refused_before_it_is_drawn(tmp_path):
     path = edited("training", tmp_path, ("question/cluster/levels/1/size", 10**15))
     with pytest.raises(InputError, match="has more than 100,000,000 accelerators"):
         load_any_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "where"), [("training", "best/waterfall"), ("serving", "best/pools")]
+)
+def test_a_page_of_an_edited_plan_refuses_it_in_the_same_sentence(
+    kind, where, tmp_path, monkeypatch
+):
+    edited(kind, tmp_path, (where, []))
+    monkeypatch.chdir(tmp_path)
+    reply = answer(Task(path="/saved/plan", query=(("plan", "plan.json"),), form="json"))
+    assert reply.status == 422
+    said = f"'plan.json' was edited: {where.replace('/', '.')} is empty; save it anew with --save"
+    assert json.loads(reply.body)["error"] == said
+
+
+def test_a_run_that_is_never_done_can_be_saved_and_replayed(tmp_path, capsys):
+    path = tmp_path / "plan.json"
+    words = "plan train llama-3.1-8b --accelerator h100 --accelerators 64 --tokens 1T"
+    assert main([*words.split(), "--failure-rate", "1000/d", "--save", str(path)]) == 0
+    assert main(["replay", str(path)]) == 0
+    assert "never done" in capsys.readouterr().out
+
+
+def test_a_study_leaves_out_what_never_ends():
+    assert with_interval("wall", Interval(low=1.0, middle=NEVER, high=NEVER)) == {
+        "wall": math.inf, "wall_low": 1.0, "wall_high": math.inf,
+    }  # fmt: skip

@@ -93,6 +93,8 @@ class RunAccount(Record, frozen=True, kw_only=True):
         return self.goodput.middle >= LEAST_GOODPUT
 
 
+NEVER = 1e39
+"""In place of no end, which a saved plan has no number for. [s, J, kg or USD]"""
 LEAST_GOODPUT = 1e-3
 """Below it how long a run takes is a matter of chance. [1]"""
 
@@ -147,7 +149,7 @@ def account(
     centre = likely(inputs)
     tier, plan = best_tier(question, centre)
     found = {
-        name: interval_of(draws)
+        name: interval_of(np.minimum(draws, NEVER))
         for name, draws in run_model(question, tier, plan, draw(inputs)).items()
     }
     return RunAccount(

@@ -37,7 +37,7 @@ def _run(plan: TrainingPlan) -> str:
     if totals is None:
         rate = format_count(best.tokens_per_second)
         return (
-            f"{what} trains on {rate} tokens/s; how long it takes, and for how much, is not known: "
+            f"{what} trains at {rate} tokens/s; how long it takes, and for how much, is not known: "
             f"nobody said of how many tokens."
         )
     if plan.account is None:
