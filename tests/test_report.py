@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from report_cases import (
     TAME,
     Read,
@@ -22,6 +23,7 @@ from report_cases import (
 )
 
 import clusterwright
+from clusterwright.asking_service import with_service_account
 from clusterwright.cli import main
 from clusterwright.inference import Deployment
 from clusterwright.report import serving_text, text
@@ -31,8 +33,11 @@ from clusterwright.report.paper.contents import paper_of
 from clusterwright.report.paper.ink import dark_rules, svg_of
 from clusterwright.report.pictures.theme import picture as picture_of
 from clusterwright.report.shown.picture import Picture
+from clusterwright.report.shown.summary import RANGES
 from clusterwright.saving import save_plan
+from clusterwright.serving.intervals import BORROWED
 from clusterwright.serving.plan import ServingPlan
+from clusterwright.units import format_quantity
 
 PLANS = {"training": training, "serving": serving}
 HOSTILES = {"training": hostile_training, "serving": hostile_serving}
@@ -60,7 +65,7 @@ def words_of(plan):
 
 def said_in(paper):
     """Every text that each form of a report must hold."""
-    yield from (paper.kind, paper.title, *paper.asked, paper.replay)
+    yield from (paper.kind, paper.title, *paper.asked, paper.summary, RANGES, paper.replay)
     for one in paper.figures:
         yield from (one.label, one.figure, one.note, *one.more)
     for one in paper.bases:
@@ -85,6 +90,51 @@ def test_the_decision_is_in_the_words_of_the_command_line(plan):
         assert flat(f"{one.label} {one.figure}") in words
         assert all(flat(line) in words for line in one.more)
     assert flat(paper.words) == words
+
+
+def test_the_decision_begins_with_what_payers_ask_for():
+    labels = [one.label for one in paper_of(training()).figures]
+    assert labels[:4] == ["wall clock", "whole run", "money", "energy"]
+    assert labels.index("carbon") < labels.index("throughput") < labels.index("strategy")
+    said, account = paper_of(training()).summary, training().account
+    assert said.startswith("llama-3.1-8b on 64 x NVIDIA H100 SXM5 80GB is done in about ")
+    for one, dimension in ((account.cost, "USD"), (account.energy, "J")):
+        for end in (one.low, one.middle, one.high):
+            assert format_quantity(end, dimension) in said
+
+
+def test_a_plan_without_an_account_says_what_is_not_counted():
+    alone = replace(training(), account=None)
+    assert "failures, money and energy are not counted" in paper_of(alone).summary
+    assert "nobody said of how many tokens" in paper_of(replace(alone, totals=None)).summary
+    assert "money, energy and carbon are not counted" in paper_of(serving()).summary
+
+
+def test_a_service_says_where_its_money_is_counted():
+    paper = paper_of(with_service_account(serving()))
+    rests = {one.label: " ".join(one.said) for one in paper.bases}
+    assert "no place named: means of the world" in rests["assumed"]
+    assert rests["site"].startswith("World; cooling: ")
+    assert "a year" in paper.summary
+
+
+def test_too_few_runs_alike_are_said_to_have_borrowed_their_range():
+    few = [one for one in serving().best.intervals if one.rows < BORROWED]
+    assert few
+    rests = {one.label: one.said for one in paper_of(serving()).bases}["measured runs"]
+    for one in few:
+        said = next(words for words in rests if words.startswith(one.sort))
+        assert "too few runs alike (" in said
+        assert f"is taken mostly from {one.lent_rows} runs of " in said
+        assert "80 %" not in said
+
+
+def test_a_caption_names_a_part_that_is_drawn():
+    from clusterwright.report.pictures.memory import PARTS, memory
+
+    spec = memory(training().best)
+    largest = spec["description"].rpartition(" is ")[2].partition(" with ")[0]
+    assert largest in PARTS
 
 
 def test_html_and_markdown_hold_all_that_is_said(plan):
@@ -258,6 +308,9 @@ def test_a_report_names_the_bytes_of_its_plan(capsys, plan, tmp_path):
 def test_the_form_goes_by_the_ending_of_the_file(capsys, saved):
     assert run(capsys, saved, "--out", saved.with_name("a.MD"))[0] == 0
     assert saved.with_name("a.MD").read_bytes().startswith(b"# Training plan: llama-3.1-8b")
+    for words in (["--out", saved.with_name("a.markdown")], ["--to", "MarkDown"]):
+        assert run(capsys, saved, *words)[0] == 0
+    assert saved.with_name("a.markdown").read_bytes() == saved.with_suffix(".md").read_bytes()
 
 
 def test_a_file_that_is_there_is_replaced_only_when_told(capsys, saved):
@@ -274,6 +327,7 @@ def test_a_file_that_is_there_is_replaced_only_when_told(capsys, saved):
     ("words", "message"),
     [
         (["--to", "docx"], "--to is 'docx', which is no form of a report: give one of html, pdf"),
+        (["--to", "md", "--out", "a.pdf"], "--to is 'md', but the ending of 'a.pdf' says pdf"),
         (["--out", "a.docx"], "the ending of 'a.docx' tells no form of a report: give one of html"),
         (["--to", "md", "--out", "."], "cannot save to the folder '.': name a file"),
         (["--to", "md", "--out", "no/a.md"], "there is no folder 'no'"),
@@ -326,14 +380,16 @@ def test_a_notebook_shows_the_decision_and_where_a_step_goes(plan, best):
     shown = plan.best if best else plan
     html = shown._repr_html_()
     page = Read(html)
-    told = paper_of(plan).figures
-    for one in told[:4] if best else told:
-        assert flat(one.figure) in page.text
+    lasting = ("strategy", "step time", "replicas", "first token", "throughput")
+    for one in paper_of(plan).figures:
+        if not best or one.label in lasting:
+            assert flat(one.figure) in page.text
     assert not {tag for tag, _ in page.elements} & {"script", "style", "link", "img"}
     assert "http" not in html
     assert len(html) < 12_000
     if not best:
         assert paper_of(plan).title in page.text
+        assert flat(paper_of(plan).summary) in page.text
 
 
 def test_a_notebook_shows_a_phone_too():

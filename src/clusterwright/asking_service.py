@@ -12,7 +12,7 @@ from clusterwright.errors import InputError
 from clusterwright.facts import shipped, usual
 from clusterwright.serving.plan import ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.site.machine import machine_of
-from clusterwright.site.outlook import look_at_site
+from clusterwright.site.outlook import SiteQuestion, look_at_site
 from clusterwright.site.service import ServiceAccount, service_account
 from clusterwright.uncertain import known
 
@@ -28,12 +28,12 @@ def with_service_account(
         What was asked for cannot be: a place, a price, a way of cooling.
     """
     try:
-        found = account_of_service(plan.question, plan.best, options=options, catalogue=catalogue)
+        site = site_of_service(plan.question, plan.best, options=options, catalogue=catalogue)
     except InputError:
         if options != AS_USUAL:
             raise
         return plan
-    return replace(plan, account=found)
+    return plan if site is None else replace(plan, site=site, account=_account(site, plan.best))
 
 
 def account_of_service(
@@ -44,6 +44,28 @@ def account_of_service(
     catalogue: Catalogue | None = None,
 ) -> ServiceAccount | None:
     """What a deployment takes under its load; None for a device in somebody's hands.
+
+    Raises
+    ------
+    InputError
+        Nobody published what its nodes draw, or its place emits, or what it costs.
+    """
+    site = site_of_service(question, best, options=options, catalogue=catalogue)
+    return None if site is None else _account(site, best)
+
+
+def _account(site: SiteQuestion, best: ServingEstimate) -> ServiceAccount:
+    return service_account(look_at_site(site, depth=False), best.output_rate)
+
+
+def site_of_service(
+    question: ServingQuestion,
+    best: ServingEstimate,
+    *,
+    options: SiteOptions = AS_USUAL,
+    catalogue: Catalogue | None = None,
+) -> SiteQuestion | None:
+    """What the account of a deployment rests on; None for a device in somebody's hands.
 
     Raises
     ------
@@ -64,5 +86,4 @@ def account_of_service(
         "drawn_share": usual(facts, "expected-power-share-serving"),
         "duty": asked.inputs["duty"] if options.duty else known(busy, why="as busy as planned"),
     }
-    outlook = look_at_site(replace(asked, inputs=inputs), depth=False)
-    return service_account(outlook, best.output_rate)
+    return replace(asked, inputs=inputs)

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from clusterwright import __version__
+from clusterwright.edited import check_unedited
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped
 from clusterwright.saving import encode_plan, load_record
@@ -30,6 +31,7 @@ from clusterwright.training.plan import (
     TrainingPlan,
     TrainingQuestion,
 )
+from clusterwright.training.saved import amiss, asked
 from clusterwright.training.search import REACH, Found, best_of_each_kind, pareto_front, search
 from clusterwright.uncertain import around
 
@@ -271,20 +273,17 @@ def _remaining_dp(question: TrainingQuestion, choices: dict[str, Any]) -> int:
     return count // cut
 
 
-def load_plan(path: Path) -> TrainingPlan:
+def load_plan(path: str | Path) -> TrainingPlan:
     """Read a saved plan.
 
     Raises
     ------
     InputError
-        No such file, or not a plan for training.
+        No such file, not a plan for training, or one that cannot be as it is.
     """
+    path = Path(path)
     plan = load_record(path, TrainingPlan, "plan for training")
-    if not (plan.best.step_time > 0.0 and plan.best.accelerators > 0):
-        raise InputError(
-            f"{str(path)!r} was edited into a plan that takes no time or no accelerators: "
-            f"save it anew with --save"
-        )
+    check_unedited(path, amiss(plan))
     return plan
 
 
@@ -303,23 +302,7 @@ def replay_plan(saved: TrainingPlan) -> tuple[TrainingPlan, bool]:
 
 def _check_question(question: TrainingQuestion) -> None:
     """Refuse what `ask_training` cannot have put together."""
-    cluster, job = question.cluster, question.workload
-    numbers = {
-        "cluster.count": cluster.count,
-        "cluster.accelerator.memory_bytes": cluster.accelerator.memory_bytes or 0.0,
-        "cluster.accelerator.memory_bandwidth": cluster.accelerator.memory_bandwidth or 0.0,
-        "cluster.levels": len(cluster.levels),
-        "workload.global_batch": job.global_batch,
-        "workload.sequence_length": job.sequence_length,
-        "model.blocks": len(question.model.blocks),
-        "model.num_layers": question.model.num_layers,
-        "model.hidden_size": question.model.hidden_size,
-        "model.vocab_size": question.model.vocab_size,
-    }
-    for level in cluster.levels:
-        numbers[f"size of level {level.name}"] = level.size
-        numbers[f"bandwidth of level {level.name}"] = level.bandwidth
-    for name, value in numbers.items():
+    for name, value in asked(question).items():
         if not value > 0:
             raise InputError(
                 f"the saved question has {name} {value:g}, which must be above zero: was the file "

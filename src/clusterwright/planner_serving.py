@@ -10,6 +10,7 @@ import numpy as np
 
 from clusterwright import __version__
 from clusterwright.catalogue.store import Catalogue
+from clusterwright.edited import check_unedited
 from clusterwright.engines.requests.simulator import Traffic
 from clusterwright.errors import InputError
 from clusterwright.facts import shipped, span_of, stand_in
@@ -19,8 +20,12 @@ from clusterwright.serving.estimating import estimate
 from clusterwright.serving.load_curve import LoadCurve, alike, load_curve
 from clusterwright.serving.offload import offload
 from clusterwright.serving.plan import FrontPoint, ServingEstimate, ServingPlan, ServingQuestion
+from clusterwright.serving.saved import amiss
 from clusterwright.serving.search import front, search
 from clusterwright.serving.server import Pool, Server, ServingFacts, check_sizes
+from clusterwright.site.outlook import look_at_site
+from clusterwright.site.run import lacks
+from clusterwright.site.service import service_account
 from clusterwright.traces import Trace
 
 
@@ -79,15 +84,18 @@ def front_of(
     return front(question, server_of(question, catalogue))
 
 
-def load_serving_plan(path: Path) -> ServingPlan:
+def load_serving_plan(path: str | Path) -> ServingPlan:
     """Read a saved plan.
 
     Raises
     ------
     InputError
-        No such file, or not a plan for serving.
+        No such file, not a plan for serving, or one that cannot be as it is.
     """
-    return load_record(path, ServingPlan, "plan for serving")
+    path = Path(path)
+    plan = load_record(path, ServingPlan, "plan for serving")
+    check_unedited(path, amiss(plan))
+    return plan
 
 
 def replay_serving(
@@ -98,11 +106,25 @@ def replay_serving(
     Raises
     ------
     InputError
-        The question was edited into one that cannot be answered.
+        The question was edited into one that cannot be answered, or an older version saved less
+        than its account rests on.
     """
-    fresh = plan_serving(saved.question, catalogue=catalogue)
-    bare = msgspec.structs.replace(saved, account=None)
-    return fresh, encode_plan(fresh) == encode_plan(bare)
+    if saved.account is not None and saved.site is None:
+        raise lacks("site")
+    fresh = _accounted(plan_serving(saved.question, catalogue=catalogue), saved)
+    return fresh, encode_plan(fresh) == encode_plan(saved)
+
+
+def _accounted(fresh: ServingPlan, saved: ServingPlan) -> ServingPlan:
+    """A plan with what it takes at the site of a saved one."""
+    if saved.site is None:
+        return fresh
+    try:
+        outlook = look_at_site(saved.site, depth=False)
+    except KeyError as missing:  # an input that its version did not know, or that was taken out
+        raise lacks(str(missing.args[0])) from None
+    found = service_account(outlook, fresh.best.output_rate)
+    return msgspec.structs.replace(fresh, site=saved.site, account=found)
 
 
 def estimate_serving(

@@ -16,7 +16,7 @@ MOST_WHOLE = 10**17
 """No saved record counts further: above it a number is no longer told from the next by a float."""
 
 
-def save_plan(plan: Record, path: Path) -> None:
+def save_plan(plan: Record, path: str | Path) -> None:
     """Write a plan; whole or not at all.
 
     Raises
@@ -24,7 +24,7 @@ def save_plan(plan: Record, path: Path) -> None:
     InputError
         When the path names no file that can be written.
     """
-    write_bytes(path, encode_plan(plan))
+    write_bytes(Path(path), encode_plan(plan))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -122,6 +122,12 @@ def _stamp_of(path: Path) -> _Stamp:
         return _Stamp()
 
 
+def is_saved_plan(path: Path) -> bool:
+    """Whether a file says of itself what every saved plan does, of whatever kind and version."""
+    stamp = _stamp_of(path)
+    return bool(stamp.version and stamp.catalogue and stamp.question)
+
+
 def saved_kind(path: Path) -> Literal["training", "serving"]:
     """What a saved plan is for, as far as its keys tell."""
     return "serving" if "engine" in _stamp_of(path).question else "training"
@@ -132,7 +138,7 @@ def _why_not(path: Path, noun: str, error: str) -> str:
     from clusterwright import __version__
 
     stamp = _stamp_of(path)
-    if not (stamp.version and stamp.catalogue and stamp.question):
+    if not is_saved_plan(path):
         return f"{str(path)!r} is not a saved {noun}: {error}; save one with --save"
     kind = "serving" if "engine" in stamp.question else "training"
     if noun.startswith("plan for") and not noun.endswith(kind):

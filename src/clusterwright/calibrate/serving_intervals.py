@@ -22,15 +22,13 @@ import numpy as np
 from clusterwright.calibrate.intervals import LEVEL, Pairs, bounds_of, effective, weighed
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
-from clusterwright.serving.intervals import ServingInterval, Sort
+from clusterwright.serving.intervals import BORROWED, ServingInterval, Sort
 from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import ServeRun
 from clusterwright.validation.serving.scoring import sort_of_metric
 from clusterwright.validation.serving.tenths import INTERVALS, fitted_keys, run_key
 
-BORROWED = 20.0
-"""Rows of its own that the rows of the larger group weigh as much as. [1]"""
 LEVELS: tuple[tuple[str, ...], ...] = ((), ("engine",), ("engine", "profile"))
 
 

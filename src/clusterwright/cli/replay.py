@@ -8,7 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from clusterwright.cli.answers import Answer
-from clusterwright.saving import saved_kind
+from clusterwright.report import serving_text, text
+from clusterwright.saved_plans import Plan, load_any_plan, replay_any
+from clusterwright.serving.plan import ServingPlan
 
 DIFFERS = 1
 
@@ -23,28 +25,15 @@ def replay(path: Path, /, *, json: Annotated[bool, Parameter(negative=())] = Fal
     json
         Print the plan as it is computed now, as JSON.
     """
-    text, same, fresh, version = (_serving if saved_kind(path) == "serving" else _training)(path)
+    saved = load_any_plan(path)
+    fresh, same = replay_any(saved)
+    version = f"version {saved.version}, catalogue {saved.catalogue[:12]}"
     end = f"same bytes as saved ({version})" if same else f"differs from {version}"
-    return Answer(fresh, lambda: f"{text}\n\n{end}\n", json=json, code=0 if same else DIFFERS)
+    words = _words(fresh).rstrip("\n")
+    return Answer(fresh, lambda: f"{words}\n\n{end}\n", json=json, code=0 if same else DIFFERS)
 
 
-def _training(path: Path) -> tuple[str, bool, object, str]:
-    from clusterwright.planner import load_plan, replay_plan
-    from clusterwright.report.text import plan_text
-
-    saved = load_plan(path)
-    fresh, same = replay_plan(saved)
-    return plan_text(fresh), same, fresh, _version(saved.version, saved.catalogue)
-
-
-def _serving(path: Path) -> tuple[str, bool, object, str]:
-    from clusterwright.planner_serving import load_serving_plan, replay_serving
-    from clusterwright.report.serving_text import plan_text
-
-    saved = load_serving_plan(path)
-    fresh, same = replay_serving(saved)
-    return plan_text(fresh), same, fresh, _version(saved.version, saved.catalogue)
-
-
-def _version(version: str, catalogue: str) -> str:
-    return f"version {version}, catalogue {catalogue[:12]}"
+def _words(plan: Plan) -> str:
+    if isinstance(plan, ServingPlan):
+        return serving_text.plan_text(plan)
+    return text.plan_text(plan)

@@ -32,7 +32,8 @@ def report(
         A file that ``plan train --save`` or ``plan serve --save`` wrote.
     to
         html (no scripts, light and dark), pdf (pages of A4), png or svg (one picture, without the
-        full words) or md [default: by the ending of --out, else html].
+        full words) or md [default: by the ending of --out, else html]; the ending of --out, if it
+        is one of these, must say the same.
     out
         The file to write [default: beside the plan, called as it is].
     overwrite
@@ -41,8 +42,8 @@ def report(
         Print what was written as JSON.
     """
     form = form_of(out, to)
-    path = out or plan.with_suffix(f".{form}")
     found = load_any_plan(plan)
+    path = out or plan.with_suffix(f".{form}")
     if path.exists() and path.samefile(plan):
         raise InputError(f"{str(path)!r} is the plan itself: name another file with --out")
     size = write_report(found, path, to=form, file=plan, overwrite=overwrite)

@@ -42,6 +42,16 @@ RATED_NODE = 8.0
 """Accelerators that published rates are per."""
 WORTH = 0.002
 """Share of the goodput that a less simple way to keep checkpoints must gain to be chosen."""
+INPUTS = frozenset(
+    (
+        *("large_rate", "small_rate", "large_size", "small_size", "planned_rate", "planned_most"),
+        *("detection", "restart", "exchange", "regroup", "save_pause", "step_time", "stragglers"),
+        *("checkpoint_bytes", "storage_bandwidth", "node_bandwidth", "disk_bandwidth"),
+        *("host_bandwidth", "network_bandwidth", "storage_share", "silent_latency"),
+        *("hard_share", "correlated_share", "silent_share"),
+    )
+)
+"""All of them: an older plan may lack those that came later."""
 TIERS: tuple[Tier, ...] = ("remote-sync", "remote", "local", "memory")
 """Those that any training software can have, the simplest first."""
 

@@ -11,7 +11,7 @@ MARK = ".clusterwright-launch"
 """A file that says a folder was written by us: its lines are what we wrote there."""
 
 
-def write_launch(made: Launch, folder: Path, *, overwrite: bool = False) -> list[Path]:
+def write_launch(made: Launch, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
     """Write the files of a launch into a folder, which is made if need be.
 
     Parameters
@@ -25,6 +25,7 @@ def write_launch(made: Launch, folder: Path, *, overwrite: bool = False) -> list
     InputError
         The folder holds somebody's files, or cannot be written.
     """
+    folder = Path(folder)
     _check(made, folder, overwrite=overwrite)
     written = []
     try:

@@ -10,6 +10,7 @@ from clusterwright.fleet.goodput import checkpoints, failure_rate
 from clusterwright.formulas.checkpoints import best_interval
 from clusterwright.launch.job import TrainingJob
 from clusterwright.launch.records import Ask
+from clusterwright.site.run import check_complete
 from clusterwright.uncertain import likely
 
 UNKNOWN = 1000
@@ -28,10 +29,16 @@ def save_interval(job: TrainingJob, *, behind: bool) -> int:
     ----------
     behind
         Whether the trainer goes on while a checkpoint is written.
+
+    Raises
+    ------
+    InputError
+        The plan was saved by a version that counted on less.
     """
     site = job.plan.question.site
     if site is None:
         return UNKNOWN
+    check_complete(site)
     run = msgspec.structs.replace(site.failures, accelerators=job.strategy.accelerators)
     x = likely({**run.inputs, **site.inputs})
     kind = checkpoints(run, "remote" if behind else "remote-sync", x)

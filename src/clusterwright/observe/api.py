@@ -72,7 +72,7 @@ class Diagnosis(Record, frozen=True, kw_only=True):
 
 
 def diagnose(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
     plan: Plan | None = None,
     model: str | None = None,
@@ -98,7 +98,7 @@ def diagnose(
         A file is of no known tool, the files do not go together, or the plan is of another kind.
     """
     facts = catalogue or shipped()
-    read = read_files(paths)
+    read = read_files([Path(path) for path in paths])
     if read.serving:
         if isinstance(plan, TrainingPlan):
             raise InputError(

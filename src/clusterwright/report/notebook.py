@@ -13,6 +13,7 @@ from typing import TypeAlias
 from clusterwright.report import serving_text, text
 from clusterwright.report.labelled import Labelled
 from clusterwright.report.pictures.waterfall import LEAST_SHARE
+from clusterwright.report.shown.summary import RANGES, for_payers, summary_of
 from clusterwright.report.shown.words import figures_of, seen
 from clusterwright.serving.plan import Part, ServingEstimate, ServingPlan
 from clusterwright.training.estimate import Term, TrainingEstimate
@@ -35,32 +36,35 @@ def notebook_html(shown: Shown) -> str:
     shown
         A plan or an estimate, for training or for serving.
     """
-    title, lines = _said(shown := seen(shown))
+    title, summary, figures = _said(shown := seen(shown))
     best = shown.best if isinstance(shown, TrainingPlan | ServingPlan) else shown
     parts = best.waterfall if isinstance(best, TrainingEstimate) else _longest(best.parts)
     named = "Where the step goes" if isinstance(best, TrainingEstimate) else "A step of decoding"
     total = sum(part.time for part in parts)
     heading = f'<p style="margin:.3em 0"><b>{escape(title)}</b></p>' if title else ""
+    heading += f'<p style="margin:.3em 0">{escape(summary)}</p>' if summary else ""
     return (
-        f"<div>{heading}{_table(map(_figure, figures_of(lines)))}"
+        f"<div>{heading}{_table(map(_figure, figures))}"
         f'<p style="margin:.8em 0 .3em"><b>{named}</b> '
         f'<span style="{SOFT}">{format_time(total)}</span></p>'
         f"{_table(_bars(parts, total))}</div>"
     )
 
 
-def _said(shown: Shown) -> tuple[str, list[str]]:
-    """What it is about, where it knows, and the lines of its decision."""
+def _said(shown: Shown) -> tuple[str, str, tuple[Labelled, ...]]:
+    """What it is about and says in one sentence, where it knows, and its figures."""
     match shown:
         case TrainingPlan():
-            return text.question_lines(shown.question)[0], text.decision_lines(shown)
+            asked, lines = text.question_lines(shown.question)[0], text.decision_lines(shown)
+            return asked, f"{summary_of(shown)} {RANGES}", for_payers(figures_of(lines))
         case ServingPlan():
             asked = serving_text.question_lines(shown.question)[0]
-            return asked, serving_text.decision_lines(shown)
+            figures = for_payers(figures_of(serving_text.decision_lines(shown)))
+            return asked, f"{summary_of(shown)} {RANGES}", figures
         case TrainingEstimate():
-            return "", text.headline_lines(shown)
+            return "", "", figures_of(text.headline_lines(shown))
         case ServingEstimate():
-            return "", serving_text.estimate_lines(shown)
+            return "", "", figures_of(serving_text.estimate_lines(shown))
 
 
 def _longest(parts: Iterable[Part]) -> list[Part]:

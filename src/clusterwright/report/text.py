@@ -306,5 +306,5 @@ def _rejected_lines(plan: TrainingPlan) -> list[str]:
     lines = [f"{plan.evaluated:,} strategies estimated; {total:,} turned away by rule:"]
     for rule, count in sorted(plan.rejected.items(), key=lambda item: -item[1]):
         if count:
-            lines.append(f"  {rule}  {count:>12,}  not so: {RULES[rule].checks}")
+            lines.append(f"  {rule}  {count:>12,}  {RULES[rule].broken}")
     return lines

@@ -11,6 +11,8 @@ from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import CatalogueError
 from clusterwright.records import Record
 
+BORROWED = 20.0
+"""Rows of its own that the rows of the larger group weigh as much as. [1]"""
 Sort = Literal["TTFT", "TPOT dense", "TPOT sparse", "throughput", "prefill", "latency"]
 
 
@@ -18,7 +20,8 @@ class ServingInterval(Record, frozen=True, kw_only=True):
     """Runs alike, and the 10 % and 90 % quantiles of measured over predicted among them.
 
     ``sort``: of metric. ``engine``, ``profile``: by id (empty: any), the latter a generation of
-    chips. ``rows``, ``sources``: what the quantiles were taken from.
+    chips. ``rows``, ``sources``: of its own; the quantiles are of these and of the larger group's
+    ``lent_rows`` of ``lent_sources``, which weigh as much as `BORROWED` of them.
     """
 
     sort: Sort
@@ -28,6 +31,8 @@ class ServingInterval(Record, frozen=True, kw_only=True):
     profile: str = ""
     rows: int = 0
     sources: int = 0
+    lent_rows: int = 0
+    lent_sources: int = 0
 
     def __post_init__(self) -> None:
         """Refuse bounds that are no interval."""
@@ -61,12 +66,19 @@ def interval_of(
 ) -> ServingInterval | None:
     """The most special interval that holds; None: no run of the sort was ever compared."""
     asked: dict[str, Any] = {"engine": engine, "profile": profile}
-    found = None
+    found: ServingInterval | None = None
     for one in intervals:
         same = all(getattr(one, name) in ("", value) for name, value in asked.items())
         if one.sort == sort and same:
-            found = one
+            found = _lent(one, found)
     return found
+
+
+def _lent(one: ServingInterval, wider: ServingInterval | None) -> ServingInterval:
+    """An interval with the runs that it has from the larger group."""
+    if wider is None:
+        return one
+    return msgspec.structs.replace(one, lent_rows=wider.rows, lent_sources=wider.sources)
 
 
 def at_worst(predicted: float, interval: ServingInterval | None) -> float:

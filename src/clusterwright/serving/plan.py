@@ -13,6 +13,7 @@ from clusterwright.serving.capacity import Memory
 from clusterwright.serving.handheld import Handheld, Offload
 from clusterwright.serving.intervals import ServingInterval
 from clusterwright.serving.server import Pool
+from clusterwright.site.outlook import SiteQuestion
 from clusterwright.site.service import ServiceAccount
 from clusterwright.workload import ServingWorkload
 
@@ -127,7 +128,8 @@ class ServingPlan(Shown, frozen=True, kw_only=True):
     """The best way found, others, and the trade between users and accelerators.
 
     ``evaluated``: deployments that fit; ``refused``: that do not; ``played``: runs of the engine.
-    ``account``: what the service takes, by the facts of the day; replaying a plan leaves it out.
+    ``account``: what the service takes, and ``site``: all that this rests on, so that a saved plan
+    can be computed again with its money; None: nobody published that.
     """
 
     version: str
@@ -140,3 +142,4 @@ class ServingPlan(Shown, frozen=True, kw_only=True):
     refused: int
     played: int
     account: ServiceAccount | None = None
+    site: SiteQuestion | None = None

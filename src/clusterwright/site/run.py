@@ -18,7 +18,9 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
+from clusterwright.errors import InputError
 from clusterwright.fleet.goodput import (
+    INPUTS,
     TIERS,
     checkpoints,
     goodput,
@@ -29,9 +31,17 @@ from clusterwright.fleet.records import RunQuestion, Tier
 from clusterwright.formulas.power import device_energy, part_load
 from clusterwright.records import Record
 from clusterwright.site.carbon import footprint
-from clusterwright.site.phases import load_of
+from clusterwright.site.phases import LEVELS, load_of
 from clusterwright.uncertain import Floats, Input, Interval, draw, interval_of, known, likely
 
+SITE_INPUTS = frozenset(
+    (
+        *("node_power", "idle_power", "drawn_share", "peak_share", "other_power", "pue", "speed"),
+        *("grid_carbon", "contracted_share", "grid_water", "made_accelerator", "made_server"),
+        *("node_size", "life", *LEVELS),
+    )
+)
+"""What the account of a run counts on of its site; ``hour_price`` only where there is a price."""
 Plan = tuple[float, float]
 """Work between checkpoints of a tier and of the storage behind it. [s]"""
 
@@ -83,8 +93,32 @@ class RunAccount(Record, frozen=True, kw_only=True):
         return self.goodput.middle >= LEAST_GOODPUT
 
 
+NEVER = 1e39
+"""In place of no end, which a saved plan has no number for. [s, J, kg or USD]"""
 LEAST_GOODPUT = 1e-3
 """Below it how long a run takes is a matter of chance. [1]"""
+
+
+def check_complete(site: RunSite) -> None:
+    """Refuse a site that was saved before all was counted that is counted now.
+
+    Raises
+    ------
+    InputError
+        An input is missing.
+    """
+    lacking = sorted((INPUTS - site.failures.inputs.keys()) | (SITE_INPUTS - site.inputs.keys()))
+    if lacking:
+        raise lacks(*lacking)
+
+
+def lacks(*names: str) -> InputError:
+    """What is said of a saved plan without inputs that an account rests on."""
+    words = ", ".join(repr(name) for name in names)
+    return InputError(
+        f"the saved plan says nothing of {words}, which this version counts on: plan it anew with "
+        f"--save"
+    )
 
 
 def account(
@@ -102,14 +136,20 @@ def account(
         Accelerators that it works on.
     shares
         Of the step's time by what keeps them busy, from `shares_of`; None: not known.
+
+    Raises
+    ------
+    InputError
+        The site is from a plan saved by a version that counted on less.
     """
+    check_complete(site)
     question = _resized(site.failures, count)
     phases = {name: known(share) for name, share in (shares or {}).items()}
     inputs = {**question.inputs, **site.inputs, **phases, "run_time": run_time}
     centre = likely(inputs)
     tier, plan = best_tier(question, centre)
     found = {
-        name: interval_of(draws)
+        name: interval_of(np.minimum(draws, NEVER))
         for name, draws in run_model(question, tier, plan, draw(inputs)).items()
     }
     return RunAccount(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from typing import NamedTuple, TypeVar
@@ -11,6 +12,7 @@ import msgspec
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.errors import ClusterwrightError
 from clusterwright.records import Record
+from clusterwright.site.run import NEVER
 from clusterwright.uncertain import Interval
 
 T = TypeVar("T")
@@ -58,10 +60,14 @@ def key_of(part: str, values: Mapping[str, Hashable]) -> Key:
 
 
 def with_interval(name: str, found: Interval | None) -> dict[str, float]:
-    """A result and the ends of its 80 % interval, as three numbers; nothing for None."""
+    """A result and the ends of its 80 % interval, as three numbers; nothing for None.
+
+    What a plan has of a run that never ends is infinite again, which summing leaves out.
+    """
     if found is None:
         return {}
-    return {name: found.middle, f"{name}_low": found.low, f"{name}_high": found.high}
+    ends = {name: found.middle, f"{name}_low": found.low, f"{name}_high": found.high}
+    return {key: math.inf if value >= NEVER else value for key, value in ends.items()}
 
 
 def how(record: Record, usual: Record) -> str:

@@ -90,7 +90,7 @@ class Study(Record, frozen=True, kw_only=True):
         return list(dict.fromkeys([*names, *self.uncertain]))
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: str | Path) -> Study:
     """Read a study's file.
 
     Raises
@@ -99,6 +99,7 @@ def read_study(path: Path) -> Study:
         It cannot be read, or something in it is unknown, missing, or of the wrong kind; the message
         says where, and what would be right.
     """
+    path = Path(path)
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

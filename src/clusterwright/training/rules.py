@@ -21,10 +21,11 @@ GPIPE, PLAIN = SCHEDULES.index("gpipe"), SCHEDULES.index("1f1b")
 
 
 class Rule(Record, frozen=True, kw_only=True):
-    """One feasibility rule: what it checks, why, and what to do."""
+    """One feasibility rule: what it checks, what is said of who breaks it, why, and what to do."""
 
     id: str
     checks: str
+    broken: str
     why: str
     fix: str
 
@@ -35,90 +36,105 @@ RULES = {
         Rule(
             id="PAR001",
             checks="tp divides the attention heads",
+            broken="tp does not divide the attention heads",
             why="each tensor-parallel rank computes whole heads",
             fix="choose a tp that divides the number of heads",
         ),
         Rule(
             id="PAR002",
             checks="cp divides the sequence",
+            broken="cp does not divide the sequence",
             why="each context-parallel rank holds an equal part of every sequence",
             fix="choose a cp that divides the sequence length",
         ),
         Rule(
             id="PAR003",
             checks="there are no more pipeline stages than layers",
+            broken="more pipeline stages than layers",
             why="a stage without a layer does no work",
             fix="lower pp",
         ),
         Rule(
             id="PAR004",
             checks="dp × micro-batch divides the global batch",
+            broken="dp × micro-batch does not divide the global batch",
             why="every rank takes the same number of equal micro-batches",
             fix="change the batch, dp or the micro-batch",
         ),
         Rule(
             id="PAR005",
             checks="ep divides the experts, and ep × etp divides dp × cp × tp",
+            broken="ep does not divide the experts, or ep × etp not dp × cp × tp",
             why="experts are spread evenly over the ranks that share a stage",
             fix="choose another ep or etp",
         ),
         Rule(
             id="PAR006",
             checks="tp × cp × pp is no more than the accelerators there are",
+            broken="tp × cp × pp is more than the accelerators there are",
             why="every rank needs an accelerator of its own",
             fix="lower an axis",
         ),
         Rule(
             id="PAR007",
             checks="tensor-parallel groups fit into scale-up domains without straddling two",
+            broken="a tensor-parallel group straddles two scale-up domains",
             why="a group over two domains runs at the pace of the network between them",
             fix="choose a tp that divides the scale-up domain, or leave some accelerators idle",
         ),
         Rule(
             id="SCH001",
             checks="with virtual stages, pp is above 1 and divides the micro-batches",
+            broken="virtual stages with pp = 1, or a pp that does not divide the micro-batches",
             why="the interleaved schedule works in rounds of pp micro-batches",
             fix="lower vpp to 1, or change the micro-batch",
         ),
         Rule(
             id="SCH002",
             checks="DualPipe has an even pp, vpp 1, and 2·pp or more micro-batches, an even number",
+            broken="DualPipe with an odd pp, vpp above 1, or micro-batches too few or odd",
             why="it feeds micro-batches from both ends of the pipeline",
             fix="choose an even pp of at least 4, or another schedule",
         ),
         Rule(
             id="SCH003",
             checks="zero-bubble schedules have a pipeline to fill",
+            broken="a zero-bubble schedule without a pipeline to fill",
             why="with pp = 1 there is no bubble, and the schedule is 1F1B",
             fix="use 1f1b",
         ),
         Rule(
             id="SHD001",
             checks="zero 2 and 3 run without a pipeline",
+            broken="zero 2 or 3 with a pipeline",
             why="sharded gradients or weights would move once per micro-batch and stage",
             fix="use zero 1 with pp > 1, or pp = 1",
         ),
         Rule(
             id="SHD002",
             checks="sharding has ranks to shard over, and groups that divide them",
+            broken="nothing to shard over, or groups that do not divide the ranks",
             why="with dp × cp = 1 every zero stage is the same",
             fix="use zero 0",
         ),
         Rule(
             id="TIM001",
             checks="its lower bound is below twice the best step time found",
+            broken="takes twice the best step time found or more, by its lower bound",
             why="what cannot come near the best is not worked out in full",
             fix="nothing to mend; pin the axis to see such a strategy anyway",
         ),
         Rule(
             id="MEM001",
             checks="the fullest stage fits the accelerator's memory",
+            broken="the fullest stage does not fit the accelerator's memory",
             why="a plan that runs out of memory is no plan",
             fix="recompute more, shard more, or use more accelerators",
         ),
         Rule(
             id="MEM002",
             checks="what is offloaded fits the host memory of one accelerator",
+            broken="what is offloaded does not fit the host memory of one accelerator",
             why="states or activations must be kept somewhere",
             fix="offload less, shard more, or give the host more memory",
         ),

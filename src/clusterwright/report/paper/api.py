@@ -13,9 +13,11 @@ from clusterwright.report.paper.typeset import typeset
 from clusterwright.saving import write_bytes
 
 FORMATS: Final = ("html", "pdf", "png", "svg", "md")
+OTHERWISE: Final = {"htm": "html", "markdown": "md"}
+"""Other words for them, as files end in."""
 
 
-def report_plan(plan: Plan, to: str = "html", *, file: Path | None = None) -> bytes:
+def report_plan(plan: Plan, to: str = "html", *, file: str | Path | None = None) -> bytes:
     """Explain a plan in one file that can be sent.
 
     Parameters
@@ -31,15 +33,25 @@ def report_plan(plan: Plan, to: str = "html", *, file: Path | None = None) -> by
     Raises
     ------
     InputError
-        There is no such form.
+        There is no such form, or that is no plan.
     MissingExtraError
         The extra ``report`` is not installed; md needs none.
     """
-    return _formed(paper_of(plan, file=file), to)
+    if not isinstance(plan, Plan):
+        raise InputError(
+            f"a report is of a plan, and {plan!r:.60} is none: plan_training makes one, and "
+            f"load_any_plan reads one that was saved"
+        )
+    return _formed(paper_of(plan, file=None if file is None else Path(file)), to)
 
 
 def write_report(
-    plan: Plan, path: Path, *, to: str = "", file: Path | None = None, overwrite: bool = False
+    plan: Plan,
+    path: str | Path,
+    *,
+    to: str = "",
+    file: str | Path | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Write a report; nothing that is there is replaced unless that is asked for.
 
@@ -50,7 +62,7 @@ def write_report(
     path
         The file.
     to
-        As for `report_plan`; "" goes by the ending of the file.
+        As for `report_plan`; "" goes by the ending of the file, which must not say another.
     file
         The plan was saved in; the report names it and its SHA-256.
     overwrite
@@ -65,6 +77,7 @@ def write_report(
     InputError
         There is no such form; a file is there; it cannot be written.
     """
+    path = Path(path)
     form = form_of(path, to)
     if path.is_file() and not overwrite:
         raise InputError(f"{str(path)!r} is there: name another file, or give --overwrite")
@@ -73,19 +86,38 @@ def write_report(
     return len(made)
 
 
-def form_of(path: Path | None, to: str = "") -> str:
-    """Return the form of a report: as it is said, or by the ending of its file."""
+def form_of(path: str | Path | None, to: str = "") -> str:
+    """Return the form of a report: as it is said, or by the ending of its file.
+
+    >>> form_of("a.HTM"), form_of(None, "PDF"), form_of("notes.txt", "markdown")
+    ('html', 'pdf', 'md')
+
+    Raises
+    ------
+    InputError
+        Neither tells a form, or one tells another than the other.
+    """
     known = f"give one of {', '.join(FORMATS)}"
-    if to:
-        if to not in FORMATS:
-            raise InputError(f"--to is {to!r}, which is no form of a report: {known}")
-        return to
-    ending = path.suffix.lower().removeprefix(".") if path else ""
+    said = _form(to)
+    if to and said is None:
+        raise InputError(f"--to is {to!r}, which is no form of a report: {known}")
     if path is None:
-        return FORMATS[0]
-    if ending not in FORMATS:
+        return said or FORMATS[0]
+    ending = _form(Path(path).suffix.removeprefix("."))
+    if said and ending and said != ending:
+        raise InputError(
+            f"--to is {to!r}, but the ending of {str(path)!r} says {ending}: leave out --to, or "
+            f"name a file that ends in .{said}"
+        )
+    if said is None and ending is None:
         raise InputError(f"the ending of {str(path)!r} tells no form of a report: {known} as --to")
-    return ending
+    return said or ending or FORMATS[0]
+
+
+def _form(written: str) -> str | None:
+    """The form that a word or an ending means, however it is written."""
+    word = OTHERWISE.get(written.lower(), written.lower())
+    return word if word in FORMATS else None
 
 
 def _formed(paper: Paper, to: str) -> bytes:

@@ -14,8 +14,9 @@ from clusterwright.report.labelled import Labelled, about
 from clusterwright.report.shown import serving as serving_pictures
 from clusterwright.report.shown import training as training_pictures
 from clusterwright.report.shown.picture import Picture
+from clusterwright.report.shown.summary import for_payers, summary_of
 from clusterwright.report.shown.words import ASSUMED, figures_of, seen, seen_text
-from clusterwright.serving.intervals import ServingInterval
+from clusterwright.serving.intervals import BORROWED, ServingInterval
 from clusterwright.serving.plan import ServingPlan
 from clusterwright.training.intervals import IntervalGroup
 from clusterwright.training.plan import TrainingPlan
@@ -33,15 +34,16 @@ class Basis(Record, frozen=True, kw_only=True):
 class Paper(Record, frozen=True, kw_only=True):
     """All that a report says, in its order.
 
-    ``kind``: what was planned. ``title``, ``asked``: the question. ``figures``: the decision, in
-    the words of the command line. ``pictures``: the reasons. ``bases``: what it rests on.
-    ``words``: everything, as the command line prints it. ``replay``: the command that computes it
-    again.
+    ``kind``: what was planned. ``title``, ``asked``: the question. ``summary``: the answer in one
+    sentence, for whoever pays; ``figures``: the decision, in the words of the command line.
+    ``pictures``: the reasons. ``bases``: what it rests on. ``words``: everything, as the command
+    line prints it. ``replay``: the command that computes it again.
     """
 
     kind: str
     title: str
     asked: tuple[str, ...]
+    summary: str
     figures: tuple[Labelled, ...]
     pictures: tuple[Picture, ...]
     bases: tuple[Basis, ...]
@@ -79,7 +81,8 @@ def _training(plan: TrainingPlan) -> Paper:
         kind="Training plan",
         title=title,
         asked=tuple(one for one in asked if not one.startswith(ASSUMED)),
-        figures=figures_of(text.decision_lines(plan)),
+        summary=summary_of(plan),
+        figures=for_payers(figures_of(text.decision_lines(plan))),
         pictures=tuple(training_pictures.of_plan(plan)),
         bases=(
             *_assumed(question.assumed + (question.site.assumed if question.site else ())),
@@ -100,10 +103,12 @@ def _serving(plan: ServingPlan) -> Paper:
         kind="Serving plan",
         title=title,
         asked=tuple(one for one in asked if not one.startswith(ASSUMED)),
-        figures=figures_of(serving_text.decision_lines(plan)),
+        summary=summary_of(plan),
+        figures=for_payers(figures_of(serving_text.decision_lines(plan))),
         pictures=tuple(serving_pictures.of_plan(plan)),
         bases=(
-            *_assumed(plan.question.assumed),
+            *_assumed(plan.question.assumed + (plan.site.assumed if plan.site else ())),
+            *_site(plan),
             *((Basis(label="measured runs", said=alike),) if alike else ()),
             Basis(label="engine", said=(plan.question.engine.name,)),
             *_made(plan),
@@ -111,6 +116,21 @@ def _serving(plan: ServingPlan) -> Paper:
         words=serving_text.plan_text(plan),
         replay="",
     )
+
+
+def _site(plan: ServingPlan) -> tuple[Basis, ...]:
+    """Where a service's power, carbon and money are counted."""
+    account, site = plan.account, plan.site
+    if account is None or site is None:
+        return ()
+    said = [account.region]
+    if site.cooling is not None:
+        said.append(f"cooling: {site.cooling.name}")
+    if account.cost is not None:
+        said.append("owned: servers, network, building, energy and staff over their lives")
+    if site.day:
+        said.append(f"prices of {site.day}")
+    return (Basis(label="site", said=("; ".join(said),)),)
 
 
 def _assumed(assumed: tuple[str, ...]) -> tuple[Basis, ...]:
@@ -126,12 +146,29 @@ def _made(plan: Plan) -> tuple[Basis, ...]:
 
 def _alike(what: str, group: IntervalGroup | ServingInterval) -> str:
     """How runs alike came out against what was predicted."""
-    said = f"{what}: measured were {group.low:.2f} to {group.high:.2f} times what was predicted"
+    span = f"{group.low:.2f} to {group.high:.2f} times what was predicted"
+    if isinstance(group, ServingInterval) and 0 < group.rows < BORROWED:
+        return (
+            f"{what}: too few runs alike ({_runs(group.rows, group.sources)}): {_lent(group, span)}"
+        )
+    said = f"{what}: measured were {span}"
     if not group.rows:
         return f"{said}, in 80 % of runs alike"
-    runs, sources = (_counted(group.rows, "run"), _counted(group.sources, "source"))
     which = f", {group.description}" if isinstance(group, IntervalGroup) else ""
-    return f"{said}, in 80 % of runs alike ({runs} of {sources}{which})"
+    return f"{said}, in 80 % of runs alike ({_runs(group.rows, group.sources)}{which})"
+
+
+def _lent(group: ServingInterval, span: str) -> str:
+    """Which runs the range of too few is taken from, for the greater part."""
+    if not group.lent_rows:
+        return f"{span} is mostly what runs less alike took"
+    runs = _runs(group.lent_rows, group.lent_sources)
+    which = " with the same engine" if group.profile else ""
+    return f"{span} is taken mostly from {runs}{which}"
+
+
+def _runs(rows: int, sources: int) -> str:
+    return f"{_counted(rows, 'run')} of {_counted(sources, 'source')}"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -8,8 +8,10 @@ from importlib.resources import files
 
 from clusterwright.report.labelled import Labelled
 from clusterwright.report.paper.contents import Basis, Paper
-from clusterwright.report.paper.ink import dark_rules, svg_of
+from clusterwright.report.paper.ink import WIDE, dark_rules, svg_of
+from clusterwright.report.pictures.theme import PHONE
 from clusterwright.report.shown.picture import Picture
+from clusterwright.report.shown.summary import RANGES
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What a browser may do with the file: use its own styles, and nothing else."""
@@ -40,6 +42,8 @@ def html_of(paper: Paper) -> bytes:
         f"<h1>{title}</h1>",
         *(f'<p class="asked">{escape(one)}</p>' for one in paper.asked),
         "<h2>The decision</h2>",
+        f'<p class="summary">{escape(paper.summary)}</p>',
+        f'<p class="asked">{escape(RANGES)}</p>',
         *_table(map(_decided, paper.figures)),
         "<h2>The reasons</h2>",
         *(line for i, one in enumerate(paper.pictures) for line in _figure(one, i)),
@@ -76,4 +80,8 @@ def _based(one: Basis) -> str:
 
 def _figure(one: Picture, number: int) -> Iterator[str]:
     yield f"<figure><figcaption><b>{escape(one.title)}</b> {escape(one.caption)}</figcaption>"
-    yield f'<div class="drawn" tabindex="0">{svg_of(one, number=number)}</div></figure>'
+    # Drawn twice: shrunk to a phone, the words of a picture for a page could not be read.
+    for i, (which, width) in enumerate((("wide", WIDE), ("narrow", PHONE))):
+        drawn = svg_of(one, number=2 * number + i, width=width)
+        yield f'<div class="drawn {which}" tabindex="0">{drawn}</div>'
+    yield "</figure>"

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, cast
 
 from clusterwright.errors import ClusterwrightError
 from clusterwright.report import cluster_map
-from clusterwright.report.pictures.theme import DARK, LIGHT, Colours, config
+from clusterwright.report.pictures.theme import DARK, LIGHT, PHONE, Colours, config
 from clusterwright.report.shown.picture import Picture
 
 Part = TypeVar("Part")
@@ -50,7 +50,8 @@ def svg_of(picture: Picture, *, number: int = 0, width: float = WIDE, font: str 
     number
         Of the picture in its file, which keeps its inner names apart from those of others.
     width
-        It is drawn at, where it is a ``spec``: words are smaller in what is drawn wider. [px]
+        It is drawn at, where it is a ``spec``: words are smaller in what is drawn wider; what is
+        drawn for a phone takes its ``narrow`` one. [px]
     font
         Family of its words; "" leaves it to what is around.
 
@@ -59,7 +60,8 @@ def svg_of(picture: Picture, *, number: int = 0, width: float = WIDE, font: str 
     MissingExtraError
         The extra ``report`` is not installed.
     """
-    drawn = _compiled(picture.spec, width) if picture.spec is not None else picture.svg
+    made = picture.narrow if picture.narrow and width <= PHONE else picture.svg
+    drawn = _compiled(picture.spec, width) if picture.spec is not None else made
     size = re.search(r'viewBox="([^"]*)"', drawn)
     assert size is not None, "every picture has a size"
     family = f' font-family="{escape(font)}"' if font else ""

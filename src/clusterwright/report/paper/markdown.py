@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from clusterwright.report.labelled import Labelled
 from clusterwright.report.paper.contents import Basis, Paper
+from clusterwright.report.shown.summary import RANGES
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#~$&!])")
 _ADDRESS = re.compile(r"(?i)(://|\bwww\.|@)")
@@ -21,6 +22,8 @@ def markdown_of(paper: Paper) -> bytes:
         *(f"{plain(one)}  " for one in paper.asked),
         "",
         "## The decision",
+        "",
+        f"**{plain(paper.summary)}** {plain(RANGES)}",
         "",
         *_table(("what", "figure", "beside it"), map(_decided, paper.figures)),
         "",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from clusterwright.report.paper.contents import Paper
 from clusterwright.report.paper.ink import MissingExtraError, svg_of
+from clusterwright.report.shown.summary import RANGES
 
 Format = Literal["pdf", "png", "svg"]
 FONT = "Libertinus Serif"
@@ -58,6 +59,8 @@ def _data(paper: Paper) -> dict[str, Any]:
         "kind": paper.kind,
         "title": _breakable(paper.title),
         "asked": [_breakable(one) for one in paper.asked],
+        "summary": _breakable(paper.summary),
+        "ranges": RANGES,
         "figures": [
             {
                 "label": one.label,

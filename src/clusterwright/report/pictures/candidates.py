@@ -142,8 +142,8 @@ def _promise(promised: float) -> Row:
 def _said(values: list[Row], which: Which, taken: _Taken) -> str:
     best, others = values[0], values[1:]
     found = (
-        f"The best of {len(values)} candidates takes {best['shown']}, with a {NAMES[which][0]} of "
-        f"{best['latency']} for nine in ten requests"
+        f"The best of {len(values)} candidates takes {best['shown']}; its {NAMES[which][0]} is "
+        f"{best['latency']} or less for nine in ten requests"
     )
     if not others:
         return f"{found}."

@@ -20,6 +20,8 @@ from clusterwright.units import format_count, format_time
 Against = Literal["memory", "work"]
 """Memory of the fullest stage; accelerator-hours of a billion tokens, which rent goes with."""
 
+SHORT: Final = 26
+"""Letters of a legend's entry of which two stand side by side."""
 BEST, FRONT, LESS, OTHER = "best", "on the front", "fewer accelerators", "runner-up"
 HOURS_OF_BILLION: Final = 1e9 / 3600.0
 WORK: Final = Unit(1.0, "h")
@@ -266,7 +268,12 @@ def _replicas(rows: Sequence[Row], cuts: Sequence[str]) -> Row:
         "field": "cut",
         "type": "nominal",
         "scale": {"domain": cuts},
-        "legend": {"columns": 2, "symbolType": "circle"},
+        # Cuts differ in their last words: none is cut short.
+        "legend": {
+            "columns": 2 if max(map(len, cuts)) <= SHORT else 1,
+            "labelLimit": 0,
+            "symbolType": "circle",
+        },
     }
     return {
         "mark": {"type": "line", "point": {"size": 45, "filled": True}, "strokeWidth": 1},

@@ -27,7 +27,7 @@ LEAST_SHARE: Final = 5e-4
 Which = Literal["ttft", "tpot"]
 NAMES: Final[dict[Which, tuple[str, str]]] = {
     "ttft": ("time to the first token", "TTFT"),
-    "tpot": ("time per token after it", "TPOT"),
+    "tpot": ("time per further token", "TPOT"),
 }
 """In words, and the sort of measured interval."""
 PERCENTILES: Final = ("p50", "p90", "p99")

@@ -150,7 +150,11 @@ def _sentence(estimate: TrainingEstimate, unit: Unit) -> str:
     """Say what is seen."""
     fullest = max(estimate.stages, key=lambda stage: stage.total)
     fits = "which fits" if fullest.total <= estimate.memory_limit else "which does not fit"
-    most = max(fullest.parts, key=lambda name: fullest.parts[name])
+    drawn = {
+        kind: sum(fullest.parts.get(name, 0.0) for name in PARTS.get(kind, (kind,)))
+        for kind in _kinds(estimate)
+    }
+    most = max(drawn, key=lambda kind: drawn[kind])
     count = estimate.strategy.pp
     where = (
         f"The fullest of {count} pipeline stages, stage {fullest.rank},"
@@ -159,5 +163,5 @@ def _sentence(estimate: TrainingEstimate, unit: Unit) -> str:
     )
     return (
         f"{where} holds {_in(unit, fullest.total)} of {_in(unit, estimate.memory_limit)}, {fits}; "
-        f"the largest part of it is {most} with {_in(unit, fullest.parts[most])}."
+        f"the largest part of it is {most} with {_in(unit, drawn[most])}."
     )

@@ -35,7 +35,8 @@ def of_estimate(question: TrainingQuestion, made: TrainingEstimate) -> Iterator[
 
 def _of_step(made: TrainingEstimate) -> Iterator[Picture]:
     yield from drawn("Where the step goes, from peak to achieved", waterfall(made))
-    yield from drawn("Memory of each pipeline stage against its limit", memory(made))
+    whose = "each pipeline stage" if made.strategy.pp > 1 else "an accelerator"
+    yield from drawn(f"Memory of {whose} against its limit", memory(made))
 
 
 def _of_machine(question: TrainingQuestion, made: TrainingEstimate) -> Picture:
