@@ -37,7 +37,7 @@ def account_lines(account: RunAccount, site: RunSite | None = None) -> list[str]
             f"average, up to {_short(account.peak, 'W')}, with its site"
         ),
         (
-            f"  carbon       {_spread(account.carbon, 'kg')} in {account.region}, and "
+            f"  carbon       {_spread(account.carbon, 'kg')} of CO2e in {account.region}, and "
             f"{_short(account.made, 'kg')} of making the machines"
         ),
     ]
@@ -62,7 +62,10 @@ def service_lines(account: ServiceAccount) -> list[str]:
             f"{account.energy.middle:.3g} J ({account.energy.low:.3g} to "
             f"{account.energy.high:.3g}) a token out"
         ),
-        f"               {_spread(account.carbon, 'kg')} a million tokens in {account.region}",
+        (
+            f"               {_spread(account.carbon, 'kg')} of CO2e a million tokens in "
+            f"{account.region}"
+        ),
     ]
     if account.cost is not None and account.year is not None:
         lines.append(

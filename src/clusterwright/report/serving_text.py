@@ -12,6 +12,7 @@ from clusterwright.report.deployment_text import deployment_words, pools_words
 from clusterwright.report.folding import WIDTH, fold
 from clusterwright.report.handheld_text import handheld_lines, offload_lines
 from clusterwright.serving.estimating import with_room
+from clusterwright.serving.intervals import BORROWED
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
 from clusterwright.units import format_count, format_quantity, format_time
 
@@ -138,11 +139,15 @@ def _load(found: ServingEstimate) -> list[str]:
 def _sureness(found: ServingEstimate) -> list[str]:
     """What runs alike took over what was predicted: 80 % of them."""
     words = {"TTFT": "first token", "throughput": "throughput"}
-    parts = [
-        f"{words.get(one.sort, 'each token')} x {one.low:.2f} to {one.high:.2f}"
-        for one in found.intervals
-    ]
-    return [f"  how sure     {', '.join(parts)} in 80 % of runs alike"] if parts else []
+    named = [(words.get(one.sort, "each token"), one) for one in found.intervals]
+    if not named:
+        return []
+    parts = ", ".join(f"{name} x {one.low:.2f} to {one.high:.2f}" for name, one in named)
+    few = ", ".join(name for name, one in named if 0 < one.rows < BORROWED)
+    lines = [f"  how sure     {parts} in 80 % of runs alike"]
+    if few:
+        lines.append(f"               {few}: fewer than {BORROWED:g} are alike, others count too")
+    return lines
 
 
 def _room(plan: ServingPlan) -> list[str]:
