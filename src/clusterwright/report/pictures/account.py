@@ -15,6 +15,9 @@ from clusterwright.units import format_quantity, format_time
 COLUMN: Final = 1.3
 """Room for numbers right of the bars, over the longest reach of one. [1]"""
 
+ALIKE: Final = 0.98
+"""Share of the widest interval from which another is as wide."""
+
 Words = Callable[[float], str]
 
 
@@ -33,7 +36,9 @@ def account(found: RunAccount | ServiceAccount) -> Spec | None:
     reach = max((abs(end) for end in ends), default=0.0)
     if not reach:
         return None
-    widest = max(values, key=lambda row: row["high"] - row["low"])
+    spreads = {row["name"]: row["high"] - row["low"] for row in values}
+    unsure = [one for one, spread in spreads.items() if spread > ALIKE * max(spreads.values())]
+    least = f"{' and '.join(unsure)} {'is' if len(unsure) == 1 else 'are'} least sure"
     said = ", ".join(f"{row['name']} {row['words']} ({row['spread']})" for row in values)
     title = "80 % interval over the median [%]"
     low, high = min(ends) - 0.1 * reach, max(ends) + COLUMN * reach
@@ -41,7 +46,7 @@ def account(found: RunAccount | ServiceAccount) -> Spec | None:
     return picture(
         values,
         height={"step": 30},
-        description=f"In the median, with 80 % intervals: {said}; {widest['name']} is least sure.",
+        description=f"In the median, with 80 % intervals: {said}; {least}.",
         encoding={
             "y": name("name", [row["name"] for row in values]),
             "x": axis(title, low, high, format="+d", tickCount=4),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusterwright.report.cluster_map import cluster_map, map_words
+from clusterwright.report.pictures.account import account
 from clusterwright.report.pictures.front import front
 from clusterwright.report.pictures.links import Asked
 from clusterwright.report.pictures.memory import memory
@@ -16,8 +17,10 @@ from clusterwright.training.plan import TrainingPlan, TrainingQuestion
 
 
 def of_plan(made: TrainingPlan, asked: Asked | None = None) -> Iterator[Picture]:
-    """Where the step of a plan goes, what it keeps, what else would do, and where it runs."""
+    """Where the step of a plan goes, what it keeps and takes, what else would do, where it runs."""
     yield from _of_step(made.best)
+    if made.account is not None:
+        yield from drawn("What the run takes, and how sure that is", account(made.account))
     yield from drawn(
         "Other strategies: a point is a strategy, and leads to its estimate"
         if asked is not None
