@@ -175,6 +175,17 @@ def test_a_saved_plan_leads_on_to_its_launch(watched):
     assert "llama-3.1-8b" in page.locator(".texts pre").first.inner_text()
 
 
+def test_a_long_table_is_narrowed_to_what_is_typed(watched):
+    page = watched.open("/catalogue/list?kind=accelerators")
+    page.fill(".narrow input", "Gaudi")
+    rows = page.locator("tbody tr:visible")
+    assert 0 < rows.count() < 20
+    assert all("gaudi" in text.lower() for text in rows.all_inner_texts())
+    expect(page.locator(".narrow [role=status]")).to_contain_text(f"{rows.count()} of ")
+    page.fill(".narrow input", "")
+    assert page.locator("tbody tr:visible").count() > 100
+
+
 def test_a_page_works_without_scripts(browser, server):
     context = browser.new_context(java_script_enabled=False, base_url=server)
     page = context.new_page()

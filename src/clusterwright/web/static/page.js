@@ -82,8 +82,24 @@ function beside(root) {
   field.closest("details")?.setAttribute("open", "");
 }
 
+// A long table is narrowed to rows with some words; without a script there is no field for them.
+function narrowable(root) {
+  for (const line of root.querySelectorAll(".narrow")) line.hidden = false;
+}
+
+document.addEventListener("input", (event) => {
+  const line = event.target.closest(".narrow");
+  if (!line) return;
+  const wanted = event.target.value.trim().toLowerCase();
+  const rows = [...line.nextElementSibling.querySelectorAll("tbody tr")];
+  for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  const left = rows.filter((row) => !row.hidden).length;
+  line.querySelector("[role=status]").textContent = wanted ? `${left} of ${rows.length}` : "";
+});
+
 document.addEventListener("htmx:afterSwap", (event) => {
   beside(event.detail.target);
+  narrowable(event.detail.target);
   drawAll(event.detail.target);
   mount(event.detail.target);
 });
@@ -97,3 +113,4 @@ if (matchMedia("(max-width: 56rem)").matches && document.querySelector(".found")
 
 drawAll(document);
 mount(document);
+narrowable(document);
