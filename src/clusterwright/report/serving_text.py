@@ -21,6 +21,7 @@ SITE = ("$/M", "J/token", "carbon/M")
 """Of a token, or a million of them, with all that the site draws."""
 By = Literal["accelerators", "cost", "energy", "carbon"]
 FRONT_LINES = 8
+ALONE = "all wait while the only one of its kind is away (spares: plan fleet)"
 
 
 def plan_text(plan: ServingPlan) -> str:
@@ -86,6 +87,8 @@ def estimate_lines(found: ServingEstimate, question: ServingQuestion | None = No
     if found.handheld is not None:
         return handheld_lines(found, found.handheld)
     lines = [f"  replicas     {pools_words(found.pools)}"]
+    if len(found.pools) > 1 and any(pool.count == 1 for pool in found.pools):
+        lines.append(f"               {ALONE}")
     lines += [f"  accelerators {found.accelerators:,}"]
     for name, latency in (
         ("first token", found.ttft), ("each token", found.tpot), ("gaps", found.itl),
