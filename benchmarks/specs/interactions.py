@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from statistics import median
 from typing import TYPE_CHECKING
@@ -14,11 +15,14 @@ from benchmarks.registry import Absent, BenchSpec, register
 from benchmarks.specs.pages import LENGTHS, SERVED, server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 Questions = Sequence[tuple[dict[str, str], Sequence[str]]]
 """What a page is opened with, and what is then typed into one of its fields, in turn."""
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+VISITS = 7
+PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 REST = 0.6
 """A person looks at an answer before asking anew; its pictures are drawn meanwhile. [s]"""
@@ -40,24 +44,49 @@ RATES: Questions = tuple((one | LENGTHS, ("25/s", "40/s", "10/s")) for one in SE
 
 def asking(path: str, field: str, questions: Questions) -> Callable[[], float]:
     """Return a function that opens each page, changes a field, and returns the median. [s]"""
-    if find_spec("playwright") is None:
-        raise Absent("playwright is not installed")
-    if (browser := shutil.which("chromium") or shutil.which("chromium-browser")) is None:
-        raise Absent("chromium is not installed")
 
     def work() -> float:
-        from playwright.sync_api import sync_playwright
-
         taken = []
-        with server() as (address, _), sync_playwright() as play:
-            page = play.chromium.launch(executable_path=browser, args=ARGUMENTS).new_page()
+        with server() as (address, _), chromium() as browser:
+            page = browser.new_page()
             for query, values in questions:
                 page.goto(f"{address}{path}?{urlencode(query)}")
                 page.wait_for_load_state("networkidle")
                 taken += [_changed(page, f"#field-{field}", value) for value in values]
         return median(taken)
 
+    return with_browser(work)
+
+
+def first_content() -> float:
+    """Median time from asking for the home page to its first content, in new contexts. [s]"""
+    taken = []
+    with server() as (address, _), chromium() as browser:
+        for _ in range(VISITS):
+            page = browser.new_context().new_page()
+            page.goto(address)
+            page.wait_for_load_state("networkidle")
+            page.wait_for_function(PAINTED)
+            taken.append(float(page.evaluate(PAINTED)) / 1e3)
+    return median(taken)
+
+
+def with_browser(work: Callable[[], float]) -> Callable[[], float]:
+    """Refuse where there is no browser to drive."""
+    if find_spec("playwright") is None:
+        raise Absent("playwright is not installed")
+    if not CHROMIUM:
+        raise Absent("chromium is not installed")
     return work
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start the system's browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        yield play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
 
 
 def _changed(page: Page, field: str, value: str) -> float:
@@ -90,5 +119,15 @@ register(
         unit="s wall",
         goal=1.0,
         doc="A changed rate of requests: median of nine plans.",
+    )
+)
+register(
+    BenchSpec(
+        name="interactions.first-content",
+        build=lambda: with_browser(first_content),
+        run=lambda work: work(),
+        unit="s wall",
+        goal=0.7,
+        doc="From asking for the home page to its first content: median of seven new visitors.",
     )
 )
