@@ -35,7 +35,7 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 EXAMPLES = DOCS / "examples"
 ACCURACY = DOCS / "explanation" / "accuracy.md"
-SHIPPED = ROOT / "src" / "clusterwright" / "data" / "accuracy.json"
+DATA = ROOT / "src" / "clusterwright" / "data"
 """Results of the published runs, for the web product's page."""
 PART = re.compile(
     r"(?P<head><!-- generate (?P<what>[^\n]+) -->\n)(?P<body>.*?)(?P<tail><!-- end -->)", re.DOTALL
@@ -383,18 +383,20 @@ def pictures(folder: Path) -> list[Path]:
 
 
 def keep_results() -> None:
-    """Ship the results that the accuracy page was written from, if they are not as they were."""
-    from clusterwright.validation.published import alike, decode
+    """Ship the results that an accuracy page was written from, if they are not as they were."""
+    from clusterwright.validation.published import SERVING, TRAINING, alike, decode
 
-    fresh = Path("page") / "accuracy" / "results.json"
-    if not fresh.exists():
-        return
-    written = fresh.read_bytes()
-    found = decode(written)
-    if SHIPPED.exists() and alike(decode(SHIPPED.read_bytes()).results, found.results):
-        return
-    today = datetime.now(tz=UTC).date().isoformat()
-    SHIPPED.write_bytes(written.replace(b'"date":""', f'"date":"{today}"'.encode(), 1))
+    for kept in (TRAINING, SERVING):
+        shipped = DATA / kept.file
+        fresh = Path("page") / shipped.stem / "results.json"
+        if not fresh.exists():
+            continue
+        written = fresh.read_bytes()
+        found = decode(written, kept).results
+        if shipped.exists() and alike(decode(shipped.read_bytes(), kept).results, found, kept):
+            continue
+        today = datetime.now(tz=UTC).date().isoformat()
+        shipped.write_bytes(written.replace(b'"date":""', f'"date":"{today}"'.encode(), 1))
 
 
 def main(words: list[str]) -> int:

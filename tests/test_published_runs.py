@@ -8,7 +8,7 @@ import pytest
 
 from clusterwright.errors import InputError
 from clusterwright.validation.api import Validation, validate
-from clusterwright.validation.published import alike, published
+from clusterwright.validation.published import TRAINING, alike, published
 from clusterwright.validation.runs import default_runs_path
 
 
@@ -22,7 +22,7 @@ def found() -> Validation:
 
 
 def test_the_results_that_are_shipped_are_those_of_this_model(found):
-    assert alike(published().results, found.results), "run `make docs`"
+    assert alike(published().results, found.results, TRAINING), "run `make docs`"
 
 
 def errors(found: Validation, prefix: str) -> list[float]:

@@ -406,6 +406,5 @@ def test_validate_prints_the_score_the_json_and_the_rows(table, capsys, tmp_path
         ("made", "tpot_ms", 3),
         ("made", "ttft_ms", 1),
     ]
-    assert main(["validate", str(path), "--page", str(tmp_path)]) == 2
     assert main(["validate", str(table({"tp": "two"}))]) == 2
     assert "line 2: tp is 'two'" in capsys.readouterr().err

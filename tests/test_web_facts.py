@@ -13,8 +13,16 @@ from clusterwright.cli.answers import as_json
 from clusterwright.planner_serving import curve_of
 from clusterwright.units import format_time
 from clusterwright.validation import output
-from clusterwright.validation.published import alike, decode, encode, published
+from clusterwright.validation.published import (
+    TRAINING,
+    alike,
+    decode,
+    encode,
+    published,
+    published_serving,
+)
 from clusterwright.validation.scoring import score
+from clusterwright.validation.serving.scoring import score_serving
 from clusterwright.web.answering import answer
 from clusterwright.web.wire import Task
 
@@ -48,13 +56,35 @@ def test_the_data_of_the_accuracy_page_are_those_of_validate():
     assert {one["metric"] for one in value["results"]} == {one.metric for one in made.results}
 
 
+def test_the_accuracy_page_of_serving_shows_what_validate_says():
+    page = unescape(get("/accuracy/serving").body.decode())
+    made = published_serving()
+    total = score_serving(made.results)
+    for sort, error in total.mean_source_median_abs_error.items():
+        assert f"{percent(error)}</dd>" in page
+        assert f"{percent(total.coverage[sort])} inside the 80 % interval" in page
+    for source in {one.source for one in total.sources}:
+        assert f">{source}</th>" in page
+    assert made.date in page
+    assert page.count('class="vega"') == len(total.mean_source_median_abs_error)
+
+
+def test_the_data_of_the_accuracy_page_of_serving_are_its_numbers():
+    value = json.loads(get("/accuracy/serving", "json").body)
+    total = score_serving(published_serving().results)
+    errors = {one["sort"]: one["error"] for one in value["sorts"]}
+    assert errors == pytest.approx(total.mean_source_median_abs_error)
+    assert len(value["results"]) == total.rows
+    assert sum(one["rows"] for one in value["engines"]) == total.ok
+
+
 def test_results_are_kept_but_for_their_last_digits():
     made = published()
-    content = encode(made.results, catalogue="abc", date="2026-01-02")
-    again = decode(content)
+    content = encode(made.results, TRAINING, catalogue="abc", date="2026-01-02")
+    again = decode(content, TRAINING)
     assert (again.date, again.catalogue) == ("2026-01-02", "abc")
-    assert alike(again.results, made.results)
-    assert not alike(again.results[1:], made.results)
+    assert alike(again.results, made.results, TRAINING)
+    assert not alike(again.results[1:], made.results, TRAINING)
     assert len(content.splitlines()) == len(made.results)
     assert len(content) < 400_000
 

@@ -21,6 +21,7 @@ QUICK = [page for page in PAGES if page.examples and page.path not in SLOW]
 """Pages whose first example is answered within a second or two."""
 OTHERS = (
     "/accuracy",
+    "/accuracy/serving",
     "/saved",
     "/saved/plan?plan=small.json",
     "/saved/study?study=drawn.sqlite",

@@ -38,10 +38,11 @@ def aligned(
     return lines
 
 
-def percent(share: float, *, signed: bool = False) -> str:
-    """Return a share in per cent, to one decimal.
+def percent(share: float, *, signed: bool = False, digits: int = 1) -> str:
+    """Return a share in per cent, to so many decimals.
 
-    >>> percent(0.0719), percent(-0.02), percent(0.02, signed=True)
-    ('7.2 %', '-2.0 %', '+2.0 %')
+    >>> percent(0.0719), percent(-0.02), percent(0.02, signed=True), percent(0.5, digits=0)
+    ('7.2 %', '-2.0 %', '+2.0 %', '50 %')
     """
-    return f"{100.0 * share:+.1f} %" if signed else f"{100.0 * share:.1f} %"
+    sign = "+" if signed else ""
+    return f"{100.0 * share:{sign}.{digits}f} %"

@@ -16,14 +16,17 @@ from clusterwright.kernels.kinds import KernelKind
 from clusterwright.validation import collective_rows, kernel_rows, output
 from clusterwright.validation.api import Validation
 from clusterwright.validation.api import validate as run_validation
+from clusterwright.validation.runs import Of, default_runs_path
 from clusterwright.validation.serving import picks, scoring
 from clusterwright.validation.serving.rows import is_serving_file, read_serve_runs
+from clusterwright.validation.serving.scoring import ServeResult
 
 
 def validate(
     runs: Path | None = None,
     /,
     *,
+    of: Of | None = None,
     out: Path | None = None,
     page: Path | None = None,
     catalogue: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
@@ -35,7 +38,9 @@ def validate(
     ----------
     runs
         A CSV (or .csv.gz) of runs, or a CSV or Parquet table of kernels, told by its columns
-        [default: the published runs of the repository].
+        [default: the published runs of the repository, see --of].
+    of
+        Which of the repository's published runs, where no table is named [default: training].
     out
         Write every row, with its prediction, error and status, to this CSV (runs only).
     page
@@ -46,6 +51,10 @@ def validate(
         Print the score as JSON.
     """
     facts = catalogue_with(catalogue)
+    if runs is not None and of is not None:
+        raise InputError("--of chooses among published runs: leave it out beside a table")
+    if of == "serving":
+        runs = default_runs_path("serving")
     if runs is not None and collective_rows.is_collectives_table(runs):
         if out or page or json:
             raise InputError(
@@ -79,13 +88,21 @@ def _written(folder: Path, runs: Path | None, facts: Catalogue) -> Validation:
     return renew_page(folder, runs, catalogue=facts, watch=tell_count)
 
 
+def _written_serving(folder: Path, table: Path, facts: Catalogue) -> tuple[ServeResult, ...]:
+    """Validate and write the page; drawing is imported only here."""
+    from clusterwright.report.serving_accuracy import renew_serving_page
+
+    return renew_serving_page(folder, table, catalogue=facts, watch=tell_count)
+
+
 def _validate_serving(
     table: Path, facts: Catalogue, *, out: Path | None, page: Path | None, json: bool
 ) -> Answer:
     """Predict a table of serving runs."""
     if page:
-        raise InputError("--page is for training runs; serving runs print a table, --out or --json")
-    results = scoring.validate_serving(table, facts, watch=tell_count)
+        results = _written_serving(page, table, facts)
+    else:
+        results = scoring.validate_serving(table, facts, watch=tell_count)
     if out:
         out.write_text(scoring.as_csv(results), encoding="utf-8")
     tallies = picks.tallies_of(picks.choices_of(read_serve_runs(table), results))

@@ -1,15 +1,10 @@
 """The accuracy page: tables and pictures of predictions against measurements, and what they hide.
 
-`renew_page` is the one door. A page is a Markdown file whose generated parts stand between two
-comments, so that what a person writes around them stays::
-
-    <!-- generate written sources -->
-    <!-- end -->
+`renew_page` is the one door.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -20,10 +15,10 @@ from clusterwright.calibrate.intervals import coverage_of, residuals_of
 from clusterwright.catalogue.store import Catalogue
 from clusterwright.hardware import Cluster
 from clusterwright.model.records import Model
-from clusterwright.records import Record
 from clusterwright.report import accuracy_parts as parts
 from clusterwright.report import accuracy_pictures as pictures
 from clusterwright.report.gaps import read_reasons, unexplained
+from clusterwright.report.written import RESULTS, Page
 from clusterwright.software import Software, Stack
 from clusterwright.strategy import Strategy
 from clusterwright.training.api import estimate_training
@@ -31,34 +26,12 @@ from clusterwright.validation.api import Validation, validate
 from clusterwright.validation.choosing import contests_of
 from clusterwright.validation.lookup import Lookup
 from clusterwright.validation.peers import Peers, peers_of
-from clusterwright.validation.published import encode
+from clusterwright.validation.published import TRAINING, encode
 from clusterwright.validation.runs import Run, read_runs
 from clusterwright.validation.scoring import Predict, Prediction, Result, Watch, score_runs
 from clusterwright.workload import TrainingWorkload
 
 NAME = "accuracy"
-RESULTS = "results.json"
-"""The results as a file of a line for each run, beside the page's pictures."""
-PART = re.compile(
-    r"(?P<head><!-- generate written (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL
-)
-
-
-class Page(Record, frozen=True, kw_only=True):
-    """Generated parts by name, in their order, and pictures by the name of their file."""
-
-    parts: dict[str, str]
-    pictures: dict[str, str]
-
-    def write(self, folder: Path) -> None:
-        """Renew the parts of ``accuracy.md``, or begin one, and write the pictures beside it."""
-        file = folder / f"{NAME}.md"
-        beside = folder / NAME
-        beside.mkdir(parents=True, exist_ok=True)
-        old = file.read_text(encoding="utf-8") if file.is_file() else _blank(self.parts)
-        file.write_text(renewed(old, self.parts), encoding="utf-8")
-        for name, picture in self.pictures.items():
-            (beside / name).write_text(picture, encoding="utf-8")
 
 
 class Remembered:
@@ -116,7 +89,7 @@ def renew_page(
         reasons=read_reasons(folder / f"{NAME}.toml"),
     )
     page.write(folder)
-    (folder / NAME / RESULTS).write_bytes(encode(found.results, catalogue=facts.hash))
+    (folder / NAME / RESULTS).write_bytes(encode(found.results, TRAINING, catalogue=facts.hash))
     return found
 
 
@@ -141,6 +114,9 @@ def accuracy_page(
     """
     complete = [r for r in found.results if r.complete]
     return Page(
+        name=NAME,
+        title="Accuracy",
+        heads=parts.TITLES,
         parts={
             "headline": parts.headline(complete, found.score),
             "sources": parts.sources(found.score),
@@ -152,26 +128,6 @@ def accuracy_page(
         },
         pictures=pictures.pictures(complete, found.score),
     )
-
-
-def renewed(text: str, fresh: Mapping[str, str]) -> str:
-    """Return a page with the parts that it asks for made anew; others stay as they are."""
-
-    def part(match: re.Match[str]) -> str:
-        if match["name"] not in fresh:
-            return match[0]
-        return match["head"] + fresh[match["name"]].rstrip("\n") + "\n" + match["tail"]
-
-    return PART.sub(part, text)
-
-
-def _blank(fresh: Mapping[str, str]) -> str:
-    """Return a page with room for every part."""
-    blocks = [
-        f"## {parts.TITLES[name]}\n\n<!-- generate written {name} -->\n<!-- end -->\n"
-        for name in fresh
-    ]
-    return "\n".join(["# Accuracy\n", *blocks])
 
 
 def _without_stacks(

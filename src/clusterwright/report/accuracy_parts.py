@@ -8,8 +8,10 @@ from typing import Protocol
 
 import msgspec
 
+from clusterwright.aligned import percent
 from clusterwright.report.accuracy_pictures import SHORT, signed
 from clusterwright.report.gaps import LEAST_BIAS, LONG_TAIL, Gap
+from clusterwright.report.written import spaced, table
 from clusterwright.validation.choosing import Contest
 from clusterwright.validation.peers import DataSet, Peers, Reached, reached, reached_by_formula
 from clusterwright.validation.scoring import Result, Score, Summary, summarise
@@ -54,11 +56,11 @@ def headline(results: Sequence[Result], score: Score) -> str:
         f"{score.unsupported} are not supported, and {score.incomplete} lack something that is "
         f"needed all the same.\n"
         f"The mean over sources of the median error is "
-        f"**{_share(score.mean_source_median_abs_error or 0.0)}** "
-        f"(one-line formula: {_share(flat)}); the formula is nearer in "
+        f"**{percent(score.mean_source_median_abs_error or 0.0)}** "
+        f"(one-line formula: {percent(flat)}); the formula is nearer in "
         f"{len(score.sources) - nearer} of {len(score.sources)} lines below.\n"
-        f"Of the runs, {_share(within[0.1], 0)} are within 10 % and {_share(within[0.25], 0)} "
-        f"within 25 %.\n\n"
+        f"Of the runs, {percent(within[0.1], digits=0)} are within 10 % and "
+        f"{percent(within[0.25], digits=0)} within 25 %.\n\n"
         f"![Predicted against measured step time of all runs](accuracy/all.svg)\n"
     )
 
@@ -130,9 +132,9 @@ def choosing(contests: Sequence[Contest]) -> str:
             source,
             str(len(group)),
             f"{sum(contest.entrants for contest in group):,}",
-            _share(sum(contest.pick == contest.best for contest in group) / len(group), 0),
-            _share(statistics.median(contest.regret for contest in group)),
-            _share(max(contest.regret for contest in group)),
+            percent(sum(contest.pick == contest.best for contest in group) / len(group), digits=0),
+            percent(statistics.median(contest.regret for contest in group)),
+            percent(max(contest.regret for contest in group)),
         ]
         for source, group in sorted(by_source.items())
     ]
@@ -148,20 +150,21 @@ def coverage(results: Sequence[Result], held_out: Mapping[str, Covered]) -> str:
     rows = [
         [
             "of all runs above",
-            _share(statistics.fmean(s.coverage80 for s in by_source)),
-            _share(sum(bool(r.inside) for r in known) / len(known)),
+            percent(statistics.fmean(s.coverage80 for s in by_source)),
+            percent(sum(bool(r.inside) for r in known) / len(known)),
         ]
     ]
-    rows += [[name, _share(c.sources), _share(c.rows)] for name, c in held_out.items()]
+    rows += [[name, percent(c.sources), percent(c.rows)] for name, c in held_out.items()]
     low = [s for s in sorted(by_source, key=lambda s: s.coverage80) if s.coverage80 < SELDOM]
     full = sum(s.coverage80 == 1.0 for s in by_source)
-    listed = "; ".join(f"{s.source} ({_share(s.coverage80, 0)} of {s.rows})" for s in low)
+    seldom = percent(SELDOM, digits=0)
+    listed = "; ".join(f"{s.source} ({percent(s.coverage80, digits=0)} of {s.rows})" for s in low)
     return "\n".join(
         [
             table(["measured inside the 80 % interval", "mean over sources", "over runs"], rows),
             f"{_width(known)}\n",
             f"All runs of {full} of {len(by_source)} sources are inside.",
-            f"Fewer than {_share(SELDOM, 0)} are inside for {len(low)}: {listed or 'none'}.",
+            f"Fewer than {seldom} are inside for {len(low)}: {listed or 'none'}.",
         ]
     )
 
@@ -180,14 +183,6 @@ def gaps(found: Sequence[Gap]) -> str:
             "",
         ]
     )
-
-
-def table(header: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    """Make a Markdown table; from the second column on figures stand to the right."""
-    names = list(header)
-    marks = ["---", *["--:" for _ in names[1:]]]
-    body = [[cell.replace("|", "\\|") for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in [names, marks, *body])
 
 
 _PEERS_HEAD = (
@@ -211,7 +206,7 @@ _COLUMNS = ("runs", "median", "p90", "bias", "in 80 %", "flat", "no fit")
 def _figures(s: Summary) -> list[str]:
     shares = (s.median_abs_error, s.p90_abs_error)
     rest = (s.coverage80, s.flat_median_abs_error, s.false_oom)
-    return [str(s.rows), *map(_share, shares), _spaced(signed(s.bias)), *map(_share, rest)]
+    return [str(s.rows), *map(percent, shares), spaced(signed(s.bias)), *map(percent, rest)]
 
 
 def _compared(
@@ -309,7 +304,7 @@ def _gap_line(gap: Gap) -> str:
     metric = SHORT.get(s.metric, s.metric)
     return (
         f"- **{s.source}** ({metric}, {s.rows} run{'s' * (s.rows != 1)}): predicted "
-        f"{_share(abs(s.bias))} {direction}, median error {_share(s.median_abs_error)}. "
+        f"{percent(abs(s.bias))} {direction}, median error {percent(s.median_abs_error)}. "
         f"{_terms(gap)}{_reason(gap)}"
     )
 
@@ -325,7 +320,7 @@ def _tail_line(gap: Gap, *, told: bool) -> str:
 
 
 def _terms(gap: Gap) -> str:
-    words = ", ".join(f"{name} {_share(share, 0)}" for name, share in gap.terms)
+    words = ", ".join(f"{name} {percent(share, digits=0)}" for name, share in gap.terms)
     said = f"Beyond the ideal the time is mostly {words}." if words else ""
     if gap.goes_with:
         name, rank = gap.goes_with
@@ -357,11 +352,3 @@ def _number(error: float | None, best: str) -> str:
 
 def _points(share: float) -> str:
     return f"{100.0 * share:.1f}"
-
-
-def _share(value: float, digits: int = 1) -> str:
-    return _spaced(f"{value:.{digits}%}")
-
-
-def _spaced(text: str) -> str:
-    return text.replace("%", " %")

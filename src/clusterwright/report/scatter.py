@@ -105,13 +105,25 @@ def scatter(panel: Panel, *, side: float = 460.0) -> str:
     )
 
 
-def sheet(title: str, panels: Sequence[Panel], *, columns: int = COLUMNS) -> str:
-    """Draw many small charts side by side, in the order given."""
+def sheet(
+    title: str,
+    panels: Sequence[Panel],
+    *,
+    columns: int = COLUMNS,
+    what: str = "step time in seconds",
+) -> str:
+    """Draw many small charts side by side, in the order given.
+
+    Parameters
+    ----------
+    what
+        The axes have, with its unit.
+    """
     width = columns * PANEL + (columns + 1) * GAP
     tall = PANEL + 62.0
     rows = math.ceil(len(panels) / columns)
     subtitle = (
-        "step time in seconds: measured to the right, predicted upwards, both logarithmic; at most "
+        f"{what}: measured to the right, predicted upwards, both logarithmic; at most "
         f"{MOST_POINTS} runs a chart"
     )
     body = [
@@ -126,7 +138,7 @@ def sheet(title: str, panels: Sequence[Panel], *, columns: int = COLUMNS) -> str
     if not panels:
         body.append(drawing.text(GAP, HEAD + 50, "no runs to show", "soft"))
     height = HEAD + 44.0 + max(1, rows) * (tall + GAP)
-    words = f"{len(panels)} charts of predicted against measured step time."
+    words = f"{len(panels)} charts of predicted against measured runs: {what}."
     return drawing.document(width, height, body, title=title, description=words + _KEY_WORDS)
 
 

@@ -1,56 +1,70 @@
-"""The results of the published runs, kept small, for where their table is not at hand.
+"""The results of the published runs, kept small, for where their tables are not at hand.
 
-`renew_page` writes them beside the accuracy page, and ``make docs`` from there into the package's
-data: one row for each run, names by their place in lists of names.
+The accuracy pages write them beside themselves, and ``make docs`` from there into the package's
+data: one row for each run, names by their place in a list of names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from clusterwright import __version__
 from clusterwright.records import Record
 from clusterwright.validation.scoring import Result
+from clusterwright.validation.serving.scoring import ServeResult
 
-DIGITS = 6
+R = TypeVar("R", bound=Result | ServeResult)
+DIGITS = 10
 """Of a number that is kept."""
 NEAR = 1e-3
 """Share by which numbers may differ between machines."""
 
 
-class Published(Record, frozen=True, kw_only=True):
+class Published(Record, Generic[R], frozen=True, kw_only=True):
     """What came out, on which day (""), by which version and facts."""
 
     date: str
     version: str
     catalogue: str
-    results: tuple[Result, ...]
+    results: tuple[R, ...]
 
 
-class _Row(msgspec.Struct, array_like=True, frozen=True):
-    """One run; names are places in `_Table.names`."""
+class Kept(Record, Generic[R], frozen=True, kw_only=True):
+    """What is kept of results, and where.
 
-    id: str
-    source: int
-    metric: int
-    status: int
-    complete: bool
-    accelerator: int
-    software: int
-    measured_value: float
-    predicted_value: float | None
-    predicted_low: float | None
-    predicted_high: float | None
-    measured_time: float | None
-    predicted_time: float | None
-    flat_error: float | None
-    inside: bool | None
-    fits: bool | None
+    ``file``: of the package's data. ``named``, ``plain``: fields that are kept, the former as
+    places in a list of names. ``ends``: fields of which the error is made, measured and predicted.
+    """
+
+    file: str
+    type: type[R]
+    named: tuple[str, ...]
+    plain: tuple[str, ...]
+    ends: tuple[str, str]
+
+
+TRAINING: Final = Kept(
+    file="accuracy.json",
+    type=Result,
+    named=("source", "metric", "status", "accelerator", "software"),
+    plain=(
+        *("id", "complete", "measured_value", "predicted_value", "predicted_low"),
+        *("predicted_high", "measured_time", "predicted_time", "flat_error", "inside", "fits"),
+    ),
+    ends=("measured_time", "predicted_time"),
+)
+SERVING: Final = Kept(
+    file="accuracy-serving.json",
+    type=ServeResult,
+    named=("source", "metric", "status", "model", "accelerator", "engine", "sort"),
+    plain=("id", "seen", "measured_value", "predicted_value", "low", "high"),
+    ends=("measured_value", "predicted_value"),
+)
 
 
 class _Table(msgspec.Struct, frozen=True):
@@ -58,53 +72,62 @@ class _Table(msgspec.Struct, frozen=True):
     version: str
     catalogue: str
     names: tuple[str, ...]
-    rows: tuple[_Row, ...]
-
-
-NAMED = ("source", "metric", "status", "accelerator", "software")
-PLAIN = tuple(name for name in _Row.__struct_fields__ if name not in NAMED)
+    rows: tuple[tuple[Any, ...], ...]
 
 
 @cache
-def published() -> Published:
-    """The results that come with the package."""
-    content = resources.files("clusterwright").joinpath("data/accuracy.json").read_bytes()
-    return decode(content)
+def published() -> Published[Result]:
+    """The results of training that come with the package."""
+    return decode(_shipped(TRAINING.file), TRAINING)
 
 
-def encode(results: Sequence[Result], *, catalogue: str, date: str = "") -> bytes:
-    """Results as a file, a run a line; reasons, memory and causes are left out."""
-    names = list(dict.fromkeys(getattr(one, name) for name in NAMED for one in results))
+@cache
+def published_serving() -> Published[ServeResult]:
+    """The results of serving that come with the package: of runs that are complete."""
+    return decode(_shipped(SERVING.file), SERVING)
+
+
+def _shipped(file: str) -> bytes:
+    return resources.files("clusterwright").joinpath("data", file).read_bytes()
+
+
+def encode(results: Sequence[R], kept: Kept[R], *, catalogue: str, date: str = "") -> bytes:
+    """Results as a file, a run a line; what is not among the kept fields is left out."""
+    names = list(dict.fromkeys(getattr(one, name) for name in kept.named for one in results))
     places = {name: place for place, name in enumerate(names)}
+    rows = tuple(
+        (
+            *(places[getattr(one, name)] for name in kept.named),
+            *(_short(getattr(one, name)) for name in kept.plain),
+        )
+        for one in results
+    )
     table = _Table(
-        date=date,
-        version=__version__,
-        catalogue=catalogue,
-        names=tuple(names),
-        rows=tuple(_row(one, places) for one in results),
+        date=date, version=__version__, catalogue=catalogue, names=tuple(names), rows=rows
     )
     text = msgspec.json.encode(table).decode()
     return (text.replace("],[", "],\n[") + "\n").encode()
 
 
-def decode(content: bytes) -> Published:
+def decode(content: bytes, kept: Kept[R]) -> Published[R]:
     """Read a file of results."""
     table = msgspec.json.decode(content, type=_Table)
+    results = (_fields(row, kept, table.names) for row in table.rows)
     return Published(
         date=table.date,
         version=table.version,
         catalogue=table.catalogue,
-        results=tuple(_result(row, table.names) for row in table.rows),
+        results=tuple(msgspec.convert(one, kept.type) for one in results),
     )
 
 
-def alike(some: Iterable[Result], others: Iterable[Result]) -> bool:
+def alike(some: Iterable[R], others: Iterable[R], kept: Kept[R]) -> bool:
     """Whether two sets of results say the same, but for the last digits."""
     ours, theirs = ({one.id: one for one in every} for every in (some, others))
     return ours.keys() == theirs.keys() and all(
         _near(getattr(one, name), getattr(theirs[key], name))
         for key, one in ours.items()
-        for name in (*NAMED, *PLAIN)
+        for name in (*kept.named, *kept.plain)
     )
 
 
@@ -114,20 +137,15 @@ def _near(one: object, other: object) -> bool:
     return one == other
 
 
-def _row(one: Result, places: dict[str, int]) -> _Row:
-    named: dict[str, Any] = {name: places[getattr(one, name)] for name in NAMED}
-    plain: dict[str, Any] = {name: _short(getattr(one, name)) for name in PLAIN}
-    return _Row(**named, **plain)
-
-
 def _short(value: object) -> object:
     return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def _result(row: _Row, names: Sequence[str]) -> Result:
-    named = {name: names[getattr(row, name)] for name in NAMED}
-    plain = {name: getattr(row, name) for name in PLAIN}
-    error = None
-    if row.measured_time is not None and row.predicted_time is not None:
-        error = row.predicted_time / row.measured_time - 1.0
-    return Result(**named, **plain, error=error)
+def _fields(row: Sequence[Any], kept: Kept[R], names: Sequence[str]) -> Mapping[str, Any]:
+    """The fields of one result, its error made again."""
+    places, plain = row[: len(kept.named)], row[len(kept.named) :]
+    found: dict[str, Any] = dict(zip(kept.plain, plain, strict=True))
+    found |= {name: names[place] for name, place in zip(kept.named, places, strict=True)}
+    measured, predicted = (found[name] for name in kept.ends)
+    known = measured is not None and predicted is not None
+    return {**found, "error": predicted / measured - 1.0 if known else None}

@@ -15,7 +15,7 @@ import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from clusterwright.errors import InputError, TableError, nearest_names
 from clusterwright.records import Record
@@ -29,6 +29,13 @@ Metric = Literal[
     "accel_hours",
 ]
 """What a source measured; `clusterwright.validation.metrics` converts the first four to time."""
+Of = Literal["training", "serving"]
+"""What published runs are of."""
+PUBLISHED: Final[dict[Of, str]] = {
+    "training": "train_runs.csv.gz",
+    "serving": "serve_runs.csv.gz",
+}
+"""Their tables, in ``catalogue/measurements``."""
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -147,15 +154,20 @@ def read_runs(path: str | Path) -> list[Run]:
     return runs
 
 
-def default_runs_path() -> Path:
+def default_runs_path(of: Of = "training") -> Path:
     """Find the table of published runs that the repository ships.
+
+    Parameters
+    ----------
+    of
+        What the runs are of.
 
     Raises
     ------
     InputError
         Outside a checkout (an installed wheel): the table is not in the package.
     """
-    tail = Path("catalogue") / "measurements" / "train_runs.csv.gz"
+    tail = Path("catalogue") / "measurements" / PUBLISHED[of]
     for folder in Path(__file__).resolve().parents:
         if (folder / tail).is_file():
             return folder / tail

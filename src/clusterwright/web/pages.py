@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from clusterwright.web.page import Example, Page
-from clusterwright.web.pages_saved import ACCURACY, LOAD_CURVE, POWER, SAVED, SERVING
+from clusterwright.web.pages_saved import (
+    ACCURACY,
+    ACCURACY_OF_SERVING,
+    LOAD_CURVE,
+    POWER,
+    SAVED,
+    SERVING,
+)
 
 META = {"model": "llama-3.1-405b", "cluster": "meta-24k"}
 META_RUN = {**META, "accelerators": "16384", "tokens": "15.6T"}
@@ -298,6 +305,7 @@ PAGES = (
         ),
     ),
     ACCURACY,
+    ACCURACY_OF_SERVING,
     *SAVED,
 )
 

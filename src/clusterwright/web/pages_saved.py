@@ -87,6 +87,17 @@ ACCURACY = Page(
     at_once=True,
 )
 
+ACCURACY_OF_SERVING = Page(
+    path="/accuracy/serving",
+    group="Facts",
+    title="Accuracy of serving",
+    about="Predicted against measured: times to and per token, throughput.",
+    view="accuracy:serving",
+    source="sources:accuracy_of_serving",
+    command="",
+    at_once=True,
+)
+
 LOAD_CURVE = Page(
     path="/estimate/serve/curve",
     group="Serving",

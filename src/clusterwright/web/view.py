@@ -44,6 +44,7 @@ class View(Record, frozen=True, kw_only=True):
 
     ``title``, ``about``: what was asked. ``figures``: what a person decides on, the first of the
     answer's words. ``words``: all of them, as the command prints them; "" where tables say all.
+    ``beside``: pictures stand beside each other where there is room.
     ``later``: addresses of pictures that come once the page is there. ``command``: what answers the
     same, where it is not the page's own.
     """
@@ -53,6 +54,7 @@ class View(Record, frozen=True, kw_only=True):
     figures: tuple[Labelled, ...]
     words: str
     pictures: tuple[Picture, ...] = ()
+    beside: bool = False
     tables: tuple[Table, ...] = ()
     texts: tuple[Text, ...] = ()
     later: tuple[Link, ...] = ()

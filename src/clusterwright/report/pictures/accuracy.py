@@ -1,20 +1,47 @@
-"""Predicted against measured step times, both axes logarithmic and alike."""
+"""Predicted against measured values, both axes logarithmic and alike."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
 from clusterwright.report.pictures.layers import TIMES, log_ticks, tooltip
 from clusterwright.report.pictures.theme import MOST_ROWS, Row, Spec, picture, style, thinned
-from clusterwright.units import format_time
+from clusterwright.serving.intervals import Sort
+from clusterwright.units import format_count, format_time
 from clusterwright.validation.scoring import Result
+from clusterwright.validation.serving.scoring import ServeResult
 
 NEAR: Final = 0.25
 """Share by which the band reaches above and below the diagonal."""
 MARGIN: Final = 1.3
 INSIDE, OUTSIDE = "inside the 80 % interval", "outside"
+MOST_SERVED: Final = 700
+"""Rows of one picture of serving: a page has several."""
+
+
+class _Axis(NamedTuple):
+    """What both axes have: its name, its labels, and how values are written.
+
+    ``unit``: what a printed value of 1 is. [s, or 1/s]
+    """
+
+    title: str
+    words: Callable[[float], str]
+    labels: Row
+    unit: float = 1.0
+
+
+STEP: Final = _Axis("time of a step", format_time, TIMES)
+SERVED: Final[dict[Sort, _Axis]] = {
+    "TPOT dense": _Axis("time per token, dense models", format_time, TIMES, 1e-3),
+    "TPOT sparse": _Axis("time per token, mixtures of experts", format_time, TIMES, 1e-3),
+    "TTFT": _Axis("time to the first token", format_time, TIMES, 1e-3),
+    "latency": _Axis("time of a whole answer", format_time, TIMES, 1e-3),
+    "throughput": _Axis("throughput [1/s]", format_count, {"format": "~s"}),
+    "prefill": _Axis("tokens of prompts alone [1/s]", format_count, {"format": "~s"}),
+}
 
 
 def accuracy(results: Sequence[Result], *, complete: bool = True) -> Spec | None:
@@ -28,38 +55,89 @@ def accuracy(results: Sequence[Result], *, complete: bool = True) -> Spec | None
     complete
         Leave out runs whose source does not give the whole configuration, as the headline does.
     """
-    asked = (one for one in results if one.complete or not complete)
-    found = (row for one in asked if (row := _row(one)) is not None)
-    pairs = sorted(found, key=lambda row: row["measured"])
+    return _drawn(
+        (
+            _row(one, one.measured_time, one.predicted_time, inside=one.inside, axis=STEP)
+            for one in results
+            if one.complete or not complete
+        ),
+        STEP,
+        most=MOST_ROWS,
+    )
+
+
+def accuracy_of_serving(results: Sequence[ServeResult], sort: Sort) -> Spec | None:
+    """Draw each measured row of a sort of metric against its prediction.
+
+    Parameters
+    ----------
+    results
+        Of validation. More than 700 rows are thinned evenly by what was measured, the ends kept;
+        the description counts all of them.
+    sort
+        Of metric.
+    """
+    axis = SERVED[sort]
+    return _drawn(
+        (
+            _row(one, one.measured_value, one.predicted_value, inside=one.inside, axis=axis)
+            for one in results
+            if one.sort == sort
+        ),
+        axis,
+        most=MOST_SERVED,
+    )
+
+
+def _drawn(rows: Iterable[Row | None], axis: _Axis, *, most: int) -> Spec | None:
+    pairs = sorted((row for row in rows if row is not None), key=lambda row: row["measured"])
     if not pairs:
         return None
-    times = [row[axis] for row in pairs for axis in ("measured", "predicted")]
-    ends = (min(times) / MARGIN, max(times) * MARGIN)
+    values = [row[name] for row in pairs for name in ("measured", "predicted")]
+    ends = (min(values) / MARGIN, max(values) * MARGIN)
     scale = {"type": "log", "domain": list(ends), "nice": False}
-    axis = {**TIMES, "values": log_ticks(*ends), "labelOverlap": True, "labelSeparation": 6}
-    x = {"type": "quantitative", "scale": scale, "axis": axis, "title": "measured time of a step"}
+    labels = {
+        **axis.labels,
+        "values": log_ticks(*ends),
+        "labelOverlap": True,
+        "labelSeparation": 6,
+    }
+    x = {
+        "type": "quantitative",
+        "scale": scale,
+        "axis": labels,
+        "title": f"measured {axis.title}",
+    }
     y = {**x, "title": "predicted"}
     return picture(
-        thinned(pairs),
+        thinned(pairs, most),
         height=380,
-        description=_sentence(pairs),
+        description=_sentence(pairs, most),
         layer=[*_diagonal(ends, x, y), _dots(x, y)],
     )
 
 
-def _row(one: Result) -> Row | None:
+def _row(
+    one: Result | ServeResult,
+    measured: float | None,
+    predicted: float | None,
+    *,
+    inside: bool | None,
+    axis: _Axis,
+) -> Row | None:
     """One run; None where it was not predicted."""
-    if one.measured_time is None or one.predicted_time is None:
+    if measured is None or predicted is None:
         return None
+    measured, predicted = axis.unit * measured, axis.unit * predicted
     return {
         "id": one.id,
         "source": one.source,
         "accelerator": one.accelerator,
-        "measured": one.measured_time,
-        "predicted": one.predicted_time,
-        "times": f"{format_time(one.predicted_time)} for {format_time(one.measured_time)}",
-        "off": f"{one.predicted_time / one.measured_time - 1.0:+.1%}",
-        "inside": INSIDE if one.inside else OUTSIDE,
+        "measured": measured,
+        "predicted": predicted,
+        "words": f"{axis.words(predicted)} for {axis.words(measured)}",
+        "off": f"{predicted / measured - 1.0:+.1%}",
+        "inside": INSIDE if inside else OUTSIDE,
     }
 
 
@@ -86,7 +164,7 @@ def _dots(x: Row, y: Row) -> Row:
         "id": "run",
         "accelerator": "accelerator",
         "source": "source",
-        "times": "predicted for measured",
+        "words": "predicted for measured",
         "off": "error",
         "inside": "measured is",
     }
@@ -106,12 +184,12 @@ def _dots(x: Row, y: Row) -> Row:
     }
 
 
-def _sentence(pairs: Sequence[Row]) -> str:
+def _sentence(pairs: Sequence[Row], most: int) -> str:
     """Say what is seen."""
     errors = (row["predicted"] / row["measured"] - 1.0 for row in pairs)
     median = statistics.median(map(abs, errors))
     inside = sum(row["inside"] == INSIDE for row in pairs) / len(pairs)
-    thin = f", {MOST_ROWS:,} of them drawn," if len(pairs) > MOST_ROWS else ""
+    thin = f", {most:,} of them drawn," if len(pairs) > most else ""
     return (
         f"{len(pairs):,} measured runs{thin} against their predictions: half of the errors are "
         f"below {median:.1%}, {inside:.0%} of the runs lie inside their 80 % interval."

@@ -21,6 +21,7 @@ from clusterwright.serving.intervals import Sort, at_worst, interval_of
 from clusterwright.validation.serving.predicting import Predictor
 from clusterwright.validation.serving.questions import ServeLookup, question_of
 from clusterwright.validation.serving.rows import PER_TOKEN, ServeRun, read_serve_runs
+from clusterwright.validation.serving.tenths import run_key, seen_keys
 
 Watch = Callable[[int, int], None]
 """Progress: how many are done, of how many."""
@@ -31,7 +32,7 @@ class ServeResult(Record, frozen=True, kw_only=True):
 
     ``error``: predicted over measured, less one. ``low``, ``high``: 80 % interval. ``status``:
     ``ok``, ``unsupported`` (``reason`` says why) or ``incomplete`` (the source does not say enough
-    to ask).
+    to ask). ``seen``: factors or intervals rest on the run, so that it judges neither.
     """
 
     id: str
@@ -48,7 +49,15 @@ class ServeResult(Record, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     error: float | None = None
+    seen: bool = False
     filled: tuple[str, ...] = ()
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether what was measured lies in the interval; None: there is none."""
+        if self.low is None or self.high is None:
+            return None
+        return self.low <= self.measured_value <= self.high
 
 
 class ServeSummary(Record, frozen=True, kw_only=True):
@@ -101,9 +110,11 @@ def validate_serving(
     known = ServeLookup(facts)
     predictor = Predictor(known)
     runs = read_serve_runs(path)
+    seen = seen_keys(runs)
     results = []
     for done, run in enumerate(runs, start=1):
-        results.append(predict_row(run, known, predictor))
+        result = predict_row(run, known, predictor)
+        results.append(msgspec.structs.replace(result, seen=run_key(run) in seen))
         if watch:
             watch(done, len(runs))
     return tuple(results)
@@ -184,10 +195,9 @@ def _coverage(results: Sequence[ServeResult]) -> dict[str, float]:
     """Share of predicted rows inside their interval, by sort of metric and of all."""
     inside: dict[str, list[bool]] = {}
     for one in results:
-        if one.low is not None and one.high is not None:
-            hit = one.low <= one.measured_value <= one.high
-            inside.setdefault(one.sort, []).append(hit)
-            inside.setdefault("all", []).append(hit)
+        if one.inside is not None:
+            inside.setdefault(one.sort, []).append(one.inside)
+            inside.setdefault("all", []).append(one.inside)
     return {sort: statistics.fmean(hits) for sort, hits in sorted(inside.items())}
 
 
