@@ -52,6 +52,7 @@ TRIGGERS = {
     "SHD001": (evaluator(cluster=machine(8)), {}),
     "SHD002": (evaluator(cluster=machine(8)), {}),
     "TIM001": (evaluator(cluster=machine(64)), {}),
+    "TIM002": (evaluator(cluster=machine(64)), {}),
     "MEM001": (evaluator(cluster=machine(8), workload=job(sequence_length=32768)), {}),
     "MEM002": (
         evaluator(cluster=replace(machine(8), host_memory_bytes=1e6, host_bandwidth=50e9)),

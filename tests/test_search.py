@@ -13,11 +13,12 @@ from clusterwright.errors import InfeasibleError, InputError
 from clusterwright.planner import objective_column
 from clusterwright.strategy import Strategy
 from clusterwright.training import search as search_module
+from clusterwright.training.beaten import SWEPT_AXES, Known
 from clusterwright.training.columns import Runs, columns_of, strategy_of
 from clusterwright.training.estimate import memory_limit
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.rules import RULES, allowed_runs
-from clusterwright.training.search import Found, best_of_each_kind, pareto_front, search
+from clusterwright.training.search import KINDS, Found, best_of_each_kind, pareto_front, search
 from clusterwright.training.space import enumerate_cuts, enumerate_runs
 
 EVALUATORS = {
@@ -25,7 +26,7 @@ EVALUATORS = {
     "experts": evaluator(sparse(), machine(8), software="megatron-core"),
     "uneven": evaluator(dense(18), machine(12), software="megatron-core"),
 }
-RUN_RULES = {"SCH002", "SCH003", "SHD001", "SHD002", "MEM001", "TIM001"}
+RUN_RULES = {"SCH002", "SCH003", "SHD001", "SHD002", "MEM001", "TIM001", "TIM002"}
 """Rules that turn away single strategies; the others turn away cuts before they meet the runs."""
 
 
@@ -153,12 +154,37 @@ def test_looking_no_further_than_reach_changes_no_best_and_loses_no_count(name, 
 
 
 @pytest.mark.parametrize("name", EVALUATORS)
-def test_the_lower_bound_is_one(name):
+def test_what_is_left_out_by_its_bounds_changes_no_answer(name, monkeypatch):
+    monkeypatch.setattr(search_module, "BLOCK_STRATEGIES", 256)
+    found = search(EVALUATORS[name])
+    monkeypatch.setattr(Known, "beats", lambda _self, cuts, *_: np.zeros(len(cuts), dtype=bool))
+    monkeypatch.setattr(Evaluator, "least_memory", lambda _self, cuts, _: np.zeros(len(cuts.cuts)))
+    whole = search(EVALUATORS[name])
+    assert found.num_strategies < whole.num_strategies
+    assert found.rejected["TIM002"] > 0 == whole.rejected["TIM002"]
+    for of in (lambda one: best_of_each_kind(one, one.step_time, KINDS), front_of):
+        assert [found.strategy(i) for i in of(found)] == [whole.strategy(i) for i in of(whole)]
+    for axis in SWEPT_AXES:
+        assert found.best_by(axis) == whole.best_by(axis)
+
+
+def front_of(found: Found) -> list[int]:
+    """The whole front."""
+    return pareto_front(found, most=10**9)
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_the_bounds_are_bounds(name):
     bound = EVALUATORS[name]
     cuts, runs = space(bound, {})
     prepared = bound.prepare(cuts.take(np.arange(0, len(cuts), 7)))
-    least = bound.evaluate(prepared, runs).step_time.reshape(len(prepared.cuts), -1).min(axis=1)
-    assert np.all(bound.lower_bound(prepared, runs) <= least * (1 + 1e-12))
+    time, memory = bound.least_time(prepared, runs), bound.least_memory(prepared, runs)
+    for places, grid in runs.by_pipeline(prepared.cuts):
+        found = bound.evaluate(prepared.take(places), grid)
+        least = [column.reshape(len(places), -1).min(axis=1) * (1 + 1e-12)
+                 for column in (found.step_time, found.memory_bytes)]  # fmt: skip
+        assert np.all(time[places] <= least[0])
+        assert np.all(memory[places] <= least[1])
 
 
 @pytest.mark.parametrize("name", EVALUATORS)

@@ -18,6 +18,7 @@ from clusterwright.simulation.step import Played, simulate
 from clusterwright.site.phases import shares_of
 from clusterwright.site.run import RunAccount, account
 from clusterwright.strategy import Strategy
+from clusterwright.training.beaten import SWEPT_AXES
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
 from clusterwright.training.intervals import Intervals
@@ -32,15 +33,19 @@ from clusterwright.training.plan import (
     TrainingQuestion,
 )
 from clusterwright.training.saved import amiss, asked
-from clusterwright.training.search import REACH, Found, best_of_each_kind, pareto_front, search
+from clusterwright.training.search import (
+    KINDS,
+    REACH,
+    Found,
+    best_of_each_kind,
+    pareto_front,
+    search,
+)
 from clusterwright.uncertain import around
 
 Array = Any
 
 NUM_ALTERNATIVES = 5
-NUM_PLAYED = 8
-"""The best by closed form whose pipelines are played out before the order is final."""
-
 REACHES = {"time": REACH, "cost": np.inf, "memory": np.inf}
 """How much slower than the fastest the best by an objective can be: for a batch that feeds few
 accelerators, the cheapest uses few of them; by memory it can be anything."""
@@ -51,8 +56,6 @@ WEIGHTS: dict[str, Weight] = {
     "memory": lambda estimate, _: estimate.memory_bytes,
 }
 """What is to be least, once the pipelines are played out."""
-
-SWEPT_AXES = ("tp", "cp", "pp", "ep", "micro_batch")
 
 
 def evaluator_of(question: TrainingQuestion) -> Evaluator:
@@ -80,7 +83,7 @@ def plan_training(question: TrainingQuestion, *, catalogue_hash: str | None = No
     evaluator = evaluator_of(question)
     found = search(evaluator, question.pins, reach=REACHES[question.objective])
     objective = objective_column(found, question.objective)
-    chosen = [found.strategy(i) for i in best_of_each_kind(found, objective, NUM_PLAYED)]
+    chosen = [found.strategy(i) for i in best_of_each_kind(found, objective, KINDS)]
     cuts = evaluator.prepare_each(chosen)
     closed = [
         estimate_with(evaluator, strategy, intervals=question.intervals, prepared=cut)

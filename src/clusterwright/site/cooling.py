@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from msgspec import structs
@@ -35,6 +36,14 @@ _USUAL = {
     "cycles": "cooling-cycles",
     "latent_heat": "latent-heat",
 }
+_CLIMATE = (
+    *("mean_temperature", "coldest_month", "hottest_month", "daily_range", "weather_spread"),
+    *("humidity", "humidity_coldest", "humidity_hottest"),
+)
+_READ = (*_CLIMATE, *_USUAL, "ups_efficiency")
+"""Inputs that every way of cooling has."""
+MOST_YEARS = 4
+"""Years of halls that are remembered: one has some hundred kilobytes."""
 _BACKUPS: dict[Backup, str] = {
     "any": "ups-efficiency",
     "central": "ups-efficiency-central",
@@ -133,9 +142,13 @@ def overhead_model(cooling: Cooling) -> Model:
     ``distribution``, ``moving`` (fans and pumps) and ``chillers``; ``free_share`` is the share of
     the heat that needs no chiller. [1]
     """
+    ways = tuple(_Way.of(way, prefix) for way, prefix in _ways(cooling))
+    names = tuple(dict.fromkeys((*_READ, *(name for way in ways for name in way.named.values()))))
 
     def model(given: Mapping[str, Floats]) -> dict[str, Floats]:
-        return _overhead(cooling, given)
+        arrays = ((name, np.asarray(given[name], dtype=float)) for name in names)
+        found = _overhead(ways, tuple((name, a.shape, a.tobytes()) for name, a in arrays))
+        return dict(found)
 
     return model
 
@@ -147,24 +160,43 @@ def _ways(cooling: Cooling) -> list[tuple[Cooling, str]]:
     return [(cooling, ""), (cooling.rest, "rest_")]
 
 
-def _overhead(cooling: Cooling, given: Mapping[str, Floats]) -> dict[str, Floats]:
-    year = _year(given)
-    lost = physics.distribution_loss(
-        given["ups_efficiency"], given["wiring_loss"], given["lighting"]
-    )
+class _Way(NamedTuple):
+    """What of a way of cooling decides, its figures apart; ``inputs``: own names and given ones."""
+
+    bulb: Bulb
+    economiser: bool
+    inputs: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, way: Cooling, prefix: str) -> Self:
+        return cls(way.bulb, way.economiser, tuple((key, f"{prefix}{key}") for key in way.inputs))
+
+    @property
+    def named(self) -> dict[str, str]:
+        return dict(self.inputs)
+
+
+@lru_cache(maxsize=MOST_YEARS)
+def _overhead(
+    ways: tuple[_Way, ...], given: tuple[tuple[str, tuple[int, ...], bytes], ...]
+) -> dict[str, Floats]:
+    """A year of a hall; the same inputs come again and again where other things are asked."""
+    x = {name: np.frombuffer(data).reshape(shape) for name, shape, data in given}
+    year = _year(x)
+    lost = physics.distribution_loss(x["ups_efficiency"], x["wiring_loss"], x["lighting"])
     total: dict[str, Floats] = dict.fromkeys(("cooling", "chillers", "free_share", "water"), 0.0)
     left: Floats = 1.0
-    for way, prefix in _ways(cooling):
-        own = {key: given[f"{prefix}{key}"] for key in way.inputs}
-        share = left if prefix else own["share"]
+    for place, way in enumerate(ways):
+        own = {key: x[name] for key, name in way.inputs}
+        share = left if place else own["share"]
         left = left - share
-        for key, value in _plant(way, own, given, year).items():
+        for key, value in _plant(way, own, x, year).items():
             total[key] = total[key] + share * np.mean(value, axis=0)
     heat = 1.0 + lost
     return {
         "pue": physics.power_usage_effectiveness(lost, total["cooling"]),
         "wue": physics.water_usage_effectiveness(
-            heat, total["water"], given["latent_heat"], given["cycles"]
+            heat, total["water"], x["latent_heat"], x["cycles"]
         ),
         "distribution": lost,
         "moving": heat * (total["cooling"] - total["chillers"]),
@@ -191,7 +223,7 @@ def _year(given: Mapping[str, Floats]) -> tuple[Floats, Floats]:
 
 
 def _plant(
-    way: Cooling,
+    way: _Way,
     own: Mapping[str, Floats],
     given: Mapping[str, Floats],
     year: tuple[Floats, Floats],

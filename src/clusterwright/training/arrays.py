@@ -35,11 +35,40 @@ def largest_of(arrays: list[Array]) -> Array:
     return largest
 
 
+def distinct(values: Array) -> Array:
+    """Distinct whole numbers, 0 or more, rising.
+
+    >>> distinct(np.array([3, 0, 3]))
+    array([0, 3])
+    """
+    return np.flatnonzero(np.bincount(values))
+
+
 def unique_rows(columns: list[Array]) -> tuple[Array, Array]:
     """Distinct combinations of columns, (columns, unique), and each row's index among them."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    codes, highest = np.zeros(len(columns[0]), dtype=np.int64), 1
     for column in columns:
-        values, index = np.unique(column, return_inverse=True)
+        values, index = _ranked(column)
+        if len(values) == 1:
+            continue
         codes = codes * len(values) + index
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    return np.array([column[first] for column in columns], dtype=float), inverse
+        highest *= len(values)
+        if highest > len(codes):  # what never occurs goes, so that there are few codes at any time
+            kinds, codes = _ranked(codes)
+            highest = len(kinds)
+    _, codes = _ranked(codes)
+    first = np.empty(codes.max(initial=-1) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return np.array([column[first] for column in columns], dtype=float), codes
+
+
+def _ranked(column: Array) -> tuple[Array, Array]:
+    """Distinct values, rising, and each row's place among them; quick for small whole numbers."""
+    whole = column.astype(np.int64)
+    low, high = whole.min(initial=0), whole.max(initial=0)
+    if low >= 0 and high <= 4 * len(whole) and (whole == column).all():
+        values = distinct(whole)
+        place = np.zeros(high + 1, dtype=np.int64)
+        place[values] = np.arange(len(values))
+        return values, place[whole]
+    return np.unique(column, return_inverse=True)

@@ -8,6 +8,7 @@ the worst (`stages`).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,30 +37,6 @@ class Subject:
     adapter_rank: float
 
 
-@dataclass(slots=True)
-class Slot:
-    """One representative rank: seconds of a micro-batch and bytes, over cuts.
-
-    ``wait``: what both passes wait beyond their own time for tensor-parallel ranks that pipeline
-    transfers hold up. [s] ``full_share``: of its layers that full recompute covers. [1]
-    """
-
-    layers: Array
-    full_share: Array
-    forward: Array
-    backward: Array
-    wait: Array
-    selective: Array
-    layer_forward: Array
-    weight_gradient: Array
-    kept: tuple[Array, Array, Array]
-    dense: Array
-    expert: Array
-    adapter: Array
-    rank: Array
-    is_last: Array
-
-
 class Block:
     """Columns of some cuts (``c``) and of the runs (``r``), lifted to five axes."""
 
@@ -80,65 +57,11 @@ class Block:
 
     def slots(self) -> list[Slot]:
         """Every representative rank."""
-        return [self._slot(index) for index in range(self.prepared.stages.rank.shape[0])]
+        return [Slot(self, index) for index in range(self.prepared.stages.rank.shape[0])]
 
     def gather(self, array: Array) -> Array:
         """An array over shapes, gathered to the cuts."""
         return array[self.shape_index][LIFT]
-
-    def _slot(self, index: int) -> Slot:
-        """Seconds and bytes of one representative rank, over cuts."""
-        stages, ends = self.prepared.stages, self.prepared.ends
-        counts = stages.counts[index][:, self.stage_index][:, *LIFT]
-        first = stages.first[index][self.stage_index][LIFT]
-        last = stages.last[index][self.stage_index][LIFT]
-
-        def over_layers(values: list[Array]) -> Array:
-            pairs = zip(counts, values, strict=True)
-            return total_of([number * self.gather(value) for number, value in pairs])
-
-        costs, weights = self.prepared.costs, ends.block_parameters
-        layer_forward = over_layers([cost.forward_total for cost in costs])
-        layer_backward = over_layers([cost.backward_total for cost in costs])
-        embedding = first * self.model.embedding_parameters
-        split = embedding + last * ends.head_parameters(self.c.pp)
-        split = split + total_of([n * w.split for n, w in zip(counts, weights, strict=True)])
-        whole = total_of([n * w.replicated for n, w in zip(counts, weights, strict=True)])
-        expert = total_of([n * w.expert for n, w in zip(counts, weights, strict=True)])
-        adapter = total_of([n * w.adapter for n, w in zip(counts, weights, strict=True)])
-        num_layers = counts.sum(axis=0)
-        return Slot(
-            layers=num_layers,
-            full_share=self.share_of_layers(num_layers),
-            wait=self._tensor_wait(num_layers, layer_forward + layer_backward),
-            forward=layer_forward
-            + first * self.gather(ends.embedding_forward.sum(axis=0))
-            + last * self.gather(ends.head_forward.sum(axis=0)),
-            backward=layer_backward
-            + first * self.gather(ends.embedding_backward.sum(axis=0))
-            + last * self.gather(ends.head_backward.sum(axis=0)),
-            selective=over_layers([cost.selective_total for cost in costs]),
-            layer_forward=layer_forward,
-            weight_gradient=over_layers([cost.weight_gradient for cost in costs]),
-            kept=(
-                over_layers([cost.kept_none for cost in costs]),
-                over_layers([cost.kept_selective for cost in costs]),
-                over_layers([cost.kept.full for cost in costs]),
-            ),
-            dense=split / self.c.tp + whole,
-            expert=expert / (self.c.ep * self.c.etp),
-            adapter=adapter * self.subject.adapter_rank / self.c.tp,
-            rank=stages.rank[index][self.stage_index][LIFT],
-            is_last=last,
-        )
-
-    def _tensor_wait(self, num_layers: Array, layers_time: Array) -> Array:
-        """What is missing to the least time of tensor-parallel layers between distant stages."""
-        c = self.c
-        apart = c.tp * c.cp * c.dp >= self.machine.links.sizes[0]
-        least = num_layers * c.tp * self.machine.software.stack.tensor_sync_time
-        missing = np.maximum(0.0, least - layers_time)
-        return np.where((c.tp > 1) & (c.pp > 1) & apart, missing, 0.0)
 
     def share_of_layers(self, num_layers: Array) -> Array:
         """Share of ``num_layers`` on a rank that full recompute covers."""
@@ -168,3 +91,110 @@ class Block:
         dense = c.dp * c.cp
         dense = np.where(c.shard_group > 0, np.minimum(c.shard_group, dense), dense)
         return dense, np.maximum(1.0, c.dp * c.cp * c.tp / (c.ep * c.etp))
+
+
+class Slot:
+    """One representative rank: seconds of a micro-batch and bytes, over cuts.
+
+    Each is worked out when it is first asked for: a bound asks for few of them.
+    """
+
+    def __init__(self, block: Block, index: int) -> None:
+        self._block = block
+        stages, at = block.prepared.stages, block.stage_index
+        self._counts = stages.counts[index][:, at][:, *LIFT]
+        self._first = stages.first[index][at][LIFT]
+        self.rank = stages.rank[index][at][LIFT]
+        self.is_last = stages.last[index][at][LIFT]
+        self.layers = self._counts.sum(axis=0)
+
+    @cached_property
+    def full_share(self) -> Array:
+        """Share of its layers that full recompute covers. [1]"""
+        return self._block.share_of_layers(self.layers)
+
+    @cached_property
+    def layer_forward(self) -> Array:
+        """Forward through its layers alone."""
+        return self._over_layers([cost.forward_total for cost in self._block.prepared.costs])
+
+    @cached_property
+    def _layer_backward(self) -> Array:
+        return self._over_layers([cost.backward_total for cost in self._block.prepared.costs])
+
+    @cached_property
+    def forward(self) -> Array:
+        """Forward, embedding and head included."""
+        ends = self._block.prepared.ends
+        return self.layer_forward + self._at_ends(ends.embedding_forward, ends.head_forward)
+
+    @cached_property
+    def backward(self) -> Array:
+        """Backward, embedding and head included, without recompute."""
+        ends = self._block.prepared.ends
+        return self._layer_backward + self._at_ends(ends.embedding_backward, ends.head_backward)
+
+    @cached_property
+    def wait(self) -> Array:
+        """What both passes wait beyond their own time for tensor-parallel ranks.
+
+        Those that pipeline transfers between distant stages hold up.
+        """
+        block, c = self._block, self._block.c
+        apart = c.tp * c.cp * c.dp >= block.machine.links.sizes[0]
+        least = self.layers * c.tp * block.machine.software.stack.tensor_sync_time
+        missing = np.maximum(0.0, least - (self.layer_forward + self._layer_backward))
+        return np.where((c.tp > 1) & (c.pp > 1) & apart, missing, 0.0)
+
+    @cached_property
+    def selective(self) -> Array:
+        """What a selective recompute adds."""
+        return self._over_layers([cost.selective_total for cost in self._block.prepared.costs])
+
+    @cached_property
+    def weight_gradient(self) -> Array:
+        """The part of the backward pass that nobody waits for."""
+        return self._over_layers([cost.weight_gradient for cost in self._block.prepared.costs])
+
+    @cached_property
+    def kept(self) -> tuple[Array, Array, Array]:
+        """Activations of its layers without recompute, with selective, with full. [B]"""
+        costs = self._block.prepared.costs
+        return (
+            self._over_layers([cost.kept_none for cost in costs]),
+            self._over_layers([cost.kept_selective for cost in costs]),
+            self._over_layers([cost.kept.full for cost in costs]),
+        )
+
+    @cached_property
+    def dense(self) -> Array:
+        """Parameters that are no experts'. [1]"""
+        block, ends = self._block, self._block.prepared.ends
+        split = self._first * block.model.embedding_parameters
+        split = split + self.is_last * ends.head_parameters(block.c.pp)
+        split = split + self._weights("split")
+        return split / block.c.tp + self._weights("replicated")
+
+    @cached_property
+    def expert(self) -> Array:
+        """Parameters of experts. [1]"""
+        return self._weights("expert") / (self._block.c.ep * self._block.c.etp)
+
+    @cached_property
+    def adapter(self) -> Array:
+        """Parameters of low-rank adapters. [1]"""
+        block = self._block
+        return self._weights("adapter") * block.subject.adapter_rank / block.c.tp
+
+    def _over_layers(self, values: list[Array]) -> Array:
+        pairs = zip(self._counts, values, strict=True)
+        return total_of([number * self._block.gather(value) for number, value in pairs])
+
+    def _at_ends(self, first: Array, last: Array) -> Array:
+        gather = self._block.gather
+        return self._first * gather(first.sum(axis=0)) + self.is_last * gather(last.sum(axis=0))
+
+    def _weights(self, kind: str) -> Array:
+        kinds = self._block.prepared.ends.block_parameters
+        pairs = zip(self._counts, kinds, strict=True)
+        return total_of([number * getattr(one, kind) for number, one in pairs])

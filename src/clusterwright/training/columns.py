@@ -8,7 +8,7 @@ strategy is a grid of one point: the same code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self, get_args
 
@@ -89,6 +89,16 @@ class Runs:
 
     def __len__(self) -> int:
         return int(np.prod(self.shape))
+
+    def by_pipeline(self, cuts: Cuts) -> Iterator[tuple[Array, Self]]:
+        """Places of the cuts without and of those with a pipeline, and the runs they may have."""
+        piped = cuts.pp > 1
+        for places, runs in (
+            (np.flatnonzero(~piped), self.without_pipeline()),
+            (np.flatnonzero(piped), self.with_pipeline()),
+        ):
+            if len(places):
+                yield places, runs
 
     def with_pipeline(self) -> Self:
         """The runs that rules allow with pp > 1: no sharded gradients or weights (SHD001)."""

@@ -19,7 +19,7 @@ from clusterwright.strategy import Strategy
 from clusterwright.training import terms
 from clusterwright.training.arrays import largest_of, sum_parts, unique_rows
 from clusterwright.training.block import Block, Slot, Subject
-from clusterwright.training.columns import Cuts, Runs, columns_of, join_cuts
+from clusterwright.training.columns import GRID_AXES, Cuts, Runs, columns_of, join_cuts
 from clusterwright.training.costs import Job, Shapes
 from clusterwright.training.ends import end_costs
 from clusterwright.training.kept import exchange_bytes, hop_bytes
@@ -27,7 +27,12 @@ from clusterwright.training.layers import layer_costs, waits_for_host
 from clusterwright.training.machine import Machine
 from clusterwright.training.operators import Operators
 from clusterwright.training.prepared import STORED_4_BIT, Prepared, StateBytes
-from clusterwright.training.residence import host_memory, slot_memory
+from clusterwright.training.residence import (
+    host_memory,
+    least_memory,
+    most_offloaded,
+    slot_memory,
+)
 from clusterwright.training.stages import Stages, chunks_of, dealing_of, stages_of
 from clusterwright.workload import TrainingWorkload
 
@@ -35,6 +40,8 @@ Array = Any
 
 UNPACK_BYTES = STORED_4_BIT + 2.0
 """Read a 4-bit weight and its scale, write it in 16 bits. [B]"""
+BOUND_CUTS = 16_384
+"""Cuts bounded at once: their columns stay in cache."""
 
 
 @dataclass(slots=True)
@@ -139,27 +146,37 @@ class Evaluator:
         """Each multi-token-prediction layer is one more of the last kind, on the last rank."""
         stages.counts[:, self.model.layout[-1]] += stages.last * self.model.mtp_layers
 
-    def lower_bound(self, prepared: Prepared, runs: Runs) -> Array:
+    def least_time(self, prepared: Prepared, runs: Runs) -> Array:
         """Time that no way of running a cut can undercut. (cuts,) [s]
 
         The slowest stage without recompute, the shortest bubble of any schedule, transfers between
         stages and stragglers; data-parallel traffic, optimizer and offload left out.
         """
-        light = replace(
-            runs,
-            zero=runs.zero[:1],
-            recompute=np.zeros((1, 1, 1, 1)),
-            recompute_share=np.ones((1, 1, 1, 1)),
-            recompute_layers=np.zeros((1, 1, 1, 1)),
-            offload=runs.offload[..., :1],
-        )
-        block = Block(self.subject, prepared, light, slice(None))
-        slots = block.slots()
-        times = [slot.forward + slot.backward + slot.wait for slot in slots]
-        slowest = terms.pace(block, times)
-        busy = block.num_micro * slowest + terms.bubble_time(block, slots, times, slowest)
-        bound = busy + terms.hop_time(block) + terms.straggler_time(block, busy)
-        return np.broadcast_to(bound, block.shape).min(axis=(1, 2, 3, 4))
+        quick = replace(_plain(runs), zero=runs.zero[:1], offload=runs.offload[..., :1])
+        time = np.empty(len(prepared.cuts))
+        for start in range(0, len(time), BOUND_CUTS):
+            rows = slice(start, start + BOUND_CUTS)
+            block = Block(self.subject, prepared, quick, rows)
+            slots = block.slots()
+            times = [slot.forward + slot.backward + slot.wait for slot in slots]
+            slowest = terms.pace(block, times)
+            busy = block.num_micro * slowest + terms.bubble_time(block, slots, times, slowest)
+            found = busy + terms.hop_time(block) + terms.straggler_time(block, busy)
+            time[rows] = found.min(axis=(1, 2, 3, 4))
+        return time
+
+    def least_memory(self, prepared: Prepared, runs: Runs) -> Array:
+        """Memory that no way of running a cut can undercut. (cuts,) [B]
+
+        States sharded and offloaded as far as any run does, and the least that any keeps.
+        """
+        memory = np.empty(len(prepared.cuts))
+        for places, grid in runs.by_pipeline(prepared.cuts):
+            lean = replace(_plain(grid), zero=grid.zero[-1:], offload=most_offloaded(grid.offload))
+            block = Block(self.subject, prepared.take(places), lean, slice(None))
+            found = largest_of([least_memory(block, slot) for slot in block.slots()])
+            memory[places] = found.min(axis=(1, 2, 3, 4))
+        return memory
 
     def memory_parts(self, strategy: Strategy) -> dict[str, float]:
         """Bytes by part on the fullest stage of one strategy."""
@@ -173,6 +190,12 @@ class Evaluator:
     def evaluate(self, prepared: Prepared, runs: Runs, block: slice = slice(None)) -> Estimates:
         """Estimate every crossing of ``prepared.cuts[block]`` with ``runs``."""
         return _estimates(Block(self.subject, prepared, runs, block))
+
+
+def _plain(runs: Runs) -> Runs:
+    """The same runs without recompute."""
+    one = np.ones((1,) * GRID_AXES)
+    return replace(runs, recompute=0 * one, recompute_share=one, recompute_layers=0 * one)
 
 
 def _estimates(block: Block) -> Estimates:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clusterwright.formulas import memory, pipeline
+from clusterwright.training.arrays import sum_parts
 from clusterwright.training.block import FULL, Block, Slot
 from clusterwright.training.columns import OFFLOADS, SCHEDULES
 
@@ -17,11 +18,14 @@ BOTH = OFFLOADS.index("both")
 DUALPIPE, GPIPE, ZERO_BUBBLE = map(SCHEDULES.index, ("dualpipe", "gpipe", "zero-bubble"))
 
 
-def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
-    """Peak bytes of one rank by part, on the accelerator."""
+def slot_memory(block: Block, slot: Slot, kept: Array = None) -> dict[str, Array]:
+    """Peak bytes of one rank by part, on the accelerator.
+
+    ``kept``: activations of one micro-batch; by default those of the block's recompute.
+    """
     r, state = block.r, block.state
     copies = np.where(r.schedule == DUALPIPE, 2.0, 1.0)
-    kept = block.kept_bytes(slot)
+    kept = block.kept_bytes(slot) if kept is None else kept
     two_layers = np.minimum(kept, 2.0 * kept / np.maximum(1.0, slot.layers))
     gathered = 2.0 * (slot.dense + slot.expert) * state.weight / np.maximum(1.0, slot.layers)
     return {
@@ -38,6 +42,27 @@ def slot_memory(block: Block, slot: Slot) -> dict[str, Array]:
         "gathered": np.where(r.zero == 3, gathered, 0.0),
         "reserve": np.float64(block.machine.reserve_bytes),
     }
+
+
+def most_offloaded(offload: Array) -> Array:
+    """One way to offload that holds no more on the accelerator than any of some do."""
+    states = np.isin(offload, (OPTIMIZER, BOTH)).any()
+    kept = np.isin(offload, (ACTIVATIONS, BOTH)).any()
+    most = (BOTH if kept else OPTIMIZER) if states else (ACTIVATIONS if kept else offload.min())
+    return np.full((1,) * offload.ndim, float(most))
+
+
+def least_memory(block: Block, slot: Slot) -> Array:
+    """Bytes that no way of running a cut can undercut, where the block's runs shard the most.
+
+    Activations are the least that any recompute keeps; neither a layer that is recomputed nor
+    weights that are gathered count, since other runs do without them.
+    """
+    none, selective, full = slot.kept
+    inside = np.minimum(none, selective) * block.machine.software.stack.activation_share
+    parts = slot_memory(block, slot, np.minimum(inside, full))
+    counted = (name for name in parts if name not in ("recompute", "gathered"))
+    return sum_parts({name: parts[name] for name in counted})
 
 
 def host_memory(block: Block, slot: Slot) -> Array:

@@ -125,6 +125,13 @@ RULES = {
             fix="nothing to mend; pin the axis to see such a strategy anyway",
         ),
         Rule(
+            id="TIM002",
+            checks="it could be quicker for its axes, or smaller, or use fewer accelerators",
+            broken="by its bounds no quicker, smaller or on fewer accelerators than what was found",
+            why="what cannot be among the answers is not worked out in full",
+            fix="nothing to mend; pin the axis to see such a strategy anyway",
+        ),
+        Rule(
             id="MEM001",
             checks="the fullest stage fits the accelerator's memory",
             broken="the fullest stage does not fit the accelerator's memory",

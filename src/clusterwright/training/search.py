@@ -1,15 +1,16 @@
 """Search the whole space: bound every cut, evaluate what can matter, rank, count the rest.
 
-Every cut is first given its lower bound (its slowest stage without recompute, the shortest bubble,
-no data-parallel traffic). Cuts are then evaluated in full, best bound first, until no remaining
-bound lies within `REACH` times the best step time found: what is left cannot be the answer, and is
-counted under its rule. The best plan is exact; the front and the sweeps end at `REACH`.
+Every cut is first given the least time and memory that it could take (`Evaluator.bounds`). Those
+that fit are then evaluated in full, best bound first, until no remaining bound lies within `REACH`
+times the best step time found; those that what was found leaves no place in the answer are left out
+(`beaten`). What is left is counted under its rule. The best plan is exact, and so are the front
+and the sweeps, which end at `REACH`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,8 @@ import numpy as np
 
 from clusterwright.errors import InfeasibleError
 from clusterwright.strategy import Strategy
+from clusterwright.training.arrays import distinct
+from clusterwright.training.beaten import SWEPT_AXES, Known
 from clusterwright.training.columns import Cuts, Runs, strategy_of
 from clusterwright.training.estimate import memory_limit
 from clusterwright.training.evaluate import Evaluator
@@ -34,6 +37,9 @@ TIME_SLOTS = 1024
 
 REACH = 2.0
 """Strategies slower than this many times the best are not looked at in full."""
+
+KINDS = 8
+"""Strategies, each different in kind, that are surely the best."""
 
 
 @dataclass(slots=True)
@@ -54,7 +60,8 @@ class Found:
     """The outcome of a search: parts laid end to end, addressed by one flat index.
 
     ``rejected``: strategies turned away, by rule id. ``limit``: usable memory,
-    ``host_limit``: host memory of one accelerator. [B]
+    ``host_limit``: host memory of one accelerator. [B] ``unfit``: values of each swept axis that
+    some cut within reach has which cannot fit.
     """
 
     parts: list[Part]
@@ -62,6 +69,7 @@ class Found:
     num_layers: int
     limit: float
     host_limit: float = np.inf
+    unfit: dict[str, Array] = field(default_factory=dict)
 
     @cached_property
     def step_time(self) -> Array:
@@ -104,15 +112,19 @@ class Found:
         raise IndexError(flat_index)
 
     def best_by(self, axis: str) -> dict[int, float]:
-        """The best step time for each value of an axis of `Cuts`; infinite where none fits. [s]"""
-        best: dict[int, float] = {}
-        for part in self.parts:
-            column = getattr(part.cuts, axis)
-            of_cut = part.step_time.min(axis=1)
-            for value in np.unique(column):
-                least = float(of_cut[column == value].min())
-                best[int(value)] = min(best.get(int(value), np.inf), least)
-        return dict(sorted(best.items()))
+        """The best step time for each value of a swept axis; infinite where none fits. [s]"""
+        columns = [getattr(part.cuts, axis).astype(int) for part in self.parts]
+        columns.append(self.unfit.get(axis, np.empty(0, dtype=int)))
+        values = distinct(np.concatenate(columns))
+        best = np.full(int(values.max()) + 1, np.inf)
+        for part, column in zip(self.parts, columns, strict=False):
+            np.minimum.at(best, column, part.step_time.min(axis=1))
+        return {int(value): float(best[value]) for value in values}
+
+    @property
+    def fits(self) -> bool:
+        """Whether any strategy does."""
+        return any(np.isfinite(part.step_time).any() for part in self.parts)
 
 
 def search(evaluator: Evaluator, pins: Pins | None = None, *, reach: float = REACH) -> Found:
@@ -153,50 +165,78 @@ def search(evaluator: Evaluator, pins: Pins | None = None, *, reach: float = REA
         limit=memory_limit(machine),
         host_limit=machine.cluster.host_memory_bytes or np.inf,
     )
+    cuts = _runnable(cuts, whole, found)
+    if not len(cuts):
+        raise InfeasibleError(_broken_by(found.rejected))
     prepared = evaluator.prepare(cuts)
     _evaluate_within(evaluator, prepared, whole, found, reach)
-    if not found.parts:
-        raise InfeasibleError(_broken_by(found.rejected))
-    if not np.isfinite(found.step_time).any():
+    if not found.fits:
+        found.parts = evaluate_parts(evaluator, prepared, whole, found)
         raise InfeasibleError(_nothing_fits(evaluator, found))
     return found
+
+
+def _runnable(cuts: Cuts, runs: Runs, found: Found) -> Cuts:
+    """The cuts that any way of running them is legal for."""
+    kept = [np.empty(0, dtype=int)]
+    for places, grid in runs.by_pipeline(cuts):
+        if len(grid):
+            kept.append(places)
+        else:
+            found.rejected[_breaks(runs, grid)] += len(places) * len(runs)
+    index = np.sort(np.concatenate(kept))
+    return cuts if len(index) == len(cuts) else cuts.take(index)
+
+
+def _breaks(runs: Runs, grid: Runs) -> str:
+    """The rule that leaves only a part of the runs to a cut."""
+    return "SHD001" if grid.zero.size < runs.zero.size else "SCH003"
 
 
 def _evaluate_within(
     evaluator: Evaluator, prepared: Prepared, runs: Runs, found: Found, reach: float
 ) -> None:
-    """Evaluate cuts, best bound first, until no bound is within reach of the best."""
-    bound = evaluator.lower_bound(prepared, runs)
-    order = np.argsort(bound, kind="stable")
-    bound = bound[order]
+    """Evaluate cuts, best bound first, until no bound is within reach of the best.
+
+    Cuts that cannot fit, and those that what was found leaves no place in the answer, are left out.
+    """
+    time = evaluator.least_time(prepared, runs)
+    order = np.argsort(time, kind="stable")
+    time = time[order]
+    known = Known(prepared.cuts, float(time[0]), KINDS)
+    unfit: list[Array] = []
     best = np.inf
     start, step = 0, max(1, BLOCK_STRATEGIES // len(runs))
     within = len(order)
     while start < within:
-        batch = order[start : min(start + step, within)]
-        for part in evaluate_parts(evaluator, prepared.take(batch), runs, found):
-            found.parts.append(part)
-            best = min(best, float(part.step_time.min(initial=np.inf)))
-        within = int(np.searchsorted(bound, reach * best, side="right"))
-        # The first block nearly always holds the best; where nothing fits yet, many more are due.
-        start, step = start + len(batch), 4 * step
+        end = min(start + step, within)
+        batch = prepared.take(order[start:end])
+        memory = evaluator.least_memory(batch, runs)
+        fits = memory <= found.limit
+        useful = fits & ~known.beats(batch.cuts, time[start:end], memory, reach)
+        unfit.append(order[start:end][~fits])
+        found.rejected["MEM001"] += int(np.sum(~fits)) * len(runs)
+        found.rejected["TIM002"] += int(np.sum(fits & ~useful)) * len(runs)
+        fresh = evaluate_parts(evaluator, batch.take(np.flatnonzero(useful)), runs, found)
+        found.parts += fresh
+        best = min([best, *(float(part.step_time.min(initial=np.inf)) for part in fresh)])
+        within = int(np.searchsorted(time, reach * best, side="right"))
+        for part in fresh if end < within else ():
+            known.learn(part.cuts, part.step_time, part.memory)
+        start, step = end, 2 * step
     found.rejected["TIM001"] += max(0, len(order) - start) * len(runs)
+    never = prepared.cuts.take(np.concatenate(unfit))
+    found.unfit = {axis: distinct(getattr(never, axis).astype(int)) for axis in SWEPT_AXES}
 
 
 def evaluate_parts(
     evaluator: Evaluator, prepared: Prepared, runs: Runs, found: Found
 ) -> list[Part]:
     """Evaluate cuts on the part of the grid that can be legal for them."""
-    piped = prepared.cuts.pp > 1
     parts = []
-    for mask, grid in ((~piped, runs.without_pipeline()), (piped, runs.with_pipeline())):
-        index = np.flatnonzero(mask)
-        if not len(index):
-            continue
-        rule = "SHD001" if grid.zero.size < runs.zero.size else "SCH003"
-        found.rejected[rule] += len(index) * (len(runs) - len(grid))
-        if len(grid):
-            parts.append(evaluate_all(evaluator, prepared.take(index), grid, found))
+    for places, grid in runs.by_pipeline(prepared.cuts):
+        found.rejected[_breaks(runs, grid)] += len(places) * (len(runs) - len(grid))
+        parts.append(evaluate_all(evaluator, prepared.take(places), grid, found))
     return parts
 
 

@@ -169,17 +169,19 @@ class _Ways:
         sizes = [d for d in divisors(per_rank) if d <= MOST_MICRO_BATCH]
         chunks = _pinned(self.chunks(pp), self.pins, "vpp")
         broken: Counter[str] = Counter()
-        pairs = []
-        for micro, vpp in product(_pinned(sizes, self.pins, "micro_batch"), chunks):
+        pairs: list[tuple[int, int]] = []
+        for micro in _pinned(sizes, self.pins, "micro_batch"):
             if per_rank % micro:
-                broken["PAR004"] += 1
-            elif not sharded:
-                broken["SHD002"] += 1
-            elif vpp > 1 and (pp == 1 or (per_rank // micro) % pp):
-                broken["SCH001"] += 1
-            else:
-                pairs.append((micro, vpp))
-        return tuple(pairs), tuple(broken.items())
+                broken["PAR004"] += len(chunks)
+                continue
+            if not sharded:
+                broken["SHD002"] += len(chunks)
+                continue
+            rounds = pp > 1 and (per_rank // micro) % pp == 0
+            able = chunks if rounds else [vpp for vpp in chunks if vpp == 1]
+            broken["SCH001"] += len(chunks) - len(able)
+            pairs += [(micro, vpp) for vpp in able]
+        return tuple(pairs), tuple((rule, count) for rule, count in broken.items() if count)
 
     def _expert_cuts(self, mesh: Mesh) -> tuple[tuple[int, int], ...]:
         """(ep, etp) that cut the experts evenly over dp × cp × tp."""
@@ -207,8 +209,12 @@ def _table(
     pairs: tuple[tuple[int, int], ...],
     schemes: tuple[int, ...],
 ) -> Array:
-    rows = [(*expert, *pair, one) for expert, pair, one in product(expert_cuts, pairs, schemes)]
-    return np.array(rows, dtype=float).reshape(-1, 5)
+    rows = np.empty((len(expert_cuts), len(pairs), len(schemes), 5))
+    if rows.size:
+        rows[..., :2] = np.array(expert_cuts)[:, None, None]
+        rows[..., 2:4] = np.array(pairs)[None, :, None]
+        rows[..., 4] = schemes
+    return rows.reshape(-1, 5)
 
 
 def enumerate_cuts(

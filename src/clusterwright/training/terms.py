@@ -41,14 +41,17 @@ def bubble_time(block: Block, slots: list[Slot], times: list[Array], slowest: Ar
     plain = pipeline.bubble_time(
         total, slowest, num_stages=pp, num_chunks=vpp, num_micro_batches=block.num_micro
     )
-    saved = pipeline.zero_bubble_saving(middle.weight_gradient / vpp, num_stages=pp, delayed=2.0)
-    zero_bubble = np.maximum(0.0, plain - saved)
-    dual = pipeline.dualpipe_bubble_time(
-        slowest, slowest - middle.forward, middle.weight_gradient, num_stages=pp
-    )
     schedule = block.r.schedule
-    chosen = np.where(schedule == ZERO_BUBBLE, zero_bubble, plain)
-    return np.where(schedule == DUALPIPE, np.where(pp > 1, dual, 0.0), chosen)
+    if np.any(schedule == ZERO_BUBBLE):
+        gradient = middle.weight_gradient / vpp
+        saved = pipeline.zero_bubble_saving(gradient, num_stages=pp, delayed=2.0)
+        plain = np.where(schedule == ZERO_BUBBLE, np.maximum(0.0, plain - saved), plain)
+    if np.any(schedule == DUALPIPE):
+        dual = pipeline.dualpipe_bubble_time(
+            slowest, slowest - middle.forward, middle.weight_gradient, num_stages=pp
+        )
+        plain = np.where(schedule == DUALPIPE, np.where(pp > 1, dual, 0.0), plain)
+    return plain
 
 
 def one_hop_time(block: Block) -> Array:
