@@ -192,12 +192,25 @@ def test_a_study_can_be_looked_at_while_it_runs_and_nothing_is_written(tmp_path,
     assert (one.done, one.rows) == (8, 120)
     page = text("/saved/study", study="study.sqlite")
     assert "it still runs: 8 of 120 questions are answered" in page
+    again = 'hx-get="/saved/study?study=study.sqlite" hx-trigger="every 3s"'
+    fragment = get("/saved/study", "fragment", study="study.sqlite").body.decode()
+    assert page.count(again) == fragment.count(again) == 1
     assert {n: (tmp_path / n).stat().st_mtime_ns for n in before} == before
     store.close()
-    assert "112 of 120 questions are left: sweep goes on" in text(
-        "/saved/study", study="study.sqlite"
-    )
+    fragment = get("/saved/study", "fragment", study="study.sqlite").body.decode()
+    assert "112 of 120 questions are left: sweep goes on" in fragment
+    assert "hx-get" not in fragment
     assert {path.name for path in tmp_path.iterdir()} == {"study.toml", "study.sqlite"}
+
+
+def test_a_large_study_that_runs_is_looked_at_less_often(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    many = DRAWN_WITH_PUE.replace("samples = 4", "samples = 4096")
+    study = study_of(tmp_path, many)
+    with sweep(study, tmp_path / "study.sqlite", workers=1, limit=1, chunk=1) as store:
+        assert store.table.count > 30_000
+        page = text("/saved/study", study="study.sqlite")
+    assert f'hx-trigger="every {3 + store.table.count // 10_000}s"' in page
 
 
 def test_a_launch_is_what_the_command_writes_and_nothing_is_written(served, tmp_path):

@@ -45,7 +45,8 @@ class View(Record, frozen=True, kw_only=True):
     ``title``, ``about``: what was asked. ``figures``: what a person decides on, the first of the
     answer's words. ``words``: all of them, as the command prints them; "" where tables say all.
     ``later``: addresses of pictures that come once the page is there. ``command``: what answers the
-    same, where it is not the page's own.
+    same, where it is not the page's own. ``again``: after how long the same is asked again, while
+    what it rests on still grows; 0: never. [s]
     """
 
     title: str
@@ -58,6 +59,7 @@ class View(Record, frozen=True, kw_only=True):
     later: tuple[Link, ...] = ()
     command: str = ""
     links: tuple[Link, ...] = ()
+    again: int = 0
 
 
 def view_of(
