@@ -230,6 +230,7 @@ def test_a_study_that_runs_is_renewed_and_what_a_reader_did_stays(folder, watche
         pass
     looked.value.finished()
     assert page.evaluate(MARKED) == 5, "what says the same is not put into the page again"
+    assert axe_api.Axe().run(page).violations_count == 0
     grow(store, 14, 42)
     store.close()
     expect(page.locator(".again")).to_have_count(0, timeout=10_000)
