@@ -32,6 +32,7 @@ target = "8000xh100"
 tariff = ["$0.04/kWh", "$0.06/kWh"]
 pue = [1.1, 1.2]
 """
+HOUR = 3600.0
 MOVED = Moved(
     result="hour",
     swings=(Swing(name="server_price", low=2.0, high=3.5), Swing(name="tariff", low=2.7, high=2.2)),
@@ -58,8 +59,11 @@ def test_bars_reach_from_the_likely_result_to_both_ends(drawn):
     words = partial(quantity_words, "hour", study=drawn)
     (low,) = rows_of(spec, name="server_price", end=LOW)
     (high,) = rows_of(spec, name="server_price", end=HIGH)
-    assert (low["from"], low["to"], low["words"], low["side"]) == (2.5, 2.0, words(2.0), "left")
-    assert (high["to"], high["words"], high["side"]) == (3.5, words(3.5), "right")
+    # A price of time is drawn as it is said: of an hour.
+    assert (low["from"], low["to"]) == pytest.approx((2.5 * HOUR, 2.0 * HOUR))
+    assert (low["words"], low["side"]) == (words(2.0), "left")
+    assert high["to"] == pytest.approx(3.5 * HOUR)
+    assert (high["words"], high["side"]) == (words(3.5), "right")
     assert (low["change"], high["change"]) == ("-20.0%", "+40.0%")
 
 
@@ -79,7 +83,8 @@ def test_an_axis_is_one_bar_from_the_least_to_the_most(grid):
     spec = tornado(MOVED, grid)
     check(spec)
     ends = [(row["from"], row["to"]) for row in rows_of(spec, name="server_price")]
-    assert ends == [(2.0, 2.0), (2.0, 3.5)]
+    expected = [(2.0 * HOUR, 2.0 * HOUR), (2.0 * HOUR, 3.5 * HOUR)]
+    assert ends == [pytest.approx(pair) for pair in expected]
 
 
 def test_shares_below_nothing_are_drawn_as_nothing_and_said_alike():

@@ -145,16 +145,17 @@ def test_candidates_of_one_kind_of_replicas_lead_to_their_estimates(plan):
     check(spec)
 
 
-def test_machines_are_drawn_with_the_intervals_of_their_cost():
+@pytest.mark.parametrize("of", ["cost", "energy"])
+def test_machines_are_drawn_with_the_intervals_of_what_they_take(of):
     words = "compare serve llama-3.1-8b h100 b200 --rate 20/s --input 1000 --output 200"
     plans = ask(words.split()).value["plans"]
-    spec = machines(plans)
-    costs = {p.question.cluster.accelerator.name: p.account.cost for p in plans}
+    spec = machines(plans, of)
+    taken = {p.question.cluster.accelerator.name: getattr(p.account, of) for p in plans}
     for row in spec["data"]["values"]:
-        cost = costs[row["name"]]
-        assert (row["low"], row["middle"], row["high"]) == (cost.low, cost.middle, cost.high)
+        one = taken[row["name"]]
+        assert (row["low"], row["middle"], row["high"]) == (one.low, one.middle, one.high)
     check(spec)
-    assert machines([planned(rate=50, **PROMISE)]) is None
+    assert machines([planned(rate=50, **PROMISE)], of) is None
 
 
 # Regions

@@ -89,7 +89,8 @@ def test_a_height_by_step_counts_the_categories_and_what_lies_beside_each_other_
 @pytest.mark.parametrize(
     ("value", "dimension", "name"),
     [(5.5, "s", "s"), (0.4, "s", "ms"), (100.0, "s", "s"), (5e5, "s", "days"), (8e10, "B", "GiB"),
-     (5.3e5, "USD", "k$"), (2e12, "J", "MWh"), (0.0, "W", "mW"), (3e-6, "s", "µs")],
+     (5.3e5, "USD", "k$"), (2e12, "J", "MWh"), (0.0, "W", "mW"), (3e-6, "s", "µs"),
+     (4e-4, "USD/s", "$/h")],
 )  # fmt: skip
 def test_an_axis_takes_the_unit_in_which_its_largest_value_reads_best(value, dimension, name):
     assert unit_for([value, value / 100], dimension).name == name

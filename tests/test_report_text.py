@@ -16,6 +16,8 @@ from clusterwright.errors import InputError
 from clusterwright.planner import estimate_question, plan_training
 from clusterwright.report.comparing import comparison_text
 from clusterwright.report.folding import WIDTH
+from clusterwright.report.intervals import span
+from clusterwright.report.labelled import labelled
 from clusterwright.report.text import (
     estimate_text,
     memory_lines,
@@ -27,6 +29,7 @@ from clusterwright.report.text import (
 from clusterwright.strategy import Strategy
 from clusterwright.training.estimate import StageMemory, Term
 from clusterwright.training.plan import TrainingPlan
+from clusterwright.uncertain import Interval
 
 replace = msgspec.structs.replace
 
@@ -222,6 +225,39 @@ def test_a_comparison_is_in_the_order_that_was_asked_for():
         comparison_text(["old"], [unpriced], "cost")
     with pytest.raises(InputError, match="give --tokens"):
         comparison_text(["old"], [replace(plans[0], account=None, totals=None)], "energy")
+
+
+def test_a_comparison_says_how_sure_it_is(plan):
+    best, totals = plan.best, plan.totals
+    (low, high), (soon, late) = best.step_time_interval, totals.duration_interval
+    [said] = [line for line in comparison_text(["one"], [plan]).splitlines() if "80 %" in line]
+    assert said == f"    80 %: step {span(low, high, 's')}, wall clock {span(soon, late, 's')}"
+    found = plan_training(with_account(plan.question))
+    account = found.account
+    shown = comparison_text(["one"], [found]).splitlines()
+    words = "".join(line.strip() + " " for line in shown[4:])
+    assert span(account.cost.low, account.cost.high, "USD") in words
+    assert span(account.energy.low, account.energy.high, "J") in words
+    assert span(account.carbon.low, account.carbon.high, "kg") in words
+    never = replace(found, account=replace(account, goodput=Interval(low=0, middle=0, high=0)))
+    assert "wall clock" not in comparison_text(["one"], [never]).splitlines()[-1]
+
+
+def test_machines_whose_intervals_overlap_are_not_said_to_be_told_apart(plan):
+    def slower(factor: float):
+        low, high = (factor * end for end in plan.best.step_time_interval)
+        step = factor * plan.best.step_time
+        return replace(
+            plan, best=replace(plan.best, step_time=step, step_time_interval=(low, high))
+        )
+
+    said = "Not surely told apart by step: quick and next, as their 80 % intervals overlap"
+    near = comparison_text(["far", "next", "quick"], [slower(9.0), slower(1.01), plan])
+    assert said in near
+    assert labelled(near) == ()
+    far = comparison_text(["next", "quick"], [slower(9.0), plan])
+    assert "told apart" not in far
+    assert "told apart" not in comparison_text(["alone"], [plan])
 
 
 def test_idle_accelerators_are_counted_and_the_batch_that_feeds_them_is_named():

@@ -201,27 +201,6 @@ def test_a_phone_does_what_one_user_asks_and_no_more(card):
     assert breadth_of(phone.scenarios, card.weights) == parts["breadth"]
 
 
-def test_an_hours_price_takes_the_place_of_the_chips(card):
-    by_price = {part.id: part for part in sheet(card, "amd-mi300x").parts}["cost"]
-    # Shop prices of both: that of an H100 bought in volume is not set against them.
-    assert "retail" in by_price.note
-    prices = [
-        {p.basis: p.value for p in sheet(card, n).prices} for n in ("amd-mi300x", "nv-h100-sxm")
-    ]
-    assert by_price.ratio == pytest.approx(
-        sheet(card, "amd-mi300x").scenario.score * prices[1]["retail"] / prices[0]["retail"]
-    )
-    found = score("mi300x", scenarios=QUICK, prices={"mi300x": "$2", "h100": 3})
-    by_hour = {part.id: part for part in sheet(found, "amd-mi300x").parts}["cost"]
-    assert by_hour.ratio == pytest.approx(1.5 * sheet(found, "amd-mi300x").scenario.score)
-    hours = {one.id: one.per_dollar for one in sheet(found, "amd-mi300x").scenarios}
-    rates = {one.id: one.rate for one in sheet(found, "amd-mi300x").scenarios}
-    assert hours == pytest.approx({name: rate * 3600.0 / 2.0 for name, rate in rates.items()})
-    # One hour's price alone compares nothing.
-    alone = score("mi300x", scenarios=QUICK, prices={"mi300x": 2})
-    assert {p.id: p for p in sheet(alone, "amd-mi300x").parts}["cost"].ratio == by_price.ratio
-
-
 # Weights.
 
 

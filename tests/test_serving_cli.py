@@ -8,6 +8,7 @@ import re
 import pytest
 
 from clusterwright.cli import main
+from clusterwright.report.intervals import span
 
 LOAD = ["--rate", "5", "--input", "1000", "--output", "200"]
 PROMISE = ["--ttft", "1s", "--tpot", "25ms"]
@@ -146,10 +147,28 @@ def test_machines_are_compared_by_what_they_need(capsys):
     words = ["compare", "serve", "llama-3.1-8b", "a100", "h200", *load]
     lines = answer(capsys, *words)
     assert lines[0].split()[:2] == ["accelerator", "needed"]
-    assert len(lines) == 3
     assert "H200" in lines[1]  # the fewest accelerators come first
-    fewer, more = (int(re.split(r"  +", line)[1]) for line in lines[1:])
+    fewer, more = (int(re.split(r"  +", line)[1]) for line in lines[1:3])
     assert fewer < more
+
+
+def test_machines_side_by_side_say_how_sure_they_are(capsys):
+    words = ["compare", "serve", "llama-3.1-8b", "h100", "h200", *LOAD]
+    text = "\n".join(answer(capsys, *words, "--by", "energy"))
+    plans = as_json(capsys, *words, "--by", "energy")["plans"]
+    for plan in plans:
+        [first] = [one for one in plan["best"]["intervals"] if one["sort"] == "TTFT"]
+        late = plan["best"]["ttft"]["p90"]
+        account = plan["account"]
+        assert f"first p90 {span(late * first['low'], late * first['high'], 's')}" in text
+        assert f"{account['energy']['low']:.3g} to {account['energy']['high']:.3g} J" in text
+        assert f"${account['cost']['low']:.3g} to ${account['cost']['high']:.3g}/M" in text
+    best, second = (plan["account"]["energy"] for plan in plans)
+    assert ("Not surely told apart by energy" in text) == (second["low"] <= best["high"])
+    assert "told apart" not in "\n".join(answer(capsys, *words))
+    rented = "\n".join(answer(capsys, *words, "--by", "cost", "--price", "$2/h"))
+    assert "/M," not in rented.replace("g/M", "")
+    assert "told apart" not in rented
 
 
 def test_machines_are_ranked_by_what_a_token_takes_with_its_site(capsys):

@@ -274,7 +274,7 @@ def test_samples_that_are_refused_in_part_are_left_out_and_that_is_said(tmp_path
     with made_up(study, tmp_path, wrong) as store:
         found = summed(store)
     [moved] = found.best[0].moved
-    assert "of 256 samples are left out: refused in part" in moved.why_not
+    assert "of 256 samples are left out: not answered in full" in moved.why_not
     assert found.refused > 0
     assert found.best[0].share < 1.0
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from web_cases import OTHERS, QUICK, chromium, example_of, served, stocked
+from sweep_cases import study_of
+from web_cases import DRAWN, OTHERS, QUICK, chromium, example_of, served, stocked
 
+from clusterwright.sweep.asking import Chunk
+from clusterwright.sweep.running import executor_named
+from clusterwright.sweep.store import Store
+from clusterwright.sweep.sweeping import sweep
 from clusterwright.web.pages import BY_PATH
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -24,8 +30,13 @@ PLAN = BY_PATH["/plan/train"]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(stocked(tmp_path_factory.mktemp("folder"))) as address:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stocked(tmp_path_factory.mktemp("folder"))
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[str]:
+    with served(folder) as address:
         yield address
 
 
@@ -184,6 +195,63 @@ def test_a_long_table_is_narrowed_to_what_is_typed(watched):
     expect(page.locator(".narrow [role=status]")).to_contain_text(f"{rows.count()} of ")
     page.fill(".narrow input", "")
     assert page.locator("tbody tr:visible").count() > 100
+
+
+def grow(store: Store, first: int, end: int) -> None:
+    """Answer rows of a study, as the sweep that holds it does."""
+    for chunk, found in executor_named("local", 1).run(store.study, [Chunk(first, end - first)]):
+        store.add(chunk, found)
+
+
+MARK = "for (const one of document.querySelectorAll('.found, .vega')) one.mark = true"
+MARKED = "[...document.querySelectorAll('.found, .vega')].filter((one) => one.mark).length"
+
+
+def test_a_study_that_runs_is_renewed_and_what_a_reader_did_stays(folder, watched):
+    study = study_of(folder, DRAWN, "grows.toml")
+    store = sweep(study, folder / "grows.sqlite", workers=1, limit=8, chunk=8)
+    page = watched.open("/saved/study?study=grows.sqlite")
+    said = page.locator("#answer .asked").nth(1)
+    expect(said).to_contain_text("it still runs: 8 of 42 ")
+    expect(page.locator(".vega svg")).to_have_count(2)
+    page.click(".words summary")
+    page.set_viewport_size({"width": 1440, "height": 400})
+    page.evaluate("scrollTo(0, 300)")
+    page.evaluate(MARK)
+    grow(store, 8, 14)
+    expect(said).to_contain_text("it still runs: 14 of 42 ", timeout=10_000)
+    expect(page.locator(".vega svg")).to_have_count(4)
+    assert page.evaluate(MARKED) == 1, "the one picture that is as it was is not drawn again"
+    expect(page.locator(".words pre")).to_be_hidden()
+    assert page.evaluate("scrollY") == 300
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    page.evaluate(MARK)
+    with page.expect_response("**/saved/study?study=grows.sqlite") as looked:
+        pass
+    looked.value.finished()
+    assert page.evaluate(MARKED) == 5, "what says the same is not put into the page again"
+    assert axe_api.Axe().run(page).violations_count == 0
+    grow(store, 14, 42)
+    store.close()
+    expect(page.locator(".again")).to_have_count(0, timeout=10_000)
+    assert page.locator("#answer .asked").count() == 1
+    assert page.locator(".working").count() == 0
+    assert watched.wrong == []
+
+
+def test_a_study_is_not_looked_at_while_nobody_looks(folder, watched):
+    study = study_of(folder, DRAWN, "waits.toml")
+    with sweep(study, folder / "waits.sqlite", workers=1, limit=8, chunk=8) as store:
+        page = watched.open("/saved/study?study=waits.sqlite")
+        hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true})"
+        page.evaluate(hide % "true")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        grow(store, 8, 14)
+        page.wait_for_timeout(4_000)
+        assert asked == []
+        page.evaluate(hide % "false")
+        expect(page.locator("#answer .asked").nth(1)).to_contain_text("14 of 42", timeout=10_000)
 
 
 def test_a_page_works_without_scripts(browser, server):

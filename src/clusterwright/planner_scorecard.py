@@ -208,7 +208,16 @@ def _prices_of(chip: Accelerator, facts: Catalogue) -> tuple[Bought, ...]:
         except InputError:
             continue
         if price.basis == basis and not price.estimated:
-            found.append(Bought(basis=basis, value=price.value, year=price.date[:4]))
+            found.append(
+                Bought(
+                    basis=basis,
+                    value=price.value,
+                    year=price.date[:4],
+                    low=price.low,
+                    high=price.high,
+                    sources=price.sources,
+                )
+            )
     if not found and chip.price:  # a chip of a person's own
         found.append(Bought(basis="retail", value=chip.price))
     return tuple(found)

@@ -202,5 +202,5 @@ def compare(
         raise InfeasibleError("; ".join(f"{name}: {why}" for name, why in refused))
     plans.sort(key=lambda plan: least(plan, by))
     return Answer(
-        {"plans": plans, "refused": refused}, lambda: comparison_text(plans, refused), json=json
+        {"plans": plans, "refused": refused}, lambda: comparison_text(plans, refused, by), json=json
     )

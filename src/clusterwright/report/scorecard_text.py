@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
 
 from clusterwright.aligned import aligned
 from clusterwright.report.deployment_text import pools_words
 from clusterwright.report.folding import WIDTH, fold
+from clusterwright.report.intervals import span
 from clusterwright.report.text import strategy_words
 from clusterwright.scorecard.records import (
+    Bought,
     ChipScore,
     Equivalents,
     Layer,
@@ -24,6 +28,8 @@ BAR = 5
 LONGEST = 10
 SIDE_BY_SIDE = 6
 """Chips in one table at most."""
+MOST_NAMED = 2
+"""Sources of a price that are named in its line; ``--json`` has all."""
 BLANK = "-"
 
 
@@ -35,6 +41,7 @@ def scorecard_text(card: Scorecard) -> str:
         lines += ["", *_summary(card.chips)]
         many = len(others) > 1
         lines += _tables(card) if many else _page(card, first, others[0] if others else first)
+        lines += _prices(card.chips)
         lines += _left_out(others or [first])
     for fleet in card.fleets:
         lines += ["", *_fleet(fleet, card)]
@@ -193,6 +200,48 @@ def _tables(card: Scorecard) -> list[str]:
             header = ("", "weight", *(chip.id for chip in chips))
             lines += ["", title, *aligned(header, rows)]
     return lines
+
+
+def _prices(chips: Sequence[ChipScore]) -> list[str]:
+    """What each chip costs, and who says so: the part of the cost rests on it."""
+    rows = []
+    for chip in chips:
+        known = [[one.basis, *_asked(one), _says(one.sources)] for one in chip.prices]
+        if chip.price_hour is not None:
+            known.append(["an hour", f"${chip.price_hour:,.2f}", "", "", "as given"])
+        rows += [[chip.id, *row] for row in known]
+    if not rows:
+        return []
+    header = ("accelerator", "price", "", "year", "between", "who says so")
+    title = "Prices: the newest that were published, or as given"
+    return ["", title, *_cut(aligned(header, rows, align="llrlll"))]
+
+
+def _asked(price: Bought) -> list[str]:
+    """A price, its year, and how far apart those are who ask it."""
+    ends = ""
+    if price.low is not None and price.high is not None and price.low < price.high:
+        ends = span(price.low, price.high, "USD")
+    return [format_quantity(price.value, "USD"), price.year, ends]
+
+
+def _says(sources: Sequence[str]) -> str:
+    """Who says so: pages by their hosts, that of an archive's copy by its own.
+
+    >>> _says(["The Verge", "https://archive.org/web/2025/https://www.shop.com/x", "a", "b"])
+    'The Verge, shop.com and 2 others'
+    """
+    named = list(dict.fromkeys(map(_host, filter(None, sources)))) or [
+        "the entry of the accelerator"
+    ]
+    more = len(named) - MOST_NAMED
+    said = ", ".join(named[:MOST_NAMED])
+    return said if more < 1 else f"{said} and {more} other{'s' if more > 1 else ''}"
+
+
+def _host(source: str) -> str:
+    *_, address = re.split(r"(?=https?://)", source)
+    return (urlsplit(address).hostname or source).removeprefix("www.")
 
 
 def _left_out(chips: Sequence[ChipScore]) -> list[str]:

@@ -9,11 +9,13 @@ from clusterwright.aligned import aligned
 from clusterwright.model.parameters import count_parameters
 from clusterwright.report.account_text import service_lines
 from clusterwright.report.deployment_text import deployment_words, pools_words
-from clusterwright.report.folding import WIDTH, fold
+from clusterwright.report.folding import fold
 from clusterwright.report.handheld_text import handheld_lines, offload_lines
+from clusterwright.report.intervals import overlap_lines, span
 from clusterwright.serving.estimating import with_room
 from clusterwright.serving.intervals import BORROWED
 from clusterwright.serving.plan import Latency, ServingEstimate, ServingPlan, ServingQuestion
+from clusterwright.uncertain import Interval
 from clusterwright.units import format_count, format_quantity, format_time
 
 BAR = 24
@@ -216,29 +218,58 @@ def _front(plan: ServingPlan) -> list[str]:
     return aligned(header, rows, align="rrrl")
 
 
-def comparison_text(plans: list[ServingPlan], refused: list[tuple[str, str]]) -> str:
-    """Plans side by side in their order, and why others have none."""
-    header = ("accelerator", "needed", "replicas", "first p90", "token p90", *SITE)
+def comparison_text(
+    plans: list[ServingPlan], refused: list[tuple[str, str]], by: By = "accelerators"
+) -> str:
+    """Plans side by side in their order, how, how sure, and why others have none."""
+    header = ("accelerator", "needed", "first p90", "token p90", *SITE)
     rows = [
         [
             plan.question.cluster.accelerator.name,
             f"{plan.best.accelerators:,}",
-            pools_words(plan.best.pools),
             format_time(plan.best.ttft.p90),
             format_time(plan.best.tpot.p90),
             *(_taken(plan, by) for by in ("cost", "energy", "carbon")),
         ]
         for plan in plans
     ]
-    lines = aligned(header, rows, align="lrlrrrrr") if rows else []
-    if max(map(len, lines), default=0) > WIDTH:
+    lines = [*aligned(header, rows, align="lrrrrrr"), ""] if rows else []
+    for plan in plans:
         # Replicas in words are long: they get lines of their own.
-        short = [[*row[:2], *row[3:]] for row in rows]
-        lines = [*aligned((*header[:2], *header[3:]), short, align="lrrrrrr"), ""]
-        for row in rows:
-            lines += fold(f"{row[0]}: {row[2]}", 4)
+        name = plan.question.cluster.accelerator.name
+        lines += fold(f"{name}: {pools_words(plan.best.pools)}", 4)
+        if sure := _how_sure(plan):
+            lines += fold(f"  80 %: {', '.join(sure)}", 8)
     lines += [f"{name}: {why}" for name, why in refused]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_overlap(plans[:2], by)]) + "\n"
+
+
+def _how_sure(plan: ServingPlan) -> list[str]:
+    """The 80 % intervals of all in the table that has one."""
+    best, account = plan.best, plan.account
+    alike = {one.sort.partition(" ")[0]: one for one in best.intervals}
+    said = [
+        f"{name} {span(value * one.low, value * one.high, 's')}"
+        for name, sort, value in (
+            ("first p90", "TTFT", best.ttft.p90), ("token p90", "TPOT", best.tpot.p90)
+        )
+        if (one := alike.get(sort))
+    ]  # fmt: skip
+    if account is None:
+        return said
+    if account.cost is not None and best.cost is None:
+        said.append(f"${account.cost.low:.3g} to ${account.cost.high:.3g}/M")
+    said.append(f"{account.energy.low:.3g} to {account.energy.high:.3g} J/token")
+    return [*said, f"{span(account.carbon.low, account.carbon.high, 'kg')}/M"]
+
+
+def _overlap(best: list[ServingPlan], by: By) -> list[str]:
+    """Whether the two that come first are told apart by what they are ranked by."""
+    if len(best) < 2 or by == "accelerators":
+        return []
+    one, other = (_interval(plan, by) for plan in best)
+    first, second = (plan.question.cluster.accelerator.name for plan in best)
+    return overlap_lines((first, second), (one, other), by)
 
 
 def least(plan: ServingPlan, by: By) -> tuple[bool, float, int]:
@@ -252,16 +283,16 @@ def _token(plan: ServingPlan, by: By) -> float | None:
     """Money [USD] and carbon [kg] of a million tokens out, or the energy of one [J]."""
     if by == "cost" and plan.best.cost is not None:
         return plan.best.cost  # of the rent that was given
-    one = (
-        {
-            "cost": plan.account.cost,
-            "energy": plan.account.energy,
-            "carbon": plan.account.carbon,
-        }[by]
-        if plan.account
-        else None
-    )
+    one = _interval(plan, by)
     return None if one is None else one.middle
+
+
+def _interval(plan: ServingPlan, by: By) -> Interval | None:
+    """What of that has an interval; a rent that was given has none."""
+    account = plan.account
+    if account is None or (by == "cost" and plan.best.cost is not None):
+        return None
+    return {"cost": account.cost, "energy": account.energy, "carbon": account.carbon}.get(by)
 
 
 def _taken(plan: ServingPlan, by: By) -> str:

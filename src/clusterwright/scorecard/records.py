@@ -138,11 +138,18 @@ class Layer(Record, frozen=True, kw_only=True):
 
 
 class Bought(Record, frozen=True, kw_only=True):
-    """What an accelerator costs [USD]: bought in volume or in shops, in which year."""
+    """What an accelerator costs [USD]: bought in volume or in shops, in which year.
+
+    ``low``, ``high``: what is asked for it at least and at most [USD]; None: only its own entry
+    has a price. ``sources``: who says so.
+    """
 
     basis: str
     value: float
     year: str = ""
+    low: float | None = None
+    high: float | None = None
+    sources: tuple[str, ...] = ()
 
 
 class ChipScore(Record, frozen=True, kw_only=True):

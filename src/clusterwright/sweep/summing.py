@@ -175,7 +175,7 @@ def _drawn_moved(table: Table, result: str, column: Array) -> Moved:
         ours[whole], others[whole], {name: one[whole] for name, one in mixed.items()}
     )
     left = len(whole) - int(np.count_nonzero(whole))
-    said = f"{left:,} of {len(whole):,} samples are left out: refused in part" if left else ""
+    said = f"{left:,} of {len(whole):,} samples are left out: not answered in full" if left else ""
     return Moved(result=result, swings=tuple(known), influences=tuple(found), why_not=said)
 
 

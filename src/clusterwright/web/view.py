@@ -46,7 +46,8 @@ class View(Record, frozen=True, kw_only=True):
     answer's words. ``words``: all of them, as the command prints them; "" where tables say all.
     ``beside``: pictures stand beside each other where there is room.
     ``later``: addresses of pictures that come once the page is there. ``command``: what answers the
-    same, where it is not the page's own.
+    same, where it is not the page's own. ``again``: after how long the same is asked again, while
+    what it rests on still grows; 0: never. [s]
     """
 
     title: str
@@ -60,6 +61,7 @@ class View(Record, frozen=True, kw_only=True):
     later: tuple[Link, ...] = ()
     command: str = ""
     links: tuple[Link, ...] = ()
+    again: int = 0
 
 
 def view_of(

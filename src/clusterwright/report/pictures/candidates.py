@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from clusterwright.report.deployment_text import pools_words
 from clusterwright.report.pictures.latencies import NAMES, Which
@@ -24,6 +24,17 @@ from clusterwright.report.pictures.links import Asked, serving_link
 from clusterwright.report.pictures.theme import Row, Spec, picture, style
 from clusterwright.serving.plan import ServingEstimate, ServingPlan
 from clusterwright.units import format_time
+
+Takes = Literal["cost", "energy"]
+"""What is compared of several machines: the cost of a million tokens, the energy of one."""
+AXES: Final[dict[Takes, str]] = {
+    "cost": "cost of a million tokens, owned [$]; line: 80 %",
+    "energy": "energy of a token, with its site [J]; line: 80 %",
+}
+SAID: Final[dict[Takes, str]] = {
+    "cost": "A million tokens out cost",
+    "energy": "A token out takes",
+}
 
 
 class _Taken(NamedTuple):
@@ -151,28 +162,30 @@ def _said(values: list[Row], which: Which, taken: _Taken) -> str:
     return f"{found}; the others take {taken.words(low)} to {taken.words(high)}."
 
 
-def machines(plans: Sequence[ServingPlan]) -> Spec | None:
-    """Draw what a million tokens cost on each kind of accelerator, with intervals.
+def machines(plans: Sequence[ServingPlan], of: Takes = "cost") -> Spec | None:
+    """Draw what tokens take on each kind of accelerator, with intervals.
 
     Parameters
     ----------
     plans
         Of the same load, one for each kind, with their accounts.
+    of
+        The cost of a million of them, or the energy of one.
     """
-    values = [row for plan in plans if (row := _machine(plan)) is not None]
+    values = [row for plan in plans if (row := _machine(plan, of)) is not None]
     if not values:
         return None
     values.sort(key=lambda row: row["middle"])
     first, last = values[0], values[-1]
     at = {"x": number("middle")}
-    title = "cost of a million tokens, owned [$]; line: 80 %"
+    title = AXES[of]
     told = {"name": "accelerator", "words": "median", "spread": "80 %", "needed": "accelerators",
             "replicas": "replicas"}  # fmt: skip
     return picture(
         values,
         height={"step": 36},
-        description=f"A million tokens out cost {first['words']} ({first['spread']}) on "
-        f"{first['name']}, the cheapest, and {last['words']} on {last['name']}, the dearest.",
+        description=f"{SAID[of]} {first['words']} ({first['spread']}) on {first['name']}, the "
+        f"least, and {last['words']} on {last['name']}, the most.",
         encoding={
             "y": name("name", [row["name"] for row in values]),
             "x": axis(title, 0.0, 1.1 * max(row["high"] for row in values), tickCount=4),
@@ -187,16 +200,18 @@ def machines(plans: Sequence[ServingPlan]) -> Spec | None:
     )
 
 
-def _machine(plan: ServingPlan) -> Row | None:
-    """A plan's cost with its interval; None: nobody published what the machine costs."""
-    if plan.account is None or plan.account.cost is None:
+def _machine(plan: ServingPlan, of: Takes) -> Row | None:
+    """What a plan takes, with its interval; None: nobody published what the machine costs."""
+    account = plan.account
+    one = None if account is None else {"cost": account.cost, "energy": account.energy}[of]
+    if one is None:
         return None
-    cost = plan.account.cost
+    shown = {"cost": "${:.3g}", "energy": "{:.3g} J"}[of].format
     return {
         "name": plan.question.cluster.accelerator.name,
-        **{end: getattr(cost, end) for end in ("low", "middle", "high")},
-        "words": f"${cost.middle:.3g}",
-        "spread": f"${cost.low:.3g} to ${cost.high:.3g}",
+        **{end: getattr(one, end) for end in ("low", "middle", "high")},
+        "words": shown(one.middle),
+        "spread": f"{shown(one.low)} to {shown(one.high)}",
         "needed": f"{plan.best.accelerators:,}",
         "replicas": pools_words(plan.best.pools),
     }

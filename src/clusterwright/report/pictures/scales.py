@@ -15,6 +15,7 @@ LADDERS: Final[dict[str, tuple[str, ...]]] = {
     "W": ("mW", "W", "kW", "MW", "GW"),
     "J": ("Wh", "kWh", "MWh", "GWh", "TWh"),
     "USD": ("$", "k$", "M$", "B$"),
+    "USD/s": ("$/h",),
     "kg": ("g", "kg", "t", "kt", "Mt"),
     "1": ("", "k", "M", "B", "T"),
 }

@@ -1,5 +1,6 @@
 // What a page does beyond HTML: pictures are drawn, refusals are put beside their fields.
 
+import { again, keep, restore } from "./again.js";
 import { drawAll } from "./pictures.js";
 import { mount } from "./timeline.js";
 
@@ -60,10 +61,11 @@ function end() {
 }
 
 document.addEventListener("htmx:beforeSend", (event) => {
+  if (again(event)) return;
   begin(event.detail.elt, event.detail.pathInfo.finalRequestPath);
 });
 for (const name of ["htmx:afterRequest", "htmx:sendAbort", "htmx:sendError"]) {
-  document.addEventListener(name, end);
+  document.addEventListener(name, (event) => again(event) || end());
 }
 
 function beside(root) {
@@ -97,11 +99,17 @@ document.addEventListener("input", (event) => {
   line.querySelector("[role=status]").textContent = wanted ? `${left} of ${rows.length}` : "";
 });
 
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (again(event)) keep(event.detail);
+});
+
 document.addEventListener("htmx:afterSwap", (event) => {
-  beside(event.detail.target);
-  narrowable(event.detail.target);
-  drawAll(event.detail.target);
-  mount(event.detail.target);
+  const { target } = event.detail;
+  beside(target);
+  narrowable(target);
+  mount(target);
+  const drawn = drawAll(target);
+  if (again(event)) restore(target, drawn);
 });
 // The address holds the whole state: going back asks for it again.
 window.addEventListener("popstate", () => location.reload());

@@ -32,6 +32,7 @@ async function draw(place) {
   const compiled = window.vegaLite.compile(spec, { config }).spec;
   const flow = window.vega.parse(compiled, null, { ast: true });
   place.view?.finalize();
+  tip.hidden = true; // it may be about what is gone
   place.replaceChildren();
   place.view = new window.vega.View(flow, {
     container: place,
@@ -79,12 +80,15 @@ function say(event, value) {
   tip.style.top = `${Math.max(4, y + 16 + box.height > innerHeight ? y - box.height - 8 : y + 16)}px`;
 }
 
-export function drawAll(root) {
-  for (const place of root.querySelectorAll(".vega")) {
+// A picture that was kept from an earlier answer stays as it is, unless all are drawn anew.
+export function drawAll(root, anew = false) {
+  const wanted = [...root.querySelectorAll(".vega")].filter((place) => anew || !place.view);
+  const drawn = wanted.map((place) =>
     draw(place).catch((error) => {
       place.textContent = `This picture cannot be drawn: ${error.message}`;
-    });
-  }
+    }),
+  );
+  return Promise.all(drawn);
 }
 
-DARK.addEventListener("change", () => drawAll(document));
+DARK.addEventListener("change", () => drawAll(document, true));

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+import msgspec
+
 from clusterwright.claims.records import Checked
 from clusterwright.cli.answers import Answer
 from clusterwright.facts import shipped
@@ -52,7 +54,10 @@ def scores(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views ar
     pictures = list(drawn("Scores, the baseline at 1", scorecard(card), partial(card)))
     for one in card.fleets:
         pictures += drawn(f"{one.name}, counted in {card.baseline}", fleet(one, card.baseline))
-    return view_of(found, pictures=pictures)
+    shown = view_of(found, pictures=pictures)
+    rivals = ", ".join([chip.id for chip in card.chips[1:]] + [one.name for one in card.fleets])
+    title = f"{rivals or card.chips[0].name} against {card.baseline}"
+    return msgspec.structs.replace(shown, title=title, about=(shown.title, *shown.about))
 
 
 def checks(found: Answer, said: Said) -> View:

@@ -26,6 +26,10 @@ from clusterwright.web.view import Link, Table, Text, View, address, reports, vi
 Said = Mapping[str, str]
 MOST_TEXT = 60_000
 """Letters of a file that is shown in a page; of longer ones there is the archive."""
+AGAIN = 3
+"""After this long a study that still runs is looked at again. [s]"""
+SUMMED = 10_000
+"""Rows for which it is a second later: summing up takes less than a tenth of the time."""
 
 
 def listing(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
@@ -146,7 +150,7 @@ OTHERWISE = {"tensorrt-llm": "trtllm", "megatron": "megatron-core", "llama.cpp":
 """Tools whose software the catalogue calls otherwise."""
 
 
-def study(found: Answer, said: Said) -> View:
+def study(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
     """What came of a study."""
     made, asks = cast("Summary", found.value), cast("Study", found.seen["study"])
     path, running = str(found.seen["path"]), bool(found.seen["running"])
@@ -167,7 +171,7 @@ def study(found: Answer, said: Said) -> View:
         words=words,
         pictures=tuple(_moved(made, asks)),
         tables=tuple(_grid(cast("Summary", found.seen["places"]), asks)),
-        links=(Link(text="Look again", href=address("/saved/study", said)),) if running else (),
+        again=AGAIN + made.rows // SUMMED if running else 0,
     )
 
 

@@ -144,9 +144,15 @@ def _rate(rate: float) -> str:
 def compare(found: Answer, said: Said) -> View:
     """Machines side by side."""
     value = cast("dict[str, Any]", found.value)
-    spec = candidates.machines(value["plans"])
-    title = f"{said.get('model', '')} on several accelerators"
-    return view_of(found, title=title, pictures=drawn("What each takes for the same promise", spec))
+    plans = value["plans"]
+    return view_of(
+        found,
+        title=f"{said.get('model', '')} on several accelerators",
+        pictures=[
+            *drawn("A million tokens for the same promise", candidates.machines(plans)),
+            *drawn("Energy of a token, with its site", candidates.machines(plans, "energy")),
+        ],
+    )
 
 
 def fleet(found: Answer, said: Said) -> View:  # noqa: ARG001 - as all views are called
