@@ -38,6 +38,8 @@ TRAINED: Questions = (
     ({"model": "llama-3.1-70b", "accelerator": "h100"}, ("2048", "512", "1536", "768")),
     (LLAMA_405B | {"cluster": "meta-24k"}, ("8192", "12288", "4096", "20480")),
     (LLAMA_405B | {"accelerator": "h100"}, ("100000", "65536", "50000", "98304")),
+    ({"model": "mixtral-8x7b", "accelerator": "h100"}, ("256", "64", "512", "384")),
+    ({"model": "deepseek-v3", "accelerator": "h800"}, ("2048", "4096", "1024", "3072")),
 )
 RATES: Questions = tuple((one | LENGTHS, ("25/s", "40/s", "10/s")) for one in SERVED)
 
@@ -108,7 +110,7 @@ register(
         run=lambda work: work(),
         unit="s wall",
         goal=0.2,
-        doc="A changed number of accelerators: median of sixteen plans, 32 to 100,000 H100.",
+        doc="A changed number of accelerators: median of 24 plans, 32 to 100,000 accelerators, a third of experts.",
     )
 )
 register(

@@ -48,9 +48,9 @@ def unique_rows(columns: list[Array]) -> tuple[Array, Array]:
     """Distinct combinations of columns, (columns, unique), and each row's index among them."""
     codes, highest = np.zeros(len(columns[0]), dtype=np.int64), 1
     for column in columns:
-        values, index = _ranked(column)
-        if len(values) == 1:
+        if column.strides == (0,):  # one value everywhere
             continue
+        values, index = _ranked(column)
         codes = codes * len(values) + index
         highest *= len(values)
         if highest > len(codes):  # what never occurs goes, so that there are few codes at any time

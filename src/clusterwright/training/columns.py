@@ -53,7 +53,18 @@ class Cuts:
 
     def take(self, index: Array) -> Self:
         """The cuts at ``index``."""
-        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return type(self)(**{f.name: _taken(getattr(self, f.name), index) for f in fields(self)})
+
+
+def constant(value: float, count: int) -> Array:
+    """A column that has one value everywhere, and takes the room of one."""
+    return np.broadcast_to(np.float64(value), (count,))
+
+
+def _taken(column: Array, index: Array) -> Array:
+    if column.strides == (0,) and len(column) and isinstance(index, np.ndarray):
+        return constant(column[0], len(index))
+    return column[index]
 
 
 def join_cuts(parts: Sequence[Cuts]) -> Cuts:

@@ -17,7 +17,7 @@ import numpy as np
 
 from clusterwright.model.records import Model
 from clusterwright.software import Software
-from clusterwright.training.columns import SCHEMES, Cuts, Runs, run_grid
+from clusterwright.training.columns import SCHEMES, Cuts, Runs, constant, run_grid
 from clusterwright.workload import TrainingWorkload
 
 Array = Any
@@ -239,7 +239,7 @@ def enumerate_cuts(
     cut = np.array(meshes, dtype=float).reshape(-1, 4)
     cut = np.repeat(cut, [len(rows) for rows in found], axis=0)
     table = np.vstack([cut.T, np.concatenate([np.empty((0, 5)), *found]).T])
-    ones = np.ones(table.shape[1])
+    everywhere = partial(constant, count=table.shape[1])
     sequence_parallel = pins.get("sequence_parallel", software.sequence_parallel)
     return Cuts(
         tp=table[0],
@@ -251,12 +251,12 @@ def enumerate_cuts(
         micro_batch=table[6],
         vpp=table[7],
         scheme=table[8],
-        sequence_parallel=ones * float(sequence_parallel),
-        overlap_tp=ones * float(pins.get("overlap_tp", software.overlap_tp)),
-        overlap_ep=ones * float(pins.get("overlap_ep", software.overlap_ep)),
-        overlap_dp=ones * float(pins.get("overlap_dp", software.overlap_dp)),
-        overlap_pp=ones * float(pins.get("overlap_pp", software.overlap_pp)),
-        shard_group=ones * float(pins.get("shard_group", 0)),
+        sequence_parallel=everywhere(float(sequence_parallel)),
+        overlap_tp=everywhere(float(pins.get("overlap_tp", software.overlap_tp))),
+        overlap_ep=everywhere(float(pins.get("overlap_ep", software.overlap_ep))),
+        overlap_dp=everywhere(float(pins.get("overlap_dp", software.overlap_dp))),
+        overlap_pp=everywhere(float(pins.get("overlap_pp", software.overlap_pp))),
+        shard_group=everywhere(float(pins.get("shard_group", 0))),
     ), rejected
 
 

@@ -27,6 +27,8 @@ IDLE = 0.3
 """Without a question, after which a worker gets ready for those that compute. [s]"""
 MOST_MEMORY = 4_000_000_000
 """Bytes that one question may take."""
+ENOUGH = 200_000_000
+"""Bytes that a worker may keep, those that are free among them: to have them anew takes time."""
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def main() -> None:
         with told_to(lambda words: send(Progress(words=words))), fence.up():
             found = answer(task)
         lasting = found.lasting and not fence.has_read
-        send(msgspec.structs.replace(found, memory=_memory(), lasting=lasting))
+        send(msgspec.structs.replace(found, memory=_kept(), lasting=lasting))
         _settle()
 
 
@@ -79,6 +81,16 @@ def _settle() -> None:
     """Spare later questions the search for garbage in what the first one loaded."""
     gc.collect()
     gc.freeze()
+
+
+def _kept() -> int:
+    """Resident bytes that the next question finds; what is only kept free is given back first."""
+    held = _memory()
+    if held > ENOUGH:
+        with suppress(AttributeError, OSError):  # only glibc has it
+            import_module("ctypes").CDLL(None).malloc_trim(0)
+        held = _memory()
+    return held
 
 
 def _memory() -> int:
