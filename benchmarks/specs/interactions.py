@@ -110,7 +110,7 @@ register(
         run=lambda work: work(),
         unit="s wall",
         goal=0.2,
-        doc="A changed number of accelerators: median of 24 plans, 32 to 100,000 accelerators, a third of experts.",
+        doc="A changed number of accelerators: median of 24 plans, 32 to 100,000 of them.",
     )
 )
 register(

@@ -223,7 +223,7 @@ def _evaluate_within(
         within = int(np.searchsorted(time, reach * best, side="right"))
         for part in fresh if end < within else ():
             known.learn(part.cuts, part.step_time, part.memory)
-        start, step = end, 2 * step
+        start, step = end, 4 * step
     found.rejected["TIM001"] += max(0, len(order) - start) * len(runs)
     never = prepared.cuts.take(np.concatenate(unfit))
     found.unfit = {axis: distinct(getattr(never, axis).astype(int)) for axis in SWEPT_AXES}
