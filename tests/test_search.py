@@ -17,8 +17,9 @@ from clusterwright.training.beaten import SWEPT_AXES, Known
 from clusterwright.training.columns import Runs, columns_of, strategy_of
 from clusterwright.training.estimate import memory_limit
 from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.found import Found
 from clusterwright.training.rules import RULES, allowed_runs
-from clusterwright.training.search import KINDS, Found, best_of_each_kind, pareto_front, search
+from clusterwright.training.search import KINDS, best_of_each_kind, pareto_front, search
 from clusterwright.training.space import enumerate_cuts, enumerate_runs
 
 EVALUATORS = {

@@ -21,6 +21,7 @@ from clusterwright.strategy import Strategy
 from clusterwright.training.beaten import SWEPT_AXES
 from clusterwright.training.estimate import TrainingEstimate, estimate_with, make_evaluator
 from clusterwright.training.evaluate import Evaluator
+from clusterwright.training.found import Found
 from clusterwright.training.intervals import Intervals
 from clusterwright.training.pieces import pieces_of
 from clusterwright.training.pins import check_pins, parse_pins
@@ -36,7 +37,6 @@ from clusterwright.training.saved import amiss, asked
 from clusterwright.training.search import (
     KINDS,
     REACH,
-    Found,
     best_of_each_kind,
     pareto_front,
     search,
