@@ -142,7 +142,7 @@ def test_chunks_cover_what_is_left_once(gaps, size):
         (Option("rate"), "1/s"),
     ],
 )
-@given(st.floats(1e-9, 1e12))  # a rate may not be less: such a load never comes
+@given(st.floats(1e-9, 1e12, exclude_max=True))  # a rate lies between: other loads never come
 def test_a_drawn_number_is_read_as_the_very_same(option, dimension, number):
     from clusterwright.facts import shipped
 
