@@ -36,11 +36,11 @@ _USUAL = {
     "cycles": "cooling-cycles",
     "latent_heat": "latent-heat",
 }
-_CLIMATE = (
+_READ = (
     *("mean_temperature", "coldest_month", "hottest_month", "daily_range", "weather_spread"),
-    *("humidity", "humidity_coldest", "humidity_hottest"),
+    *("humidity", "humidity_coldest", "humidity_hottest", "ups_efficiency"),
+    *_USUAL,
 )
-_READ = (*_CLIMATE, *_USUAL, "ups_efficiency")
 """Inputs that every way of cooling has."""
 MOST_YEARS = 4
 """Years of halls that are remembered: one has some hundred kilobytes."""
@@ -143,7 +143,7 @@ def overhead_model(cooling: Cooling) -> Model:
     the heat that needs no chiller. [1]
     """
     ways = tuple(_Way.of(way, prefix) for way, prefix in _ways(cooling))
-    names = tuple(dict.fromkeys((*_READ, *(name for way in ways for name in way.named.values()))))
+    names = (*_READ, *(name for way in ways for _, name in way.inputs))
 
     def model(given: Mapping[str, Floats]) -> dict[str, Floats]:
         arrays = ((name, np.asarray(given[name], dtype=float)) for name in names)
@@ -170,10 +170,6 @@ class _Way(NamedTuple):
     @classmethod
     def of(cls, way: Cooling, prefix: str) -> Self:
         return cls(way.bulb, way.economiser, tuple((key, f"{prefix}{key}") for key in way.inputs))
-
-    @property
-    def named(self) -> dict[str, str]:
-        return dict(self.inputs)
 
 
 @lru_cache(maxsize=MOST_YEARS)

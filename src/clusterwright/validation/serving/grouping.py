@@ -54,7 +54,6 @@ def grouped(
 
 def _grouped(name: str, sort: Sort, rows: Sequence[ServeResult]) -> Grouped:
     errors = [one.error for one in rows if one.error is not None]
-    inside = [one.inside for one in rows if one.inside is not None]
     return Grouped(
         name=name,
         sort=sort,
@@ -63,7 +62,7 @@ def _grouped(name: str, sort: Sort, rows: Sequence[ServeResult]) -> Grouped:
         median_abs_error=statistics.median(map(abs, errors)),
         p90_abs_error=float(np.quantile(np.abs(errors), 0.9)),
         bias=statistics.median(errors),
-        coverage=statistics.fmean(inside) if inside else None,
+        coverage=_coverage(rows),
     )
 
 
@@ -97,22 +96,25 @@ def by_sort(results: Sequence[ServeResult]) -> tuple[Sorted, ...]:
 
 def _sorted(sort: Sort, rows: Sequence[ServeResult]) -> Sorted:
     judged = [one for one in rows if not one.seen]
-    sources = grouped(rows, lambda one: one.source)
+    sources = _by_source(rows)
     return Sorted(
         sort=sort,
         rows=len(rows),
         sources=len(sources),
-        error=statistics.fmean(one.median_abs_error for one in sources),
-        judged=_error(judged),
+        error=_error(sources),
+        judged=_error(_by_source(judged)) if judged else None,
         bias=statistics.median(one.bias for one in sources),
         coverage=_coverage(rows),
         judged_coverage=_coverage(judged),
     )
 
 
-def _error(rows: Sequence[ServeResult]) -> float | None:
-    sources = grouped(rows, lambda one: one.source)
-    return statistics.fmean(one.median_abs_error for one in sources) if sources else None
+def _by_source(rows: Sequence[ServeResult]) -> tuple[Grouped, ...]:
+    return grouped(rows, lambda one: one.source)
+
+
+def _error(sources: Sequence[Grouped]) -> float:
+    return statistics.fmean(one.median_abs_error for one in sources)
 
 
 def _coverage(rows: Sequence[ServeResult]) -> float | None:
